@@ -1,0 +1,62 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let c23: [CSetting] = [.define("_GNU_SOURCE")]
+
+let package = Package(
+    name: "cresset",
+    products: [
+        .library(name: "Cresset", targets: ["Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO"]),
+        .library(name: "BackendKit", targets: ["BackendKit"]),
+        .library(name: "ConformanceSuite", targets: ["ConformanceSuite"]),
+        .executable(name: "cresset", targets: ["CressetCLI"]),
+        .library(name: "CressetBackendOpenBLAS", type: .dynamic, targets: ["OpenBLASBackend"]),
+        .library(name: "CressetBackendOpenCL", type: .dynamic, targets: ["OpenCLBackend"]),
+        .library(name: "CressetBackendVulkan", type: .dynamic, targets: ["VulkanBackend"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        // The boundary and what both of its sides share.
+        .target(name: "CBackend", path: "Sources/CBackend", exclude: [], cSettings: c23),
+        .target(name: "BackendKit", dependencies: ["CBackend"]),
+
+        // The tensor library.
+        .target(name: "CCresset", cSettings: c23),
+        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "ReferenceBackend"]),
+        .target(name: "CressetNN", dependencies: ["Cresset"]),
+        .target(name: "CressetOptim", dependencies: ["Cresset"]),
+        .target(name: "CressetData", dependencies: ["Cresset"]),
+        .target(name: "CressetIO", dependencies: ["Cresset"]),
+
+        // Backends: the reference is linked in, the others are loaded.
+        .target(name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference"),
+        .target(
+            name: "CPUKernels", dependencies: ["CBackend"], path: "Backends/OpenBLAS/Kernels", cSettings: c23),
+        .target(
+            name: "OpenBLASBackend", dependencies: ["BackendKit", "CBackend", "CPUKernels"],
+            path: "Backends/OpenBLAS/Backend"),
+        .target(name: "COpenCL", path: "Backends/OpenCL/COpenCL", cSettings: c23),
+        .target(
+            name: "OpenCLBackend", dependencies: ["BackendKit", "CBackend", "COpenCL"],
+            path: "Backends/OpenCL/Backend"),
+        .target(name: "CVulkan", path: "Backends/Vulkan/CVulkan", cSettings: c23),
+        .target(
+            name: "VulkanBackend", dependencies: ["BackendKit", "CBackend", "CVulkan"],
+            path: "Backends/Vulkan/Backend"),
+
+        // Proof.
+        .target(
+            name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
+
+        .executableTarget(
+            name: "CressetCLI",
+            dependencies: [
+                "Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO", "ConformanceSuite",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu2x
+)
