@@ -463,14 +463,15 @@ typedef struct CressetBackend {
   uint32_t abi_version; /* the version this table follows */
   const char *name;     /* of the device type: "opencl" in "opencl:0"; [a-z][a-z0-9_]*, at most 31 characters */
   const char *version;  /* of the backend */
+  void *context;        /* the backend's own; passed to the three functions that have no device */
 
   /* Once, before anything else. A failure's message says what is missing and
    * the command that installs it. */
-  CressetStatus *(*start)(const CressetServices *services);
+  CressetStatus *(*start)(void *context, const CressetServices *services);
 
   /* Any thread. */
-  CressetStatus *(*devices)(uint32_t *count, CressetDeviceInfo *items);
-  CressetStatus *(*open_device)(uint32_t index, CressetDevice **device);
+  CressetStatus *(*devices)(void *context, uint32_t *count, CressetDeviceInfo *items);
+  CressetStatus *(*open_device)(void *context, uint32_t index, CressetDevice **device);
   CressetStatus *(*kernels)(CressetDevice *device, uint32_t *count, CressetKernel *items);
 
   /* Memory; any thread. Blocks are aligned to 256 bytes at least. */
