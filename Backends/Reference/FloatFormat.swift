@@ -64,12 +64,12 @@ struct FloatFormat {
     /// A result computed as `value`, which the operands' bounds may move by `spread`, and which a
     /// device may get wrong by `ulps` ulps and `absolute`.
     func settle(
-        _ value: Wide, spread: Wide, ulps: Double, absolute: Double = 0, wideUlps: Wide = Tolerances.wideUlps
+        _ value: Wide, spread: Wide, ulps: Double, absolute: Wide = 0, wideUlps: Wide = Tolerances.wideUlps
     ) -> Bounded {
         if value.isNaN { return Bounded(real: value) }
         if value.isInfinite { return spread == 0 ? Bounded(real: value) : .anything }
         let top = value.magnitude + spread
-        let own = ulps == 0 ? 0 : Wide(ulps) * ulp(top) + Wide(absolute)
+        let own = Wide(ulps) * ulp(top) + absolute
         let bound = spread + own + wideUlps * Wide.ulpOfOne * top
         if !bound.isFinite { return .anything }
         if value.magnitude - bound >= overflow { return Bounded(real: value < 0 ? -.infinity : .infinity) }

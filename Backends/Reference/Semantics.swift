@@ -5,7 +5,7 @@ import CBackend
 ///
 /// The families are written once, over this: `Exact` is the reference device, whose values are plain
 /// numbers; `Oracle` is the device whose values carry a bound on what rounding may do to them.
-protocol Semantics {
+protocol Semantics: SendableMetatype {
     /// The values one instruction (or tensor) has for some elements, all of one arithmetic type.
     associatedtype Lanes
 

@@ -25,10 +25,12 @@ enum Tolerances {
         }
     }
 
-    /// Bound of a portable function: `ulps` ulps of the result and `absolute` beside them. Ours keep
-    /// it on every device, and a native function may take its place only where it keeps it too.
-    static func bound(_ function: Function, _ format: FloatFormat) -> (ulps: Double, absolute: Double) {
-        (4, 0)
+    /// Bound of a portable function, from the measured table beside its source: `ulps` ulps of the
+    /// result and `absolute` beside them. Ours keep it on every device, and a native function may
+    /// take its place only where it keeps it too.
+    static func bound(_ function: Function, _ format: FloatFormat) -> (ulps: Double, absolute: Wide) {
+        let row = cresset_ulp_bound(Int32(function.rawValue), format.precision == 53 ? 1 : 0)
+        return (row.ulps, Wide(row.units) * format.unitRoundoff)
     }
 
     /// Ulps of `Wide` by which the C library's extended functions, and ours built on them, may be
