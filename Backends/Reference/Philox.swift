@@ -1,10 +1,10 @@
 /// Philox4x32-10: the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
 /// numbers: as easy as 1, 2, 3" (2011), as published in Random123.
-enum Philox {
-    typealias Word = UInt32
+package enum Philox {
+    package typealias Word = UInt32
 
     /// The four random words of a counter under a key.
-    static func words(
+    package static func words(
         key: (Word, Word), counter: (Word, Word, Word, Word)
     ) -> (Word, Word, Word, Word) {
         var (k0, k1) = key
