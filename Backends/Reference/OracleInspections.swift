@@ -48,6 +48,7 @@ extension Bounded {
         if isUncertain { return .infinity }
         if isExact { return 0 }
         let value = type.isFloat ? real : Wide(integer)
-        return Double(bound + (value - Wide(shown(type))).magnitude).nextUp
+        let total = bound + (value - Wide(shown(type))).magnitude
+        return Wide(Double(total)) < total ? Double(total).nextUp : Double(total)
     }
 }

@@ -1,5 +1,6 @@
 import BackendKit
 import CBackend
+import Glibc
 import Testing
 
 @Suite struct OracleTests {
@@ -73,16 +74,18 @@ import Testing
         let hull = try oracle.inspect(outputs[1])
         #expect(hull.bound == [1, 1])
         #expect(try oracle.inspect(outputs[2]).bound.allSatisfy { $0 > 0 && $0 < 1e-6 })
-        #expect(try oracle.inspect(outputs[3]).bound == [1, 1])
+        let steps = try oracle.inspect(outputs[3])
+        #expect(steps.bound == [1, 1], "\(steps)")
     }
 
     @Test func overflowAtTheEdgeIsMarked() throws {
         let oracle = try Driver.oracle()
-        // exp(88.72284) is the greatest float32 give or take its error.
-        let x = try oracle.tensor([88.722839, 100, 1] as [Float], .float32)
+        // exp(88) · scale is where rounding to infinity begins, give or take its error.
+        let x = try oracle.tensor([88, 100, 1] as [Float], .float32)
+        let scale = (0x1p128 - 0x1p103) / exp(88.0)
         var b = ProgramBuilder()
         let y = b.call(.exp, b.load(0, .float32))
-        b.store(b.binary(.mul, y, b.const(1.0000001, .f32)), to: 0, as: .float32)
+        b.store(b.binary(.mul, y, b.const(scale, .f32)), to: 0, as: .float32)
         let output = try oracle.empty(.float32, [3])
         try oracle.launch(.pointwise, [x], [output], program: b.finish())
         let known = try oracle.inspect(output)
@@ -102,7 +105,11 @@ import Testing
             let known = try oracle.inspect(oracle.reduced(kind, oracle.tensor(x, .float32), dims: [0], to: .float32))
             let got = try values(reference.reduced(kind, reference.tensor(x, .float32), dims: [0], to: .float32))
             #expect(accepts(got[0], known.value[0], known.bound[0], known.flags[0]), "\(kind)")
-            if kind == .sum { #expect(known.bound[0] > 0 && known.bound[0] < 1e-4) }
+            if kind == .sum {
+                let absolute = x.reduce(0) { $0 + Double(abs($1)) }
+                let rule = 4 * Double(n).squareRoot() * 0x1p-24 * absolute
+                #expect(known.bound[0] > rule / 2 && known.bound[0] < 1.1 * rule)
+            }
             if kind == .max { #expect(known.bound[0] == 0) }
         }
     }
@@ -164,6 +171,8 @@ import Testing
         var b = ProgramBuilder()
         let type = dtype.arithmetic
         var floats = (0..<2).map { b.cast(b.load($0, .float64), to: type) }
+        // Exact operands have one right answer; a function of one makes the rest interesting.
+        floats += [b.call(.atan, floats[0]), b.call(.exp, floats[1])]
         floats.append(b.const(Double(Float16(Double.random(in: -2...2, using: &random))), type))
         var bools = [b.binary(.lt, floats[0], floats[1])]
         for _ in 0..<Int.random(in: 3...14, using: &random) {
