@@ -132,9 +132,16 @@ extension Tensor {
         return draw(Draw.normal, shape, dtype, device, stream, [.double(0), .double(1)])
     }
 
+    /// Integers from 0 to below high.
+    public static func randint(
+        _ high: Int, _ shape: Shape, dtype: DType = .int64, device: Device? = nil, stream: RandomStream = .default
+    ) -> Tensor {
+        randint(0, high, shape, dtype: dtype, device: device, stream: stream)
+    }
+
     /// Integers from low to below high.
     public static func randint(
-        _ low: Int = 0, _ high: Int, _ shape: Shape, dtype: DType = .int64, device: Device? = nil,
+        _ low: Int, _ high: Int, _ shape: Shape, dtype: DType = .int64, device: Device? = nil,
         stream: RandomStream = .default
     ) -> Tensor {
         guard low < high else {

@@ -69,9 +69,14 @@ extension Tensor {
         }
     }
 
+    /// 0, 1, … below end.
+    public static func arange(_ end: Scalar, dtype: DType? = nil, device: Device? = nil) -> Tensor {
+        arange(0, end, dtype: dtype, device: device)
+    }
+
     /// start, start + step, … below (above, for a negative step) end.
     public static func arange(
-        _ start: Scalar = 0, _ end: Scalar, step: Scalar = 1, dtype: DType? = nil, device: Device? = nil
+        _ start: Scalar, _ end: Scalar, step: Scalar = 1, dtype: DType? = nil, device: Device? = nil
     ) -> Tensor {
         make("aten::arange", device) { (r) throws(CressetError) in
             let integers = [start, end, step].allSatisfy { $0.dtype != .float32 }

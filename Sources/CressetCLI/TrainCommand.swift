@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// `cresset train`
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "train", abstract: "To come.")
+}
