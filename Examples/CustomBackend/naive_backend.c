@@ -24,7 +24,6 @@
 #endif
 
 /* ---------------------------------------------------------------- errors -- */
-
 enum { MESSAGE_SIZE = 256 };
 static void release_status(CressetStatus *status) { free(status); }
 static void keep_status(CressetStatus *status) {}
@@ -44,7 +43,6 @@ static CressetStatus *fail(int32_t code, const CressetCall *call, const char *fo
 }
 
 /* -------------------------------------------------------------- elements -- */
-
 /* Programs see five arithmetic types. BOOL, I32 and I64 values all live in `i` (I32 sign-extended), so that one 64-bit
  * code path serves them; F32 lives in `f` and F64 in `d`. */
 typedef CressetScalar Scalar;
@@ -69,8 +67,7 @@ static Scalar from_integer(uint32_t type, uint64_t x) {
  * included, and a carry out of the fraction lands in the exponent by itself. */
 static uint16_t round_narrow(double x, int fraction_bits, int denormal) {
   uint16_t sign = signbit(x) ? 0x8000 : 0, infinity = fraction_bits == 10 ? 0x7c00 : 0x7f80;
-  if (isnan(x)) return sign | 0x7fc0 | (infinity & 0x200);
-  if (isinf(x)) return sign | infinity;
+  if (x == 0 || isnan(x) || isinf(x)) return sign | (x == 0 ? 0 : isnan(x) ? 0x7fc0 : infinity);
   int exponent;
   frexp(x, &exponent); /* |x| is in [2^(exponent-1), 2^exponent) */
   int unit = exponent - 1 - fraction_bits < denormal ? denormal : exponent - 1 - fraction_bits;
@@ -110,7 +107,6 @@ static void store(uint32_t dtype, char *p, uint32_t type, Scalar v) {
 }
 
 /* -------------------------------------------------------------- functions -- */
-
 /* A backend with a compiler compiles services->maths_source and has the same bits as every other device. This one has
  * none and calls the C library in double precision, well inside the accuracy the suite asks for. The price: CALLs, and
  * with them normal random numbers, agree with other devices only up to rounding. Three functions C does not have: */
@@ -163,7 +159,6 @@ static uint32_t philox(uint64_t key, uint64_t counter, int64_t word) {
 }
 
 /* --------------------------------------------------------- the interpreter -- */
-
 /* One arithmetic instruction; `type` is that of its operands. F32 is computed in double and rounded once more, which is
  * harmless: 53 bits are more than twice 24 plus 2, so + - * / and sqrt come out as if rounded once. (FMA would not.) */
 static Scalar operation(uint32_t opcode, uint32_t type, Scalar a, Scalar b) {
@@ -248,7 +243,6 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
 }
 
 /* --------------------------------------------------------------- walking -- */
-
 struct CressetDevice { uint64_t capacity; };
 struct CressetBuffer { char *data; uint64_t bytes; };
 struct CressetQueue { _Atomic(CressetStatus *) failure; atomic_int references; }; /* failure: first unreported */
@@ -299,7 +293,6 @@ static void walk_next(Walk *walk) {
 }
 
 /* -------------------------------------------------------------- families -- */
-
 static void pointwise(CressetQueue *queue, const CressetCall *call, Scalar *values) {
   Walk walk;
   walk_over(&walk, output(call, 0), 0);
@@ -309,42 +302,38 @@ static void pointwise(CressetQueue *queue, const CressetCall *call, Scalar *valu
     run(call->program, call->params, values, walk.at, walk.at + call->input_count, n);
 }
 
-/* `value` is the result so far, of MAX, ARGMAX and the like the best element. Float sums are kept in `sum`, with what
- * rounding lost in `lost` (Neumaier's method), so that long ones stay accurate. */
-typedef struct Accumulator { Scalar value; double sum, lost; int64_t best; } Accumulator;
+/* Floats of both types accumulate as F64, sums with what rounding lost kept apart (Neumaier), so long ones are accurate. */
+typedef struct Accumulator { Scalar value; double lost; int64_t best; } Accumulator;
 
-static Scalar identity(uint32_t kind, uint32_t type) {
+static Accumulator identity(uint32_t kind, uint32_t type) {
   int64_t least = type == I64 ? INT64_MIN : type == I32 ? INT32_MIN : 0, greatest = type == BOOL ? 1 : ~least;
   const double reals[CRESSET_REDUCE_COUNT] = {0, 1, -INFINITY, INFINITY};
   const int64_t integers[CRESSET_REDUCE_COUNT] = {0, 1, least, greatest, 0, 1};
-  return is_float(type) ? from_double(type, reals[kind]) : (Scalar){integers[kind]};
+  return (Accumulator){type == F64 ? (Scalar){.d = reals[kind]} : (Scalar){integers[kind]}, 0, -1};
 }
 
 static void accumulate(Accumulator *acc, uint32_t kind, uint32_t type, Scalar v, int64_t position) {
   static const uint8_t opcodes[CRESSET_REDUCE_COUNT] = { /* by kind */
       CRESSET_OP_ADD, CRESSET_OP_MUL, CRESSET_OP_MAX, CRESSET_OP_MIN, CRESSET_OP_OR, CRESSET_OP_AND};
-  double x = as_double(type, v), best = as_double(type, acc->value);
-  if (kind == CRESSET_REDUCE_SUM && is_float(type)) {
-    double sum = acc->sum + x;
-    acc->lost += fabs(acc->sum) >= fabs(x) ? acc->sum - sum + x : x - sum + acc->sum;
-    acc->sum = sum;
-  } else if (kind < CRESSET_REDUCE_ARGMAX) {
-    acc->value = operation(opcodes[kind], type, acc->value, v);
+  Scalar old = acc->value;
+  if (kind < CRESSET_REDUCE_ARGMAX) {
+    acc->value = operation(opcodes[kind], type, old, v);
+    if (kind == CRESSET_REDUCE_SUM && type == F64) /* the smaller term is the one that was cut short */
+      acc->lost += fabs(old.d) >= fabs(v.d) ? old.d - acc->value.d + v.d : v.d - acc->value.d + old.d;
   } else { /* strictly better, so the first of equals stays; the first NaN beats all */
-    bool max = kind == CRESSET_REDUCE_ARGMAX;
-    bool better = operation(CRESSET_OP_LT, type, max ? acc->value : v, max ? v : acc->value).i;
-    if (acc->best < 0 || better || (isnan(x) && !isnan(best))) acc->value = v, acc->best = position;
+    bool max = kind == CRESSET_REDUCE_ARGMAX, nan = type == F64 && isnan(v.d) && !isnan(old.d);
+    if (acc->best < 0 || nan || operation(CRESSET_OP_LT, type, max ? old : v, max ? v : old).i)
+      acc->value = v, acc->best = position;
   }
 }
 
 static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values) {
   const CressetReduceAttributes *attributes = call->attributes;
   const CressetTensor *space = input(call, 0);
-  uint32_t count = attributes->accumulator_count, types[CRESSET_MAX_OUTPUTS] = {0};
-  for (uint32_t k = 0; k < call->program->instruction_count; k++) {
-    const CressetInstruction *i = &call->program->instructions[k];
-    if (i->opcode == CRESSET_OP_STORE) types[i->b] = i->type;
-  }
+  const CressetProgram *prologue = call->program;
+  uint32_t count = attributes->accumulator_count, types[CRESSET_MAX_OUTPUTS] = {0}, wide[CRESSET_MAX_OUTPUTS] = {0};
+  for (const CressetInstruction *i = prologue->instructions; i < prologue->instructions + prologue->instruction_count; i++)
+    if (i->opcode == CRESSET_OP_STORE) types[i->b] = i->type, wide[i->b] = is_float(i->type) ? F64 : i->type;
   int kept = 0;
   int64_t inner = 1, outer = 1, row_major[CRESSET_MAX_RANK], size = 1;
   for (int d = space->dl.ndim - 1; d >= 0; size *= space->dl.shape[d--]) {
@@ -352,7 +341,7 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values)
     else outer *= space->dl.shape[d], kept++;
     row_major[d] = size;
   }
-  Walk walk; /* each output element's own elements follow each other */
+  Walk walk; /* the elements of one output follow each other */
   walk_over(&walk, space, attributes->reduced_dims);
   walk_add_all(&walk, call->inputs, 0, call->input_count);
   walk_add_all(&walk, call->outputs, 0, call->output_count);
@@ -361,25 +350,24 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values)
   for (uint32_t k = 0; k < CRESSET_MAX_OUTPUTS; k++) cell[k] = cells[k];
   for (int64_t n = 0; n < outer; n++) {
     Accumulator accumulators[CRESSET_MAX_OUTPUTS];
-    char *out[CRESSET_MAX_OUTPUTS]; /* the walk is past this element when the epilogue runs */
+    char *out[CRESSET_MAX_OUTPUTS]; /* kept, as the walk is past this element when the epilogue runs */
     memcpy(out, walk.at + call->input_count, call->output_count * sizeof *out);
-    for (uint32_t k = 0; k < count; k++)
-      accumulators[k] = (Accumulator){identity(attributes->kinds[k], types[k]), 0, 0, -1};
+    for (uint32_t k = 0; k < count; k++) accumulators[k] = identity(attributes->kinds[k], wide[k]);
     for (int64_t m = 0; m < inner; m++, walk_next(&walk)) {
       int64_t index = 0;
       for (int d = 0; d < walk.rank; d++) index += walk.position[d] * row_major[walk.dim[d]];
-      run(call->program, call->params, values, walk.at, cell, index);
+      run(prologue, call->params, values, walk.at, cell, index);
       for (uint32_t k = 0; k < count; k++)
-        accumulate(&accumulators[k], attributes->kinds[k], types[k], load(dtype_of_type[types[k]], cell[k]), m);
+        accumulate(&accumulators[k], attributes->kinds[k], wide[k],
+                   cast(types[k], wide[k], load(dtype_of_type[types[k]], cell[k])), m);
     }
     if (inner == 0) walk_next(&walk);
     for (uint32_t k = 0; k < count; k++) {
-      Accumulator *acc = &accumulators[k];
-      uint32_t kind = attributes->kinds[k], type = kind >= CRESSET_REDUCE_ARGMAX ? I64 : types[k];
-      if (kind >= CRESSET_REDUCE_ARGMAX) acc->value.i = acc->best;
-      else if (kind == CRESSET_REDUCE_SUM && is_float(type))
-        acc->value = from_double(type, isfinite(acc->sum) ? acc->sum + acc->lost : acc->sum);
-      store(dtype_of_type[type], cell[k], type, acc->value);
+      Accumulator acc = accumulators[k];
+      if (wide[k] == F64 && isfinite(acc.value.d)) acc.value.d += acc.lost;
+      if (attributes->kinds[k] < CRESSET_REDUCE_ARGMAX)
+        store(dtype_of_type[types[k]], cell[k], types[k], cast(wide[k], types[k], acc.value));
+      else store(CRESSET_INT64, cell[k], I64, (Scalar){acc.best});
     }
     run(call->epilogue, call->params, values, cell, out, 0);
   }
@@ -484,7 +472,6 @@ static CressetStatus *kernels(CressetDevice *device, uint32_t *count, CressetKer
 }
 
 /* ------------------------------------------------------- devices and memory -- */
-
 static CressetDevice the_device;
 
 static CressetStatus *start(void *context, const CressetServices *services) {
@@ -522,16 +509,13 @@ static CressetStatus *allocate(CressetDevice *device, uint64_t bytes, CressetBuf
   *buffer = (CressetBuffer){data, bytes}, *result = buffer;
   return NULL;
 }
-static void deallocate(CressetDevice *device, CressetBuffer *buffer) {
-  free(buffer->data), free(buffer);
-}
+static void deallocate(CressetDevice *device, CressetBuffer *buffer) { free(buffer->data), free(buffer); }
 static CressetStatus *map(CressetDevice *device, CressetBuffer *buffer, void **pointer) {
   *pointer = buffer->data;
   return NULL;
 }
 
 /* ------------------------------------------------------- queues and events -- */
-
 /* Work is done when a launch returns, so a queue is a place to keep an error until somebody asks, and an event is the
  * queue itself under another name (counted, as it may outlive its queue). Whoever asks first gets the error, once. */
 static CressetStatus *create_queue(CressetDevice *device, CressetQueue **queue) {
@@ -564,27 +548,24 @@ static CressetStatus *check_range(const CressetBuffer *buffer, uint64_t offset, 
   return fail(CRESSET_ERROR_INVALID, NULL, "a copy of %llu bytes at offset %llu of a buffer of %llu",
               (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)buffer->bytes);
 }
-static CressetStatus *copy_in(CressetQueue *queue, const void *source, CressetBuffer *buffer, uint64_t offset,
-                              uint64_t bytes) {
-  CressetStatus *status = check_range(buffer, offset, bytes);
-  if (!status && bytes) memcpy(buffer->data + offset, source, (size_t)bytes);
+static CressetStatus *copy_in(CressetQueue *queue, const void *source, CressetBuffer *to, uint64_t at, uint64_t bytes) {
+  CressetStatus *status = check_range(to, at, bytes);
+  if (!status && bytes) memcpy(to->data + at, source, (size_t)bytes);
   return status;
 }
-static CressetStatus *copy_out(CressetQueue *queue, CressetBuffer *buffer, uint64_t offset, void *target,
-                               uint64_t bytes) {
-  CressetStatus *status = check_range(buffer, offset, bytes);
-  if (!status && bytes) memcpy(target, buffer->data + offset, (size_t)bytes);
+static CressetStatus *copy_out(CressetQueue *queue, CressetBuffer *from, uint64_t at, void *target, uint64_t bytes) {
+  CressetStatus *status = check_range(from, at, bytes);
+  if (!status && bytes) memcpy(target, from->data + at, (size_t)bytes);
   return status ? status : synchronize(queue);
 }
-static CressetStatus *copy_within(CressetQueue *queue, CressetBuffer *source, uint64_t source_offset,
-                                  CressetBuffer *target, uint64_t target_offset, uint64_t bytes) {
-  CressetStatus *status = check_range(source, source_offset, bytes);
-  if (!status) status = check_range(target, target_offset, bytes);
-  if (!status) memmove(target->data + target_offset, source->data + source_offset, (size_t)bytes);
+static CressetStatus *copy_within(CressetQueue *queue, CressetBuffer *from, uint64_t from_at, CressetBuffer *to,
+                                  uint64_t to_at, uint64_t bytes) {
+  CressetStatus *status = check_range(from, from_at, bytes);
+  if (!status) status = check_range(to, to_at, bytes);
+  if (!status) memmove(to->data + to_at, from->data + from_at, (size_t)bytes);
   return status;
 }
 /* ------------------------------------------------------------- the backend -- */
-
 static const CressetBackend backend = {
     .struct_size = sizeof backend, .abi_version = CRESSET_ABI_VERSION, .name = BACKEND_NAME, .version = "1.0",
     .start = start, .devices = devices, .open_device = open_device, .kernels = kernels,
