@@ -27,7 +27,7 @@
 enum { MESSAGE_SIZE = 256 };
 static void release_status(CressetStatus *status) { free(status); }
 static void keep_status(CressetStatus *status) {}
-static CressetStatus no_memory = {sizeof no_memory, CRESSET_ERROR_OUT_OF_MEMORY, "out of host memory", 0, 0, keep_status};
+static CressetStatus no_memory = {sizeof no_memory, CRESSET_ERROR_OUT_OF_MEMORY, "no host memory", 0, 0, keep_status};
 
 /* What a failing call returns. `call` is given for asynchronous failures only, and says which launch was at fault. */
 static CressetStatus *fail(int32_t code, const CressetCall *call, const char *format, ...) {
@@ -74,7 +74,6 @@ static uint16_t round_narrow(double x, int fraction_bits, int denormal) {
   int64_t bits = ((int64_t)(unit - denormal) << fraction_bits) + (int64_t)rint(ldexp(fabs(x), -unit));
   return sign | (bits > infinity ? infinity : (uint16_t)bits);
 }
-
 static float widen_float16(uint16_t bits) {
   int exponent = bits >> 10 & 31, fraction = bits & 1023;
   float magnitude = exponent == 31 ? (fraction ? NAN : INFINITY) : exponent == 0 ? ldexpf((float)fraction, -24)
@@ -137,13 +136,11 @@ static double digamma(double x) {
   double tail = s * (1. / 240 - s * (1. / 132 - s * (691. / 32760 - s / 12)));
   return r + log(x) - 0.5 / x - s * (1. / 12 - s * (1. / 120 - s * (1. / 252 - tail)));
 }
-
 static double call_function(uint32_t id, double x, double y) {
 #define APPLY_1(name) name(x)
 #define APPLY_2(name) name(x, y)
 #define CASE(name, value, arguments) case value: return APPLY_##arguments(name);
-  switch (id) { CRESSET_FUNCTIONS(CASE) /* the header's own list makes the cases */
-  }
+  switch (id) { CRESSET_FUNCTIONS(CASE) } /* the header's own list makes the cases */
   return NAN;
 }
 
@@ -193,7 +190,6 @@ static Scalar operation(uint32_t opcode, uint32_t type, Scalar a, Scalar b) {
   }
   return a; /* FLOOR, CEIL, TRUNC, ROUND of integers */
 }
-
 static Scalar cast(uint32_t from, uint32_t to, Scalar v) {
   double x = as_double(from, v), t = trunc(x);
   if (!is_float(from)) /* to F32 not by way of double, which would round twice */
@@ -233,9 +229,8 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
         else if (i->type == F64) v[k].d = fma(v[a].d, second.d, v[i->c].d);
         else v[k] = from_integer(i->type, (uint64_t)v[a].i * (uint64_t)second.i + (uint64_t)v[i->c].i);
         break;
-      case CRESSET_OP_CALL:
-        v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second)));
-        break;
+      case CRESSET_OP_CALL: /* in double, rounded to the type */
+        v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second))); break;
       case CRESSET_OP_PHILOX: v[k] = from_integer(I32, philox((uint64_t)v[a].i, (uint64_t)second.i, i->imm.i)); break;
       default: v[k] = operation(i->opcode, program->instructions[a].type, v[a], second);
     }
@@ -267,12 +262,9 @@ static void walk_over(Walk *walk, const CressetTensor *space, uint32_t innermost
   *walk = (Walk){.count = 1};
   for (uint32_t pass = 0; pass < 2; pass++)
     for (int d = 0; d < space->dl.ndim; d++)
-      if ((innermost >> d & 1) == pass) {
-        walk->count *= space->dl.shape[d];
-        walk->dim[walk->rank] = d, walk->shape[walk->rank++] = space->dl.shape[d];
-      }
+      if ((innermost >> d & 1) == pass) walk->dim[walk->rank] = d, walk->shape[walk->rank++] = space->dl.shape[d];
+  for (int d = 0; d < walk->rank; d++) walk->count *= walk->shape[d];
 }
-
 static void walk_add(Walk *walk, const CressetTensor *tensor) {
   for (int d = 0; d < walk->rank; d++)
     walk->step[walk->tensors][d] = tensor->dl.strides[walk->dim[d]] * element_size[tensor->dtype];
@@ -281,7 +273,6 @@ static void walk_add(Walk *walk, const CressetTensor *tensor) {
 static void walk_add_all(Walk *walk, const CressetTensor *tensors, uint32_t first, uint32_t count) {
   for (uint32_t k = first; k < count; k++) walk_add(walk, tensor_at(tensors, k));
 }
-
 static void walk_next(Walk *walk) {
   for (int d = walk->rank - 1; d >= 0; d--) {
     bool wraps = ++walk->position[d] >= walk->shape[d];
@@ -296,13 +287,12 @@ static void walk_next(Walk *walk) {
 static void pointwise(CressetQueue *queue, const CressetCall *call, Scalar *values) {
   Walk walk;
   walk_over(&walk, output(call, 0), 0);
-  walk_add_all(&walk, call->inputs, 0, call->input_count);
-  walk_add_all(&walk, call->outputs, 0, call->output_count);
+  walk_add_all(&walk, call->inputs, 0, call->input_count), walk_add_all(&walk, call->outputs, 0, call->output_count);
   for (int64_t n = 0; n < walk.count; n++, walk_next(&walk))
     run(call->program, call->params, values, walk.at, walk.at + call->input_count, n);
 }
 
-/* Floats of both types accumulate as F64, sums with what rounding lost kept apart (Neumaier), so long ones are accurate. */
+/* Floats of both types accumulate as F64; sums keep apart what rounding lost (Neumaier), so long ones are accurate. */
 typedef struct Accumulator { Scalar value; double lost; int64_t best; } Accumulator;
 
 static Accumulator identity(uint32_t kind, uint32_t type) {
@@ -311,7 +301,6 @@ static Accumulator identity(uint32_t kind, uint32_t type) {
   const int64_t integers[CRESSET_REDUCE_COUNT] = {0, 1, least, greatest, 0, 1};
   return (Accumulator){type == F64 ? (Scalar){.d = reals[kind]} : (Scalar){integers[kind]}, 0, -1};
 }
-
 static void accumulate(Accumulator *acc, uint32_t kind, uint32_t type, Scalar v, int64_t position) {
   static const uint8_t opcodes[CRESSET_REDUCE_COUNT] = { /* by kind */
       CRESSET_OP_ADD, CRESSET_OP_MUL, CRESSET_OP_MAX, CRESSET_OP_MIN, CRESSET_OP_OR, CRESSET_OP_AND};
@@ -326,13 +315,12 @@ static void accumulate(Accumulator *acc, uint32_t kind, uint32_t type, Scalar v,
       acc->value = v, acc->best = position;
   }
 }
-
 static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values) {
   const CressetReduceAttributes *attributes = call->attributes;
   const CressetTensor *space = input(call, 0);
-  const CressetProgram *prologue = call->program;
   uint32_t count = attributes->accumulator_count, types[CRESSET_MAX_OUTPUTS] = {0}, wide[CRESSET_MAX_OUTPUTS] = {0};
-  for (const CressetInstruction *i = prologue->instructions; i < prologue->instructions + prologue->instruction_count; i++)
+  const CressetInstruction *i = call->program->instructions, *end = i + call->program->instruction_count;
+  for (; i < end; i++)
     if (i->opcode == CRESSET_OP_STORE) types[i->b] = i->type, wide[i->b] = is_float(i->type) ? F64 : i->type;
   int kept = 0;
   int64_t inner = 1, outer = 1, row_major[CRESSET_MAX_RANK], size = 1;
@@ -343,8 +331,7 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values)
   }
   Walk walk; /* the elements of one output follow each other */
   walk_over(&walk, space, attributes->reduced_dims);
-  walk_add_all(&walk, call->inputs, 0, call->input_count);
-  walk_add_all(&walk, call->outputs, 0, call->output_count);
+  walk_add_all(&walk, call->inputs, 0, call->input_count), walk_add_all(&walk, call->outputs, 0, call->output_count);
   if (inner == 0) walk.rank = kept; /* empty reductions: there is nothing to walk but the outputs */
   char cells[CRESSET_MAX_OUTPUTS][8], *cell[CRESSET_MAX_OUTPUTS]; /* memory between prologue and epilogue */
   for (uint32_t k = 0; k < CRESSET_MAX_OUTPUTS; k++) cell[k] = cells[k];
@@ -356,7 +343,7 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values)
     for (int64_t m = 0; m < inner; m++, walk_next(&walk)) {
       int64_t index = 0;
       for (int d = 0; d < walk.rank; d++) index += walk.position[d] * row_major[walk.dim[d]];
-      run(prologue, call->params, values, walk.at, cell, index);
+      run(call->program, call->params, values, walk.at, cell, index);
       for (uint32_t k = 0; k < count; k++)
         accumulate(&accumulators[k], attributes->kinds[k], wide[k],
                    cast(types[k], wide[k], load(dtype_of_type[types[k]], cell[k])), m);
@@ -372,7 +359,6 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values)
     run(call->epilogue, call->params, values, cell, out, 0);
   }
 }
-
 static void matmul(CressetQueue *queue, const CressetCall *call, Scalar *values) {
   const CressetTensor *a = input(call, 0), *b = input(call, 1), *c = output(call, 0);
   int row = c->dl.ndim - 2, column = c->dl.ndim - 1;
@@ -437,7 +423,6 @@ static void gather_or_scatter(CressetQueue *queue, const CressetCall *call, Scal
                operation(opcodes[attributes->reduce], widened[dtype], load(dtype, q), load(dtype, p)));
   }
 }
-
 static const char *supports(void *context, CressetDevice *device, const CressetCall *call) {
   const CressetProgram *programs[2] = {call->program, call->epilogue};
   for (int p = 0; p < 2; p++)
@@ -446,7 +431,6 @@ static const char *supports(void *context, CressetDevice *device, const CressetC
         return "the program has an instruction that is newer than this backend";
   return NULL;
 }
-
 static CressetStatus *launch(void *context, CressetQueue *queue, const CressetCall *call) {
   static void (*const families[])(CressetQueue *, const CressetCall *, Scalar *) = {
       pointwise, reduce, matmul, gather_or_scatter, gather_or_scatter};
@@ -458,7 +442,6 @@ static CressetStatus *launch(void *context, CressetQueue *queue, const CressetCa
   free(values);
   return NULL;
 }
-
 static CressetStatus *kernels(CressetDevice *device, uint32_t *count, CressetKernel *items) {
   uint32_t n = 0;
   for (uint32_t family = 0; family < CRESSET_FAMILY_COUNT; family++)
@@ -478,20 +461,17 @@ static CressetStatus *start(void *context, const CressetServices *services) {
   the_device.capacity = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
   return NULL;
 }
-
 static CressetStatus *devices(void *context, uint32_t *count, CressetDeviceInfo *items) {
   if (items && *count > 0)
     items[0] = (CressetDeviceInfo){
-        .struct_size = sizeof *items,
+        .struct_size = sizeof *items, .name = "one processor core", .driver = BACKEND_NAME " 1.0",
         .flags = CRESSET_DEVICE_SOFTWARE | CRESSET_DEVICE_UNIFIED_MEMORY | CRESSET_DEVICE_HOST_VISIBLE |
                  CRESSET_DEVICE_SYNCHRONOUS,
-        .name = "one processor core, one element at a time", .driver = BACKEND_NAME " 1.0",
         .memory_bytes = the_device.capacity, .max_allocation_bytes = the_device.capacity,
         .dtypes = (1u << CRESSET_COMPLEX64) - 1}; /* all before complex; instruction_types NULL: every instruction */
   if (!items || *count > 1) *count = 1;
   return NULL;
 }
-
 static CressetStatus *open_device(void *context, uint32_t index, CressetDevice **device) {
   if (index > 0) return fail(CRESSET_ERROR_INVALID, NULL, "there is no device " BACKEND_NAME ":%u", index);
   *device = &the_device;
@@ -536,9 +516,7 @@ static CressetStatus *record(CressetQueue *queue, CressetEvent **event) {
   *event = (CressetEvent *)queue;
   return NULL;
 }
-static CressetStatus *queue_wait(CressetQueue *queue, CressetEvent *event) {
-  return NULL;
-}
+static CressetStatus *queue_wait(CressetQueue *queue, CressetEvent *event) { return NULL; }
 static CressetStatus *event_wait(CressetEvent *event) { return synchronize((CressetQueue *)event); }
 static void event_release(CressetEvent *event) { destroy_queue((CressetQueue *)event); }
 
@@ -565,6 +543,7 @@ static CressetStatus *copy_within(CressetQueue *queue, CressetBuffer *from, uint
   if (!status) memmove(to->data + to_at, from->data + from_at, (size_t)bytes);
   return status;
 }
+
 /* ------------------------------------------------------------- the backend -- */
 static const CressetBackend backend = {
     .struct_size = sizeof backend, .abi_version = CRESSET_ABI_VERSION, .name = BACKEND_NAME, .version = "1.0",
