@@ -22,7 +22,7 @@ public struct IdxArray: Sendable {
 
     /// The array as a tensor.
     public func tensor(device: Device = .default) throws -> Tensor {
-        try bytes.withUnsafeBytes { try Tensor(rawBytes: $0, shape: shape, dtype: dtype, device: device) }
+        try bytes.withUnsafeBytes { try Tensor(rawBytes: $0, shape: Shape(shape), dtype: dtype, device: device) }
     }
 
     private static let op = "IdxArray.load"

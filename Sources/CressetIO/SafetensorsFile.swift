@@ -60,7 +60,8 @@ public final class SafetensorsFile: Sendable {
         // The copy is over when the initialiser returns, and `memory` lives beyond it.
         return try withExtendedLifetime(memory) {
             try Tensor(
-                rawBytes: UnsafeRawBufferPointer(memory.bytes), shape: entry.shape, dtype: entry.dtype, device: device)
+                rawBytes: UnsafeRawBufferPointer(memory.bytes), shape: Shape(entry.shape), dtype: entry.dtype,
+                device: device)
         }
     }
 }
