@@ -49,6 +49,9 @@ let package = Package(
             path: "Backends/Vulkan/Backend"),
 
         // Proof.
+        .testTarget(
+            name: "ReferenceTests", dependencies: ["BackendKit", "CBackend", "ReferenceBackend"],
+            path: "Tests/ReferenceTests"),
         .target(
             name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
 
