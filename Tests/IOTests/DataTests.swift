@@ -49,19 +49,19 @@ import Testing
 
     @Test func gathersTensors() throws {
         let data = try TensorDataset(
-            inputs: Tensor([0, 1, 2, 3, 4, 5] as [Float], shape: [3, 2], device: .cpu),
-            targets: Tensor([0, 1, 2] as [Int64], shape: [3], device: .cpu))
+            inputs: Tensor([0, 1, 2, 3, 4, 5] as [Float], shape: [3, 2], device: .reference),
+            targets: Tensor([0, 1, 2] as [Int64], shape: [3], device: .reference))
         let (x, y) = data.batch([2, 0])
         #expect(x.shape == [2, 2])
-        #expect(try x.rawBytes() == Tensor([4, 5, 0, 1] as [Float], shape: [2, 2], device: .cpu).rawBytes())
-        #expect(try y.rawBytes() == Tensor([2, 0] as [Int64], shape: [2], device: .cpu).rawBytes())
+        #expect(try x.rawBytes() == Tensor([4, 5, 0, 1] as [Float], shape: [2, 2], device: .reference).rawBytes())
+        #expect(try y.rawBytes() == Tensor([2, 0] as [Int64], shape: [2], device: .reference).rawBytes())
         #expect(throws: CressetError.self) {
-            try TensorDataset(inputs: data.inputs, targets: Tensor([0] as [Int64], shape: [1], device: .cpu))
+            try TensorDataset(inputs: data.inputs, targets: Tensor([0] as [Int64], shape: [1], device: .reference))
         }
     }
 
     @Test func digits() throws {
-        let (train, test) = try Digits.load(device: .cpu)
+        let (train, test) = try Digits.load(device: .reference)
         #expect(train.inputs.shape == [1437, 64])
         #expect(train.targets.shape == [1437])
         #expect(test.inputs.shape == [360, 64])
@@ -83,15 +83,15 @@ import Testing
         let images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255, 51, 102]
         let labels: [UInt8] = [0, 0, 8, 1, 0, 0, 0, 2, 7, 9]
         write("train", images: images, labels: labels)
-        #expect(throws: CressetError.self) { try MNIST.load(directory: folder.path, device: .cpu) }
+        #expect(throws: CressetError.self) { try MNIST.load(directory: folder.path, device: .reference) }
         write("t10k", images: images, labels: labels)
-        let (train, test) = try MNIST.load(directory: folder.path, device: .cpu)
-        let pixels = Tensor([0, 1, 0.2, 0.4] as [Float], shape: [2, 2], device: .cpu)
+        let (train, test) = try MNIST.load(directory: folder.path, device: .reference)
+        let pixels = Tensor([0, 1, 0.2, 0.4] as [Float], shape: [2, 2], device: .reference)
         #expect(try train.inputs.rawBytes() == pixels.rawBytes())
-        #expect(try test.targets.rawBytes() == Tensor([7, 9] as [Int64], shape: [2], device: .cpu).rawBytes())
+        #expect(try test.targets.rawBytes() == Tensor([7, 9] as [Int64], shape: [2], device: .reference).rawBytes())
         for wrong: [UInt8] in [[0, 0, 8, 1, 0, 0, 0, 1, 7], [0, 0, 8, 1, 0, 0, 0, 2, 7, 10]] {
             write("t10k", images: images, labels: wrong)
-            #expect(throws: CressetError.self) { try MNIST.load(directory: folder.path, device: .cpu) }
+            #expect(throws: CressetError.self) { try MNIST.load(directory: folder.path, device: .reference) }
         }
     }
 }

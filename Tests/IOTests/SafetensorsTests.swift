@@ -20,14 +20,14 @@ import Testing
     @Test func savesAndLoads() throws {
         let path = folder.path + "/model.safetensors"
         let tensors = [
-            "weight": Tensor([1, -2, 3.5, .infinity, .nan, 0] as [Float], shape: [2, 3], device: .cpu),
-            "label": Tensor([1, .max, .min] as [Int64], shape: [3], device: .cpu),
-            "empty": Tensor([] as [Float], shape: [0, 4], device: .cpu),
-            "scalar": Tensor([7] as [Float], shape: [], device: .cpu),
-            "größe 😀": Tensor([8] as [Float], shape: [1], device: .cpu),
+            "weight": Tensor([1, -2, 3.5, .infinity, .nan, 0] as [Float], shape: [2, 3], device: .reference),
+            "label": Tensor([1, .max, .min] as [Int64], shape: [3], device: .reference),
+            "empty": Tensor([] as [Float], shape: [0, 4], device: .reference),
+            "scalar": Tensor([7] as [Float], shape: [], device: .reference),
+            "größe 😀": Tensor([8] as [Float], shape: [1], device: .reference),
         ]
         try Safetensors.save(tensors, to: path, metadata: ["format": "pt", "a": "\"b\""])
-        let loaded = try Safetensors.load(path, device: .cpu)
+        let loaded = try Safetensors.load(path, device: .reference)
         #expect(loaded.keys.sorted() == tensors.keys.sorted())
         for (name, tensor) in tensors {
             #expect(loaded[name]?.shape == tensor.shape)
@@ -41,7 +41,7 @@ import Testing
         #expect(label.shape == [3])
         #expect(label.byteCount == 24)
         #expect(file.description(of: "none") == nil)
-        #expect(throws: CressetError.self) { try file.tensor("none", device: .cpu) }
+        #expect(throws: CressetError.self) { try file.tensor("none", device: .reference) }
         // The data begins at a multiple of 8, and the same tensors give the same file.
         let bytes = contents(path)
         #expect(bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) } % 8 == 0)
@@ -52,7 +52,7 @@ import Testing
 
     @Test func aFailedSaveLeavesTheOldFile() throws {
         let path = folder.file("model.safetensors", [1, 2, 3])
-        let tensor = Tensor([1] as [Float], shape: [1], device: .cpu)
+        let tensor = Tensor([1] as [Float], shape: [1], device: .reference)
         #expect(throws: CressetError.self) { try Safetensors.save(["__metadata__": tensor], to: path) }
         #expect(throws: CressetError.self) { try Safetensors.save(["a": tensor], to: folder.path) }
         #expect(throws: CressetError.self) { try Safetensors.save(["a": tensor], to: folder.path + "/none/x") }
@@ -65,7 +65,7 @@ import Testing
             #"{"b":{"shape":[2],"dtype":"I16","data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   "#
         let file = try SafetensorsFile(path: file(json, data: 8))
         #expect(file.names == ["a", "b"])
-        #expect(try file.tensor("b", device: .cpu).rawBytes() == [1, 1, 1, 1])
+        #expect(try file.tensor("b", device: .reference).rawBytes() == [1, 1, 1, 1])
     }
 
     static let entry = #""dtype":"U8","shape":[4],"data_offsets":[0,4]"#
@@ -130,17 +130,17 @@ import Testing
 
     @Test func refusesABoolThatIsNone() throws {
         var bytes = Self.bytes(#"{"a":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}"#, data: 2)
-        #expect(try Safetensors.load(folder.file("bool", bytes), device: .cpu)["a"]?.rawBytes() == [1, 1])
+        #expect(try Safetensors.load(folder.file("bool", bytes), device: .reference)["a"]?.rawBytes() == [1, 1])
         bytes[bytes.count - 1] = 2
         let path = folder.file("bool", bytes)
-        #expect(throws: CressetError.self) { try Safetensors.load(path, device: .cpu) }
+        #expect(throws: CressetError.self) { try Safetensors.load(path, device: .reference) }
     }
 
     @Test func refusesAFileThatShrinks() throws {
         let path = file("{\"a\":{\(Self.entry)}}", data: 4)
         let opened = try SafetensorsFile(path: path)
         truncate(path, 20)
-        let error = #expect(throws: CressetError.self) { try opened.tensor("a", device: .cpu) }
+        let error = #expect(throws: CressetError.self) { try opened.tensor("a", device: .reference) }
         #expect(error?.kind == .invalidFile)
     }
 
