@@ -175,7 +175,10 @@ public struct Services: @unchecked Sendable {
 
     package init(raw: UnsafePointer<CressetServices>) { self.raw = raw }
 
-    public enum LogLevel: Int32, Sendable { case debug = 0, notice, warning, error }
+    public enum LogLevel: Int32, Sendable {
+        case debug = 0
+        case notice, warning, error
+    }
 
     public func log(_ level: LogLevel, _ message: String) { raw.pointee.log?(level.rawValue, message) }
 
