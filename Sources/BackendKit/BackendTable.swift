@@ -224,7 +224,9 @@ private func map(
 private func createQueue(_ device: OpaquePointer?, _ queue: UnsafeMutablePointer<OpaquePointer?>?) -> Status? {
     BackendError.status {
         let made = try Handle.get(device, DeviceHandle.self).device.makeQueue()
-        queue?.pointee = OpaquePointer(Handle.pass(QueueHandle(made)))
+        let handle = OpaquePointer(Handle.pass(QueueHandle(made)))
+        made.adopt(handle: handle)
+        queue?.pointee = handle
     }
 }
 

@@ -56,8 +56,14 @@ static inline f64 cresset_bits_double(u64 u) {
 #define FROM_BITS_F32(u) cresset_bits_float(u)
 #define BITS_F64(x) cresset_double_bits(x)
 #define FROM_BITS_F64(u) cresset_bits_double(u)
+/* Without errno, which keeps loops from being vectorised. */
+#ifdef __clang__
+#define SQRT_F32(x) __builtin_elementwise_sqrt(x)
+#define SQRT_F64(x) __builtin_elementwise_sqrt(x)
+#else
 #define SQRT_F32(x) __builtin_sqrtf(x)
 #define SQRT_F64(x) __builtin_sqrt(x)
+#endif
 
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
