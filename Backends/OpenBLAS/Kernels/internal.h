@@ -144,7 +144,7 @@ typedef struct CpuDirect {
 } CpuDirect;
 
 typedef struct CpuProgram {
-  const CressetProgram *source;
+  uint32_t input_count, param_count;
   uint32_t value_count, slot_count, step_count, load_count, store_count, uniform_count, splat_count;
   uint32_t index_value; /* the value of INDEX, or UINT32_MAX */
   CpuStep *steps;

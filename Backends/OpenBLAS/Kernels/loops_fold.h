@@ -47,10 +47,55 @@ VECTOR_TYPE(f64, 8)
 #define VALUE_FLOAT_MAX(x, y) ((((x) > (y)) | ((x) != (x))) ? (x) : (y))
 #define VALUE_FLOAT_MIN(x, y) ((((x) < (y)) | ((x) != (x))) ? (x) : (y))
 
-FOLD(fold_sum, f32, 0, VALUE_ADD)
-FOLD(fold_sum, f64, 0, VALUE_ADD)
-FOLD(fold_prod, f32, 1, VALUE_MUL)
-FOLD(fold_prod, f64, 1, VALUE_MUL)
+/* Sums and products that round: eight vectors at a time as a tree, and these again in
+ * pairs, as a binary counter counts. */
+#define FOLD_TREE(name, S, identity, VALUE)                                                                            \
+  static void name##_##S(int64_t rows, int64_t n, void *rp, const void *ap) {                                          \
+    type_##S *r = rp;                                                                                                  \
+    const type_##S *a = ap;                                                                                            \
+    enum { L = lanes_of_##S };                                                                                         \
+    for (int64_t row = 0; row < rows; row++, a += n) {                                                                 \
+      type_##S lane[2 * L];                                                                                            \
+      vector_##S stack[16][2];                                                                                         \
+      int top = 0;                                                                                                     \
+      int64_t i = 0;                                                                                                   \
+      for (int64_t group = 1; i + 16 * L <= n; i += 16 * L, group++) {                                                 \
+        for (int h = 0; h < 2; h++) {                                                                                  \
+          const type_##S *p = a + i + h * L;                                                                           \
+          vector_##S v0 = VALUE(FOLD_AT(S, p, 0), FOLD_AT(S, p, 1)), v1 = VALUE(FOLD_AT(S, p, 2), FOLD_AT(S, p, 3));   \
+          vector_##S v2 = VALUE(FOLD_AT(S, p, 4), FOLD_AT(S, p, 5)), v3 = VALUE(FOLD_AT(S, p, 6), FOLD_AT(S, p, 7));   \
+          v0 = VALUE(v0, v1);                                                                                          \
+          v2 = VALUE(v2, v3);                                                                                          \
+          stack[top][h] = VALUE(v0, v2);                                                                               \
+        }                                                                                                              \
+        top++;                                                                                                         \
+        for (int64_t done = group; !(done & 1); done >>= 1, top--)                                                     \
+          for (int h = 0; h < 2; h++) stack[top - 2][h] = VALUE(stack[top - 2][h], stack[top - 1][h]);                 \
+      }                                                                                                                \
+      if (i + 2 * L <= n) {                                                                                            \
+        for (int h = 0; h < 2; h++) stack[top][h] = *(const lanes_##S *)(a + i + h * L);                               \
+        for (i += 2 * L; i + 2 * L <= n; i += 2 * L)                                                                   \
+          for (int h = 0; h < 2; h++) stack[top][h] = VALUE(stack[top][h], *(const lanes_##S *)(a + i + h * L));       \
+        top++;                                                                                                         \
+      }                                                                                                                \
+      for (; top > 1; top--)                                                                                           \
+        for (int h = 0; h < 2; h++) stack[top - 2][h] = VALUE(stack[top - 2][h], stack[top - 1][h]);                   \
+      if (top == 1) {                                                                                                  \
+        memcpy(lane, stack[0], sizeof lane);                                                                           \
+        for (int64_t j = 0; i + j < n; j++) lane[j] = VALUE(lane[j], a[i + j]);                                        \
+      } else {                                                                                                         \
+        for (int64_t j = 0; j < 2 * L; j++) lane[j] = j < n ? a[j] : (identity);                                       \
+      }                                                                                                                \
+      for (int64_t half = L; half > 0; half /= 2)                                                                      \
+        for (int64_t j = 0; j < half; j++) lane[j] = VALUE(lane[j], lane[j + half]);                                   \
+      r[row] = lane[0];                                                                                                \
+    }                                                                                                                  \
+  }
+#define FOLD_AT(S, p, k) (*(const lanes_##S *)((p) + (k) * 2 * L))
+FOLD_TREE(fold_sum, f32, 0, VALUE_ADD)
+FOLD_TREE(fold_sum, f64, 0, VALUE_ADD)
+FOLD_TREE(fold_prod, f32, 1, VALUE_MUL)
+FOLD_TREE(fold_prod, f64, 1, VALUE_MUL)
 FOLD(fold_max, f32, -INFINITY, VALUE_FLOAT_MAX)
 FOLD(fold_max, f64, -INFINITY, VALUE_FLOAT_MAX)
 FOLD(fold_min, f32, INFINITY, VALUE_FLOAT_MIN)

@@ -203,8 +203,8 @@ CressetStatus *cpu_pointwise(void *context, CressetQueue *queue, const CressetCa
   CressetStatus *status = NULL;
   const CpuProgram *program = cpu_program(call->program, &status);
   if (__builtin_expect(!program, 0)) return status;
-  if (call->input_count < program->source->input_count || call->output_count < program->store_count ||
-      call->param_count < program->source->param_count || call->output_count == 0)
+  if (call->input_count < program->input_count || call->output_count < program->store_count ||
+      call->param_count < program->param_count || call->output_count == 0)
     return cpu_fail(CRESSET_ERROR_INVALID, "%s: fewer tensors or params than its program names",
                     call->op ? call->op : "a pointwise call");
   if (program->direct.kind != CPU_NOT_DIRECT && run_direct(&program->direct, call)) return NULL;

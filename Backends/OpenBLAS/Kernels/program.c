@@ -57,6 +57,13 @@ static uint32_t cost_of(const CressetInstruction *i) {
   }
 }
 
+/* Whether a type can be stored as a dtype: bools as bool, integers as integers, floats as floats. */
+static bool stores_as(uint8_t type, uint8_t dtype) {
+  if (dtype > CRESSET_FLOAT64) return false;
+  uint8_t to = cpu_widened[dtype];
+  return (type == CRESSET_TYPE_BOOL) == (to == CRESSET_TYPE_BOOL) && (type >= CRESSET_TYPE_F32) == (to >= CRESSET_TYPE_F32);
+}
+
 /* Everything a later stage relies on; NULL if the instruction is sound. */
 static const char *flaw(const CressetProgram *program, const Value *values, uint32_t k) {
   const CressetInstruction *i = &program->instructions[k];
@@ -72,8 +79,7 @@ static const char *flaw(const CressetProgram *program, const Value *values, uint
       return NULL;
     case CRESSET_OP_STORE:
       if (i->b >= CRESSET_MAX_OUTPUTS || i->b >= program->output_count) return "stores an output that is not there";
-      if (i->aux > CRESSET_FLOAT64 || cpu_widened[i->aux] != values[i->a].type) return "stores a type in a dtype that does not widen to it";
-      return NULL;
+      return stores_as(values[i->a].type, i->aux) ? NULL : "stores a type in a dtype of another kind";
     case CRESSET_OP_PARAM: return i->a < program->param_count ? NULL : "names a param that is not there";
     case CRESSET_OP_CONST: case CRESSET_OP_INDEX: return NULL;
     case CRESSET_OP_BITCAST:
@@ -84,7 +90,9 @@ static const char *flaw(const CressetProgram *program, const Value *values, uint
 
 static void find_direct(CpuProgram *compiled, const CressetProgram *program, const Value *values) {
   CpuDirect *direct = &compiled->direct;
-  if (compiled->store_count != 1 || compiled->index_value != NONE) return;
+  if (compiled->store_count != 1 || compiled->index_value != NONE ||
+      compiled->stores[0].value >= program->instruction_count)
+    return;
   const CpuStoreStep *store = &compiled->stores[0];
   uint32_t operands[3] = {store->value};
   if (compiled->step_count == 0) {
@@ -134,34 +142,38 @@ static void free_program(CpuProgram *p) {
 
 /* Gives each value that needs one a block of scratch; a block is free again after its last reader. */
 static bool assign_slots(CpuProgram *compiled, const CressetProgram *program, const Value *values) {
-  uint32_t n = compiled->value_count, free_count = 0;
+  uint32_t n = program->instruction_count, free_count = 0;
   uint32_t *free_slots = calloc(n ? n : 1, sizeof *free_slots);
   if (!free_slots) return false;
+  /* Loads and the index are filled before the first step, so they share no block with what comes before them. */
+  for (uint32_t k = 0; k < n; k++)
+    if (values[k].is_load || k == compiled->index_value) compiled->slot[k] = compiled->slot_count++;
   for (uint32_t k = 0; k < n; k++) {
     const CressetInstruction *i = &program->instructions[k];
     const Value *value = &values[k];
-    compiled->slot[k] = NONE;
-    if (value->is_store) continue;
-    if (!value->is_uniform || value->is_splat)
+    if (value->is_store || (value->is_uniform && !value->is_splat)) compiled->slot[k] = NONE;
+    else if (!value->is_load && k != compiled->index_value)
       compiled->slot[k] = free_count && !value->is_uniform ? free_slots[--free_count] : compiled->slot_count++;
     for (int o = 0; o < operands_of(i); o++) {
       uint32_t a = operand(i, o);
       bool again = false;
       for (int e = 0; e < o; e++) again = again || operand(i, e) == a;
-      if (!again && values[a].last_use == k && !values[a].is_uniform && !values[a].is_load && a != compiled->index_value)
+      if (!again && values[a].last_use == k && !values[a].is_uniform)
         free_slots[free_count++] = compiled->slot[a];
     }
   }
+  for (uint32_t k = n; k < compiled->value_count; k++) compiled->slot[k] = compiled->slot_count++;
   free(free_slots);
   return true;
 }
 
 static CpuProgram *compile(const CressetProgram *program, CressetStatus **status) {
-  uint32_t n = program->instruction_count, size = n ? n : 1;
+  uint32_t n = program->instruction_count, size = n + CRESSET_MAX_OUTPUTS; /* stores may cast: a value more each */
   Value *values = calloc(size, sizeof *values);
   CpuProgram *compiled = calloc(1, sizeof *compiled);
   if (!values || !compiled) goto no_memory;
-  compiled->source = program;
+  compiled->input_count = program->input_count;
+  compiled->param_count = program->param_count;
   compiled->value_count = n;
   compiled->index_value = NONE;
   compiled->steps = calloc(size, sizeof *compiled->steps);
@@ -249,6 +261,18 @@ static CpuProgram *compile(const CressetProgram *program, CressetStatus **status
     goto failed;
   }
 
+  for (uint32_t s = 0; s < compiled->store_count; s++) {
+    CpuStoreStep *store = &compiled->stores[s];
+    uint8_t from = values[store->value].type, to = cpu_widened[store->dtype];
+    if (from == to) continue;
+    uint32_t cast = compiled->value_count++;
+    values[cast] = (Value){.type = to, .last_use = n};
+    compiled->type[cast] = to;
+    compiled->steps[compiled->step_count++] =
+        (CpuStep){cpu_loops->cast[from][to], cast, store->value, store->value, store->value};
+    if (values[store->value].is_load) last_load_read = cast;
+    store->value = cast;
+  }
   for (uint32_t k = 0; k < n; k++)
     if (values[k].is_uniform && values[k].is_splat) compiled->splats[compiled->splat_count++] = k;
   if (!assign_slots(compiled, program, values)) goto no_memory;
