@@ -55,13 +55,16 @@ let package = Package(
         .target(
             name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
 
+        .target(name: "CTemplates", exclude: ["c", "swift"]),
         .executableTarget(
             name: "CressetCLI",
             dependencies: [
+                "CTemplates",
                 "Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO", "ConformanceSuite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],
