@@ -32,7 +32,7 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Images in a step.")
     var batchSize: Int?
 
-    @Option(help: "Learning rate of Adam.")
+    @Option(help: "Learning rate of Adam at the start; it falls to 0 linearly.")
     var lr: Double?
 
     @Option(help: ArgumentHelp("Load this backend first.", valueName: "path"))
@@ -95,7 +95,7 @@ extension Trainer {
     /// Settings that reach the expected accuracy.
     static func standard(_ dataset: TrainCommand.DataSet, device: Device, seed: UInt64) -> Trainer {
         switch dataset {
-        case .digits: Trainer(device: device, epochs: 20, batchSize: 64, lr: 3e-3, hidden: [64], seed: seed)
+        case .digits: Trainer(device: device, epochs: 25, batchSize: 64, lr: 1e-2, hidden: [64], seed: seed)
         case .mnist: Trainer(device: device, epochs: 3, batchSize: 128, lr: 2e-3, hidden: [256, 64], seed: seed)
         }
     }

@@ -40,6 +40,8 @@ struct Trainer {
             let total = Double(epochs * loader.count)
             for _ in 0..<epochs {
                 for (images, labels) in loader {
+                    // Linear decay to 0: the last steps settle instead of jumping about.
+                    optimizer.lr = lr * (1 - Double(outcome.losses.count) / total)
                     let loss = Losses.crossEntropy(model(images), labels)
                     optimizer.zeroGrad()
                     loss.backward()
