@@ -238,7 +238,9 @@ private func map(
 private func createQueue(_ device: OpaquePointer?, _ queue: UnsafeMutablePointer<OpaquePointer?>?) -> Status? {
     BackendError.status {
         let made = try Handle.get(device, DeviceHandle.self).device.makeQueue()
-        queue?.pointee = OpaquePointer(Handle.pass(QueueHandle(made)))
+        let handle = OpaquePointer(Handle.pass(QueueHandle(made)))
+        made.adopt(handle: handle)
+        queue?.pointee = handle
     }
 }
 
@@ -252,8 +254,8 @@ private func copyIn(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyIn(
-            UnsafeRawBufferPointer(start: source, count: Int(bytes)),
-            to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(offset))
+            UnsafeRawBufferPointer(start: source, count: Int(clamping: bytes)),
+            to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset))
     }
 }
 
@@ -263,8 +265,8 @@ private func copyOut(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyOut(
-            Handle.get(buffer, BufferHandle.self).buffer, at: Int(offset),
-            to: UnsafeMutableRawBufferPointer(start: target, count: Int(bytes)))
+            Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset),
+            to: UnsafeMutableRawBufferPointer(start: target, count: Int(clamping: bytes)))
     }
 }
 
@@ -274,8 +276,8 @@ private func copyWithin(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyWithin(
-            from: Handle.get(source, BufferHandle.self).buffer, at: Int(sourceOffset),
-            to: Handle.get(target, BufferHandle.self).buffer, at: Int(targetOffset), count: Int(bytes))
+            from: Handle.get(source, BufferHandle.self).buffer, at: Int(clamping: sourceOffset),
+            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset), count: Int(clamping: bytes))
     }
 }
 
