@@ -74,7 +74,6 @@ package struct CallSite: Sendable {
     static func here() -> CallSite {
         guard let trace = try? Backtrace.capture(limit: 64).symbolicated() else { return CallSite(location: nil) }
         for frame in trace.frames {
-            print("F", frame.symbol?.rawName ?? "-", frame.symbol?.sourceLocation?.path ?? "-", frame.symbol?.sourceLocation?.line ?? -1)
             guard let source = frame.symbol?.sourceLocation, source.line > 0, !isLibrary(source.path) else { continue }
             let file = source.path.split(separator: "/").last.map(String.init) ?? source.path
             return CallSite(location: "\(file):\(source.line)")
