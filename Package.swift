@@ -53,7 +53,8 @@ let package = Package(
             name: "ReferenceTests", dependencies: ["BackendKit", "CBackend", "ReferenceBackend"],
             path: "Tests/ReferenceTests"),
         .target(
-            name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
+            name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO", "CGoldens"], path: "Conformance/Suite"),
+        .target(name: "CGoldens", path: "Conformance/Goldens", exclude: ["goldens.safetensors.gz", "NOTICE"]),
 
         .executableTarget(
             name: "CressetCLI",
@@ -62,6 +63,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],
