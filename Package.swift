@@ -53,7 +53,8 @@ let package = Package(
             name: "ReferenceTests", dependencies: ["BackendKit", "CBackend", "ReferenceBackend"],
             path: "Tests/ReferenceTests"),
         .target(
-            name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
+            name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO", "CGoldens"], path: "Conformance/Suite"),
+        .target(name: "CGoldens", path: "Conformance/Goldens", exclude: ["goldens.safetensors.gz", "NOTICE"]),
 
         .target(name: "CTemplates", exclude: ["c", "swift"]),
         .executableTarget(
@@ -65,6 +66,8 @@ let package = Package(
             ]),
 
         .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],

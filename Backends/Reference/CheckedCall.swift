@@ -65,7 +65,8 @@ struct CheckedCall {
         try epilogue.check(call, inputs: results, outputs: outputs.map(\.dtype), allowsIndex: false)
         for d in shape.indices where attributes.isReduced(d) {
             for output in outputs {
-                try require(shape[d] <= 1 || output.layout.steps[d] == 0, "an output has a stride along reduced dim \(d)")
+                try require(
+                    shape[d] <= 1 || output.layout.steps[d] == 0, "an output has a stride along reduced dim \(d)")
             }
         }
     }

@@ -24,7 +24,7 @@ extension Exact {
     private static func combined<T: Arithmetic>(_ kind: Reduction, _ values: [T]) -> T {
         let combine = T.combine(kind.opcode)
         let identity: T = kind.identity()
-        return pairwise(values.indices, { run in run.reduce(identity) { combine($0, values[$1]) } }, combine)
+        return pairwise(values.indices, upTo: 1, { run in run.reduce(identity) { combine($0, values[$1]) } }, combine)
     }
 
     private static func dot<T: FixedWidthInteger>(_ x: [T], _ y: [T]) -> T {
@@ -32,18 +32,19 @@ extension Exact {
     }
 
     private static func dot<T: BinaryFloatingPoint>(_ x: [T], _ y: [T]) -> T {
-        pairwise(x.indices, { run in run.reduce(0) { $0 + x[$1] * y[$1] } }, +)
+        pairwise(x.indices, upTo: 32, { run in run.reduce(0) { $0 + x[$1] * y[$1] } }, +)
     }
 
-    /// Runs of at most 32 go one by one; longer ones are halved and the halves' results combined,
-    /// so that rounding errors grow with the logarithm of the count.
+    /// Runs of at most `length` go one by one; longer ones are halved and the halves' results
+    /// combined, so that rounding errors grow with the logarithm of the count.
     private static func pairwise<T>(
-        _ range: Range<Int>, _ run: (Range<Int>) -> T, _ combine: (T, T) -> T
+        _ range: Range<Int>, upTo length: Int, _ run: (Range<Int>) -> T, _ combine: (T, T) -> T
     ) -> T {
-        if range.count <= 32 { return run(range) }
+        if range.count <= length { return run(range) }
         let middle = range.lowerBound + range.count / 2
         return combine(
-            pairwise(range.lowerBound..<middle, run, combine), pairwise(middle..<range.upperBound, run, combine))
+            pairwise(range.lowerBound..<middle, upTo: length, run, combine),
+            pairwise(middle..<range.upperBound, upTo: length, run, combine))
     }
 
     /// The position of the first NaN, or else of the first of the greatest (least) values.

@@ -62,9 +62,10 @@ enum Instructions {
         case .xor: { $0 ^ $1 }
         case .shl: { a, n in isShift(n) ? a &<< n : 0 }
         case .shr: { a, n in isShift(n) ? a &>> n : a < 0 ? -1 : 0 }
-        case .ushr: { a, n in
-            isShift(n) ? T(truncatingIfNeeded: T.Magnitude(truncatingIfNeeded: a) >> T.Magnitude(n)) : 0
-        }
+        case .ushr:
+            { a, n in
+                isShift(n) ? T(truncatingIfNeeded: T.Magnitude(truncatingIfNeeded: a) >> T.Magnitude(n)) : 0
+            }
         default: undefined(opcode)
         }
     }

@@ -1,5 +1,6 @@
 import BackendKit
 import Glibc
+import Synchronization
 
 /// A block of ordinary memory, with what the oracle knows about the numbers in it.
 final class ReferenceBuffer: BackendBuffer {
@@ -50,20 +51,40 @@ final class ReferenceBuffer: BackendBuffer {
 /// Bytes of memory this computer has.
 let physicalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
 
+/// A failure that a kernel met, for its queue and the events recorded after it: the first of them
+/// that is asked reports it, the others do not again.
+final class Failure: Sendable {
+    private let error: BackendError
+    private let reported = Atomic(false)
+
+    init(_ error: BackendError) { self.error = error }
+
+    var isReported: Bool { reported.load(ordering: .acquiring) }
+
+    func report() throws {
+        if !reported.exchange(true, ordering: .acquiringAndReleasing) { throw error }
+    }
+}
+
+/// A point in a queue that has been reached already.
+final class ReferenceEvent: BackendEvent {
+    private let failure: Failure?
+    init(_ failure: Failure?) { self.failure = failure }
+    func wait() throws { try failure?.report() }
+}
+
 /// A queue of a device that has finished everything it was asked. It only keeps the first failure
 /// of a kernel until the host asks.
 final class ReferenceQueue: BackendQueue {
-    private var failure: BackendError?
+    private var failure: Failure?
 
     func remember(_ error: BackendError) {
-        if failure == nil { failure = error }
+        if failure?.isReported ?? true { failure = Failure(error) }
     }
 
-    func synchronize() throws {
-        guard let failure else { return }
-        self.failure = nil
-        throw failure
-    }
+    func synchronize() throws { try failure?.report() }
+    func record() throws -> any BackendEvent { ReferenceEvent(failure) }
+    func wait(for event: any BackendEvent) throws {}
 
     func copyIn(_ source: UnsafeRawBufferPointer, to buffer: any BackendBuffer, at offset: Int) throws {
         let buffer = try ReferenceBuffer.of(buffer)

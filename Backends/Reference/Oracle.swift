@@ -56,7 +56,9 @@ enum Oracle: Semantics {
         let rounded = exact(Exact.evaluate(ins, type, operands.zip(typesOf(ins, type)).map(block)))
         return rounded.indices.map { i in
             let x = operands.map { $0[i] }
-            if ins.opcode != .call && x.allSatisfy(\.isExact) { return rounded[i] }
+            // Which NaN a device has is its own affair, and BITCAST would show it.
+            let showsNaN = ins.opcode == .bitcast && type.isFloat && x[0].real.isNaN
+            if ins.opcode != .call && !showsNaN && x.allSatisfy(\.isExact) { return rounded[i] }
             return Rules(ins: ins, type: type, x: x, rounded: rounded[i]).result
         }
     }
@@ -92,5 +94,5 @@ enum Oracle: Semantics {
 }
 
 extension Array {
-    fileprivate func zip<T>(_ other: [T]) -> [(Element, T)] { Array<(Element, T)>(Swift.zip(self, other)) }
+    fileprivate func zip<T>(_ other: [T]) -> [(Element, T)] { [(Element, T)](Swift.zip(self, other)) }
 }

@@ -253,6 +253,7 @@ private func copyIn(
     _ queue: OpaquePointer?, _ source: UnsafeRawPointer?, _ buffer: OpaquePointer?, _ offset: UInt64, _ bytes: UInt64
 ) -> Status? {
     BackendError.status {
+        guard source != nil || bytes == 0 else { throw BackendError(.invalid, "copy_in from NULL") }
         try Handle.get(queue, QueueHandle.self).queue.copyIn(
             UnsafeRawBufferPointer(start: source, count: Int(clamping: bytes)),
             to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset))
@@ -264,6 +265,7 @@ private func copyOut(
     _ bytes: UInt64
 ) -> Status? {
     BackendError.status {
+        guard target != nil || bytes == 0 else { throw BackendError(.invalid, "copy_out to NULL") }
         try Handle.get(queue, QueueHandle.self).queue.copyOut(
             Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset),
             to: UnsafeMutableRawBufferPointer(start: target, count: Int(clamping: bytes)))
@@ -277,7 +279,8 @@ private func copyWithin(
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyWithin(
             from: Handle.get(source, BufferHandle.self).buffer, at: Int(clamping: sourceOffset),
-            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset), count: Int(clamping: bytes))
+            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset),
+            count: Int(clamping: bytes))
     }
 }
 

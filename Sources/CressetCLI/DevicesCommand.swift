@@ -19,7 +19,7 @@ struct DevicesCommand: ParsableCommand {
     func run() throws {
         for path in plugin { try Registry.load(path: path) }
         if json {
-            print(jsonText)
+            print(document.serialized(pretty: true))
             return
         }
         for backend in Backends.loaded {
@@ -66,6 +66,45 @@ struct DevicesCommand: ParsableCommand {
             print("  \(mark) \(attempt.path)\(why): \(attempt.detail)")
         }
         print("\nCRESSET_BACKEND_PATH names more files and folders, separated by colons.")
+    }
+
+    /// Everything as JSON, for scripts.
+    private var document: JSON {
+        let devices = Backends.loaded.flatMap(\.devices).map { device -> JSON in
+            do {
+                let p = try device.properties
+                return [
+                    "device": .string("\(device)"), "type": .string(device.type), "index": .integer(device.index),
+                    "name": .string(p.name), "driver": .string(p.driver), "uuid": .string(p.uuid),
+                    "software": .bool(p.isSoftware), "unified_memory": .bool(p.hasUnifiedMemory),
+                    "memory_bytes": .integer(Int(clamping: p.memoryBytes)),
+                    "max_allocation_bytes": .integer(Int(clamping: p.maxAllocationBytes)),
+                    "dtypes": .array(p.dtypes.map { .string($0.name) }), "backend_version": .string(p.backendVersion),
+                    "origin": .string(p.origin),
+                ]
+            } catch {
+                return ["device": .string("\(device)"), "error": .string("\(error)")]
+            }
+        }
+        let backends = Backends.loaded.map { backend -> JSON in
+            [
+                "name": .string(backend.name), "version": .string(backend.version), "origin": .string(backend.origin),
+                "failure": backend.failure.map { .string($0) } ?? .null,
+            ]
+        }
+        var members = JSON.Object()
+        members["devices"] = .array(devices)
+        members["backends"] = .array(backends)
+        if explain {
+            members["searched"] = .array(
+                Backends.attempts.map {
+                    [
+                        "path": .string($0.path), "reason": .string($0.reason), "outcome": .string($0.outcome.rawValue),
+                        "detail": .string($0.detail),
+                    ]
+                })
+        }
+        return .object(members)
     }
 
     /// "23.4 GiB"

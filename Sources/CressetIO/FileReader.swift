@@ -97,4 +97,9 @@ final class RawMemory {
 package enum FileSystem {
     /// True where `path` names something that can be read.
     package static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
+    /// Gives the file at `path` this content, at once.
+    package static func replace(_ path: String, with text: String) throws {
+        try FileWriter.replace(path, op: "write \(path)") { file in try file.write(Array(text.utf8)) }
+    }
 }

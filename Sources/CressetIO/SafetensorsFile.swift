@@ -15,9 +15,21 @@ public final class SafetensorsFile: Sendable {
     public let metadata: [String: String]
     /// The names of the tensors, sorted.
     public let names: [String]
-    private let reader: FileReader
+    private let source: Source
     private let header: SafetensorsHeader
     private let dataStart: Int
+
+    private enum Source: Sendable {
+        case file(FileReader)
+        case memory([UInt8], name: String)
+
+        var path: String {
+            switch self {
+            case .file(let reader): reader.path
+            case .memory(_, let name): name
+            }
+        }
+    }
 
     /// Opens the file at `path` and checks that its header agrees with itself and with the file's size.
     public init(path: String) throws(CressetError) {
@@ -30,7 +42,21 @@ public final class SafetensorsFile: Sendable {
         header = try CressetError.about(path, op: Self.op) { () throws(FormatError) in
             try SafetensorsHeader(json: json, dataByteCount: reader.size - 8 - count)
         }
-        self.reader = reader
+        source = .file(reader)
+        dataStart = 8 + count
+        metadata = header.metadata
+        names = header.entries.keys.sorted()
+    }
+
+    /// The same for a file's bytes in memory; `name` stands for the path in messages.
+    package init(bytes: [UInt8], name: String) throws(CressetError) {
+        let (header, count) = try CressetError.about(name, op: Self.op) { () throws(FormatError) in
+            let count = try SafetensorsHeader.jsonByteCount(Array(bytes.prefix(8)), fileSize: bytes.count)
+            let json = Array(bytes[8..<8 + count])
+            return (try SafetensorsHeader(json: json, dataByteCount: bytes.count - 8 - count), count)
+        }
+        self.header = header
+        source = .memory(bytes, name: name)
         dataStart = 8 + count
         metadata = header.metadata
         names = header.entries.keys.sorted()
@@ -49,13 +75,18 @@ public final class SafetensorsFile: Sendable {
             let some = names.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
             throw CressetError(
                 .argument, op: Self.op,
-                "\(reader.path) has no tensor '\(name)'; it has \(names.count): \(some)\(names.count > 8 ? ", …" : "")")
+                "\(source.path) has no tensor '\(name)'; it has \(names.count): \(some)\(names.count > 8 ? ", …" : "")")
         }
         let memory = try RawMemory(byteCount: entry.bytes.count, op: Self.op)
-        try reader.read(at: dataStart + entry.bytes.lowerBound, into: memory.bytes)
+        switch source {
+        case .file(let reader): try reader.read(at: dataStart + entry.bytes.lowerBound, into: memory.bytes)
+        case .memory(let bytes, _):
+            // The header was checked against the bytes' number.
+            memory.bytes.copyBytes(from: bytes[dataStart...][(dataStart + entry.bytes.lowerBound)...].prefix(entry.bytes.count))
+        }
         if entry.dtype == .bool, let bad = memory.bytes.first(where: { $0 > 1 }) {
             throw CressetError(
-                .invalidFile, op: Self.op, "\(reader.path): tensor '\(name)' is BOOL and holds the byte \(bad)")
+                .invalidFile, op: Self.op, "\(source.path): tensor '\(name)' is BOOL and holds the byte \(bad)")
         }
         // The copy is over when the initialiser returns, and `memory` lives beyond it.
         return try withExtendedLifetime(memory) {

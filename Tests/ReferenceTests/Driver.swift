@@ -73,7 +73,7 @@ final class Driver {
         }
         guard let kernel else { throw BackendError(.unsupported, "no \(family) for \(key)") }
         var dims: [UnsafeMutablePointer<Int64>] = []
-        defer { dims.forEach { $0.deallocate() } }
+        defer { for dim in dims { dim.deallocate() } }
         func pointer(_ values: [Int]) -> UnsafePointer<Int64> {
             let copy = UnsafeMutablePointer<Int64>.allocate(capacity: max(values.count, 1))
             for (i, value) in values.enumerated() { (copy + i).initialize(to: Int64(value)) }

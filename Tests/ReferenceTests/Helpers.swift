@@ -9,7 +9,8 @@ extension Driver {
 
     /// A pointwise program of one-dimensional inputs; the output's elements.
     func pointwise<R: BitwiseCopyable>(
-        _ inputs: [HostTensor], to dtype: DType, _ body: (inout ProgramBuilder, [ProgramBuilder.Value]) -> ProgramBuilder.Value
+        _ inputs: [HostTensor], to dtype: DType,
+        _ body: (inout ProgramBuilder, [ProgramBuilder.Value]) -> ProgramBuilder.Value
     ) throws -> [R] {
         var b = ProgramBuilder()
         let loads = inputs.enumerated().map { b.load($0.offset, $0.element.dtype) }

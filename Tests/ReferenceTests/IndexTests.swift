@@ -84,6 +84,14 @@ import Testing
                 && error.message == "index 7 is out of range for size 5 (element 1 of the index tensor)"
         }
         try device.synchronize()  // once
+        try device.launch(
+            .gather, [values.view([4], strides: [0]), places], [output], attributes: &attributes)
+        var event: OpaquePointer?
+        try check(device.table.record(device.queue, &event))
+        #expect(throws: BackendError.self) { try check(device.table.event_wait(event)) }
+        try check(device.table.event_wait(event))
+        device.table.event_release(event)
+        try device.synchronize()
         let result: [Float] = try output.read()
         #expect(result[0] == 4 && result[3] == 0)
         // Skipped by a scatter; copying out reports it too.

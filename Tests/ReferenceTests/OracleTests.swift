@@ -222,5 +222,7 @@ import Testing
 
 extension Driver {
     /// Keeps the device alive while `body` uses it.
-    func withLifetime<R>(_ body: (Driver) throws -> R) rethrows -> R { try withExtendedLifetime(self) { try body(self) } }
+    func withLifetime<R>(_ body: (Driver) throws -> R) rethrows -> R {
+        try withExtendedLifetime(self) { try body(self) }
+    }
 }

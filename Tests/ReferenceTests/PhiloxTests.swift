@@ -1,7 +1,6 @@
 import BackendKit
-import Testing
-
 import ReferenceBackend
+import Testing
 
 @Suite struct PhiloxTests {
     /// The known answers published with Random123 (kat_vectors, philox4x32 10).

@@ -100,13 +100,17 @@ import Testing
         try check(.trunc, of: [-0.0, 0, 1, 2, -0.0, -1, nan, -inf])
         try check(.neg, of: [0, -0.5, -1.5, -2.5, 0.5, 1.5, nan, inf])
         try check(.abs, of: [0, 0.5, 1.5, 2.5, 0.5, 1.5, nan, inf])
-        try check(.sqrt, of: [-0.0, Float(0.5).squareRoot(), Float(1.5).squareRoot(), Float(2.5).squareRoot(), nan, nan, nan, nan])
+        try check(
+            .sqrt,
+            of: [-0.0, Float(0.5).squareRoot(), Float(1.5).squareRoot(), Float(2.5).squareRoot(), nan, nan, nan, nan])
     }
 
     @Test(arguments: bothDevices)
     func casts(index: Int) throws {
         let device = try Driver.device(index)
-        let x: [Double] = [1.9, -1.9, .nan, .infinity, -.infinity, 2147483647.5, 2147483648, -2147483648.9, 9.3e18, -0.0]
+        let x: [Double] = [
+            1.9, -1.9, .nan, .infinity, -.infinity, 2147483647.5, 2_147_483_648, -2147483648.9, 9.3e18, -0.0,
+        ]
         #expect(
             try device.cast(x, .float64, to: .int32)
                 == [1, -1, .min, .min, .min, .max, .min, .min, .min, 0] as [Int32])
@@ -120,7 +124,9 @@ import Testing
         #expect(try device.cast(large, .int64, to: .float32) == large.map { Float($0) })
         #expect(try device.cast(large, .int64, to: .float64) == large.map { Double($0) })
         #expect(try device.cast(large, .int64, to: .int32) == large.map { Int32(truncatingIfNeeded: $0) })
-        #expect(try device.cast([1 + 0x1p-24, 1e300, 0x1.8p-150], .float64, to: .float32) == [1, .infinity, 0x1p-149] as [Float])
+        #expect(
+            try device.cast([1 + 0x1p-24, 1e300, 0x1.8p-150], .float64, to: .float32) == [1, .infinity, 0x1p-149]
+                as [Float])
         #expect(try device.cast([1, 0] as [UInt8], .bool, to: .float64) == [1, 0] as [Double])
     }
 
@@ -128,25 +134,34 @@ import Testing
     func bitcastsSelectsFmaAndNarrow(index: Int) throws {
         let device = try Driver.device(index)
         let x: [Float] = [1, -0.0, .infinity]
-        let bits: [Int32] = try device.pointwise([device.tensor(x, .float32)], to: .int32) { $0.bitcast($1[0], to: .i32) }
+        let bits: [Int32] = try device.pointwise([device.tensor(x, .float32)], to: .int32) {
+            $0.bitcast($1[0], to: .i32)
+        }
         #expect(bits == x.map { Int32(bitPattern: $0.bitPattern) })
-        let doubles: [Double] = try device.pointwise([device.tensor([0x3ff8_0000_0000_0000] as [Int64], .int64)], to: .float64) {
+        let doubles: [Double] = try device.pointwise(
+            [device.tensor([0x3ff8_0000_0000_0000] as [Int64], .int64)], to: .float64
+        ) {
             $0.bitcast($1[0], to: .f64)
         }
         #expect(doubles == [1.5])
-        let picked: [Float] = try device.pointwise([
-            device.tensor([1, 0] as [UInt8], .bool), device.tensor([1, 2] as [Float], .float32),
-            device.tensor([.nan, .nan] as [Float], .float32),
-        ], to: .float32) { $0.select($1[0], $1[1], $1[2]) }
+        let picked: [Float] = try device.pointwise(
+            [
+                device.tensor([1, 0] as [UInt8], .bool), device.tensor([1, 2] as [Float], .float32),
+                device.tensor([.nan, .nan] as [Float], .float32),
+            ], to: .float32
+        ) { $0.select($1[0], $1[1], $1[2]) }
         #expect(picked[0] == 1 && picked[1].isNaN)
         // (1 + e)(1 - e) - 1 = -e², which two roundings lose.
         let e: Float = 0x1p-13
         let operands = try [1 + e, 1 - e, -1].map { try device.tensor([$0] as [Float], .float32) }
         #expect(try device.pointwise(operands, to: .float32) { $0.fma($1[0], $1[1], $1[2]) } == [-e * e])
-        #expect(try device.pointwise(operands, to: .float32) {
-            $0.binary(.add, $0.binary(.mul, $1[0], $1[1]), $1[2])
-        } == [0] as [Float])
-        let narrow: [Float] = try device.pointwise([device.tensor([1 + 0x1p-11, 1e6, 0x1p-24] as [Float], .float32)], to: .float32) {
+        #expect(
+            try device.pointwise(operands, to: .float32) {
+                $0.binary(.add, $0.binary(.mul, $1[0], $1[1]), $1[2])
+            } == [0] as [Float])
+        let narrow: [Float] = try device.pointwise(
+            [device.tensor([1 + 0x1p-11, 1e6, 0x1p-24] as [Float], .float32)], to: .float32
+        ) {
             $0.narrow($1[0], to: .float16)
         }
         #expect(narrow == [1, .infinity, 0x1p-24])
@@ -202,6 +217,13 @@ import Testing
             try device.launch(.pointwise, [x], [x.view([1], strides: [1])], program: program)
         }
         #expect(throws: BackendError.self) { try device.launch(.pointwise, [x], [x]) }
+        // Offsets and counts that no address has.
+        for (offset, bytes) in [(UInt64.max, 8 as UInt64), (8, .max), (4, 8), (9, 0)] {
+            var target: (UInt64, UInt64) = (0, 0)
+            #expect(throws: BackendError.self) {
+                try check(device.table.copy_out(device.queue, x.memory.buffer, offset, &target, bytes))
+            }
+        }
         #expect {
             try device.allocate(.max)
         } throws: {

@@ -27,7 +27,9 @@ import Testing
     func integersWrap(index: Int) throws {
         let device = try Driver.device(index)
         #expect(try device.reduce(.sum, [.max, 1] as [Int32], .int32, [2], dims: [0], to: .int32) == [.min] as [Int32])
-        #expect(try device.reduce(.prod, [1 << 40, 1 << 30] as [Int64], .int64, [2], dims: [0], to: .int64) == [0] as [Int64])
+        #expect(
+            try device.reduce(.prod, [1 << 40, 1 << 30] as [Int64], .int64, [2], dims: [0], to: .int64) == [0]
+                as [Int64])
         // uint8 accumulates in i32.
         #expect(try device.reduce(.sum, [200, 100] as [UInt8], .uint8, [2], dims: [0], to: .int32) == [300] as [Int32])
     }

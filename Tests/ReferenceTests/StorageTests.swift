@@ -69,7 +69,8 @@ import Testing
         #expect(try device.cast(x, .int32, to: .uint8) == x.map { UInt8(truncatingIfNeeded: $0) })
         #expect(try device.cast(x, .int32, to: .int16) == x.map { Int16(truncatingIfNeeded: $0) })
         #expect(try device.cast([0, 1, 2, 255] as [UInt8], .bool, to: .int32) == [0, 1, 1, 1] as [Int32])
-        #expect(try device.pointwise([device.tensor([0, 7] as [UInt8], .bool)], to: .bool) { $1[0] } == [0, 1] as [UInt8])
+        #expect(
+            try device.pointwise([device.tensor([0, 7] as [UInt8], .bool)], to: .bool) { $1[0] } == [0, 1] as [UInt8])
     }
 
     /// A float16 by its definition.

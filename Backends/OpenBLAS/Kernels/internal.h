@@ -49,7 +49,9 @@ int cpu_thread_count(void);
 void cpu_set_thread_count(uint32_t threads);
 
 /* Work, in bytes moved or their equivalent, below which a thread is not woken. */
-enum { CPU_PARALLEL_BYTES = 256 << 10 };
+#ifndef CPU_PARALLEL_BYTES /* tests make it small */
+#define CPU_PARALLEL_BYTES (256 << 10)
+#endif
 
 /* This thread's scratch memory, at least `bytes` of it, 64-byte aligned; NULL if
  * there is none. The next call for the same purpose may move it: a body given to

@@ -197,6 +197,34 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
   return job.failed ? cpu_out_of_memory(cpu_frame_bytes(program)) : NULL;
 }
 
+/* A launch of at most one block over operands that are contiguous or stand still needs no plan;
+ * false if it is not such a one. */
+static bool run_one_block(const CpuProgram *program, const CressetCall *call) {
+  const CressetTensor *shape = cpu_output(call, 0);
+  int64_t count = 1;
+  for (int d = 0; d < shape->dl.ndim; d++) count *= shape->dl.shape[d];
+  if (count == 0 || count > CPU_BLOCK) return false;
+  CpuBox box = {.rank = 1, .count = count};
+  box.size[0] = count;
+  CpuPlace place[CPU_MAX_OPERANDS];
+  uint32_t inputs = call->input_count, operands = inputs + program->store_count;
+  for (uint32_t k = 0; k < operands; k++) {
+    const CressetTensor *tensor = k < inputs ? cpu_input(call, k) : cpu_output(call, k - inputs);
+    int64_t step = step_of(tensor, shape, cpu_dtype_size[tensor->dtype]);
+    if (step < 0 || (step == 0 && k >= inputs)) return false;
+    place[k].base = cpu_address(tensor);
+    place[k].stride[0] = step;
+  }
+  place[operands].base = NULL;
+  place[operands].stride[0] = 1;
+  void *memory = cpu_scratch(CPU_SCRATCH_BODY, cpu_frame_bytes(program));
+  if (!memory) return false;
+  CpuFrame frame;
+  cpu_frame_begin(&frame, program, call->params, memory, count);
+  cpu_frame_run(&frame, &box, place, place + inputs, place + operands);
+  return true;
+}
+
 CressetStatus *cpu_pointwise(void *context, CressetQueue *queue, const CressetCall *call) {
   (void)context, (void)queue;
   if (__builtin_expect(!call->program, 0)) return cpu_fail(CRESSET_ERROR_INVALID, "a pointwise call without a program");
@@ -209,6 +237,7 @@ CressetStatus *cpu_pointwise(void *context, CressetQueue *queue, const CressetCa
                     call->op ? call->op : "a pointwise call");
   if (program->direct.kind != CPU_NOT_DIRECT && run_direct(&program->direct, call)) return NULL;
   if ((status = cpu_check(call))) return status;
+  if (run_one_block(program, call)) return NULL;
   CpuSpace space;
   cpu_space_begin(&space, cpu_output(call, 0));
   for (uint32_t k = 0; k < call->input_count; k++) cpu_space_add(&space, cpu_input(call, k));

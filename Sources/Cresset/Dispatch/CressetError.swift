@@ -16,12 +16,12 @@ public struct CressetError: Error, Sendable, CustomStringConvertible {
         let kind: Kind
         let op: String
         let message: String
-        let location: String?
-        init(kind: Kind, op: String, message: String, location: String?) {
+        let site: CallSite?
+        init(kind: Kind, op: String, message: String, site: CallSite?) {
             self.kind = kind
             self.op = op
             self.message = message
-            self.location = location
+            self.site = site
         }
     }
     private let box: Box
@@ -32,7 +32,7 @@ public struct CressetError: Error, Sendable, CustomStringConvertible {
     }
 
     package init(_ kind: Kind, op: String, _ message: String, site: CallSite?) {
-        box = Box(kind: kind, op: op, message: message, location: site?.location)
+        box = Box(kind: kind, op: op, message: message, site: site)
     }
 
     public var kind: Kind { box.kind }
@@ -41,7 +41,7 @@ public struct CressetError: Error, Sendable, CustomStringConvertible {
     /// The rule that was broken and the numbers that broke it.
     public var message: String { box.message }
     /// "file.swift:12" of the user's call, where debug information tells.
-    public var location: String? { box.location }
+    public var location: String? { box.site?.location }
 
     public var description: String {
         "\(op): \(message)" + (location.map { "\n  at \($0)" } ?? "")
@@ -66,27 +66,32 @@ extension CressetError {
 
 /// Where in the user's code an operation was called: "file.swift:12".
 ///
-/// Looked up only for a message: it takes some 200 µs.
+/// Keeps the call stack as addresses; names and lines are looked up only when a message is shown,
+/// which reads debug information and may take a tenth of a second.
 package struct CallSite: Sendable {
-    let location: String?
+    private let trace: Backtrace?
 
-    /// The first frame of this moment's call stack that is not the library's own.
-    static func here() -> CallSite {
-        guard let trace = try? Backtrace.capture(limit: 64).symbolicated() else { return CallSite(location: nil) }
-        for frame in trace.frames {
-            guard let source = frame.symbol?.sourceLocation, source.line > 0, !isLibrary(source.path) else { continue }
+    /// The call stack of this moment.
+    static func here() -> CallSite { CallSite(trace: try? Backtrace.capture(limit: 32)) }
+
+    /// The first frame that is not the library's own.
+    var location: String? {
+        guard let frames = trace?.symbolicated()?.frames else { return nil }
+        for frame in frames {
+            guard let source = frame.symbol?.sourceLocation, source.line > 0, !Self.isLibrary(source.path) else { continue }
             let file = source.path.split(separator: "/").last.map(String.init) ?? source.path
-            return CallSite(location: "\(file):\(source.line)")
+            return "\(file):\(source.line)"
         }
-        return CallSite(location: nil)
+        return nil
     }
 
     private static func isLibrary(_ path: String) -> Bool {
-        libraryFolders.contains { path.contains($0) } || path.hasPrefix("<") || path.hasPrefix("/<")
+        // Some paths are relative to the package, some absolute.
+        libraryFolders.contains { path.hasPrefix($0) || path.contains("/" + $0) } || path.contains("<")
     }
 
     private static let libraryFolders = [
-        "/Sources/Cresset/", "/Sources/CressetNN/", "/Sources/CressetOptim/", "/Sources/CressetData/",
-        "/Sources/CressetIO/", "/Sources/BackendKit/", "/swift/stdlib/",
+        "Sources/Cresset/", "Sources/CressetNN/", "Sources/CressetOptim/", "Sources/CressetData/",
+        "Sources/CressetIO/", "Sources/BackendKit/", "swift/stdlib/",
     ]
 }

@@ -2,7 +2,21 @@ import BackendKit
 import CBackend
 
 /// Calls of kernels that are registered for an operation by name.
-enum Override {
+package enum Override {
+    /// What the kernel registered as `name` on the device of `x` makes of it: for names that are no
+    /// operations, such as those by which the oracle tells its error bounds.
+    package static func call(
+        _ name: String, _ x: Tensor, output: DType
+    ) throws(CressetError) -> Tensor {
+        let op = OperatorName(name)
+        guard let chain = x.runtime.kernels.chain(.override(op), x.dtype),
+            let result = try run(chain, op: op, [.tensor(x)], outputs: { () throws(CressetError) in
+                [try .empty(x.shape, output, on: x.runtime, op: name)]
+            })?.first
+        else { throw Registry.missing("such", .override(op), x.dtype, on: x.runtime, op: name, refusals: []) }
+        return result
+    }
+
     /// Tries the chain's kernels in order; nil if all decline.
     ///
     /// - Parameter outputs: allocates the results, for kernels that cross the ABI.
@@ -14,14 +28,19 @@ enum Override {
                 if let accepts = swift.accepts, !accepts(values) { continue }
                 do {
                     // The kernel's own tensor calls are its business, not the tape's.
-                    return try noGrad { try swift.kernel(values) }
+                    let results = try noGrad { try swift.kernel(values) }
+                    LaunchRecorder.current?.note(record)
+                    return results
                 } catch let error as CressetError {
                     throw error
                 } catch {
                     throw CressetError(.backend, op: op.text, "\(record.owner): \(error)")
                 }
             }
-            if let results = try launch(record, op, values, outputs) { return results }
+            if let results = try launch(record, op, values, outputs) {
+                LaunchRecorder.current?.note(record)
+                return results
+            }
         }
         return nil
     }

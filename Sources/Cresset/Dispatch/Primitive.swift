@@ -112,10 +112,7 @@ struct Primitive {
     /// Runs it on the device of its outputs, or where the fallback policy says.
     func run() throws(CressetError) {
         let runtime = outputs[0].storage.runtime
-        let state = threadState
-        if state.pointee.layers & Layer.record != 0, let recorder = state.pointee.recorder {
-            Unmanaged<LaunchRecorder>.fromOpaque(recorder).takeUnretainedValue().primitives.append(coalesced())
-        }
+        LaunchRecorder.current?.note(self)
         if let refusals = try attempt(on: runtime) { try refuse(refusals, on: runtime) }
     }
 
@@ -142,7 +139,10 @@ struct Primitive {
                 return nil
             }
             if let failure { throw failure }
-            guard let refusal else { return nil }
+            guard let refusal else {
+                LaunchRecorder.current?.note(record)
+                return nil
+            }
             refusals.append(refusal)
         }
         return refusals
@@ -281,88 +281,5 @@ extension Operand {
                 ndim: Int32(shape.count), dtype: dtype.dlpack, shape: sizes, strides: strides,
                 byte_offset: UInt64(offset * dtype.size)),
             buffer: storage.buffer, buffer_bytes: UInt64(storage.bytes))
-    }
-}
-
-/// Launches seen while recording, in order: what `Device.prepare` compiles.
-final class LaunchRecorder {
-    var primitives: [Primitive] = []
-}
-
-/// What `body` launches; it runs as usual.
-package func recordingLaunches<Result>(_ body: () throws -> Result) rethrows -> (Result, RecordedLaunches) {
-    let recorder = LaunchRecorder()
-    let state = threadState
-    let previous = state.pointee.recorder
-    state.pointee.recorder = Unmanaged.passUnretained(recorder).toOpaque()
-    defer { state.pointee.recorder = previous }
-    let result = try withExtendedLifetime(recorder) { try withRecording(body) }
-    return (result, RecordedLaunches(primitives: recorder.primitives))
-}
-
-private func withRecording<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let state = threadState
-    let previous = state.pointee.layers
-    state.pointee.layers = previous | Layer.record
-    defer { state.pointee.layers = previous }
-    return try body()
-}
-
-/// Launches that were recorded on one device and can be compiled ahead for another.
-package struct RecordedLaunches {
-    let primitives: [Primitive]
-
-    package var isEmpty: Bool { primitives.isEmpty }
-
-    /// Compiles on `device` the kernels these launches will need, together.
-    package func prepare(on device: Device) throws(CressetError) {
-        let runtime = try device.runtime(for: "prepare")
-        // One of each kind is enough: kernels do not depend on sizes.
-        var seen: Set<[Int]> = []
-        var distinct: [Primitive] = []
-        for primitive in primitives where runtime.kernels.chain(.family(primitive.family), primitive.keyDType) != nil {
-            var key = [Int(primitive.family.rawValue), primitive.program?.program.id ?? -1]
-            key.append(primitive.epilogue?.program.id ?? -1)
-            for operand in primitive.inputs + primitive.outputs {
-                key.append(Int(operand.dtype.rawValue))
-                key.append(operand.shape.isContiguous(operand.strides) ? 1 : 0)
-            }
-            if case .reduce(let a) = primitive.attributes { key.append(Int(a.kinds.0)) }
-            if case .index(let a) = primitive.attributes { key += [Int(a.index_count), Int(a.reduce)] }
-            if seen.insert(key).inserted { distinct.append(primitive) }
-        }
-        try Self.withCalls(distinct[...], []) { calls in runtime.prepareQuietly(calls) }
-    }
-
-    /// Nests `withCall` so that all C forms are alive together.
-    private static func withCalls(
-        _ rest: ArraySlice<Primitive>, _ calls: [CressetCall], _ body: (UnsafeBufferPointer<CressetCall>) -> CressetError?
-    ) throws(CressetError) {
-        var failure: CressetError?
-        func nest(_ rest: ArraySlice<Primitive>, _ calls: [CressetCall]) {
-            guard let first = rest.first else {
-                failure = calls.withUnsafeBufferPointer(body)
-                return
-            }
-            first.withCall { nest(rest.dropFirst(), calls + [$0.pointee]) }
-        }
-        // Bounded nesting: each level holds a few kilobytes of stack.
-        var rest = rest
-        while !rest.isEmpty && failure == nil {
-            nest(rest.prefix(48), [])
-            rest = rest.dropFirst(48)
-        }
-        if let failure { throw failure }
-    }
-}
-
-extension DeviceRuntime {
-    fileprivate func prepareQuietly(_ calls: UnsafeBufferPointer<CressetCall>) -> CressetError? {
-        do throws(CressetError) {
-            try prepare(calls, op: "prepare")
-            return nil
-        } catch {
-            return error
-        }
     }
 }

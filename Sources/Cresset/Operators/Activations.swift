@@ -11,28 +11,77 @@ extension Ops {
         return Cresset.maximum(x, zero)
     }
     static let silu = Unary("silu", .promoteFloat, .floating) { x in x / (1 + Cresset.exp(-x)) }
-    /// x·Φ(x) with the exact normal distribution function.
-    static let gelu = Unary("gelu", .promoteFloat, .floating) { x in
-        x * 0.5 * (1 + Cresset.erf(x * Expr(0.5.squareRoot())))
-    }
-    /// ln(1 + eˣ), as x + ln(1 + e⁻ˣ) for positive x so that nothing overflows.
-    static let softplus = Unary("softplus", .promoteFloat, .floating, derivative: { c in
-        c.grad / (1 + Cresset.exp(-c.inputs[0]))
-    }) { x in
-        Cresset.maximum(x, 0) + Cresset.log1p(Cresset.exp(-Cresset.abs(x)))
-    }
     static let logSigmoid = Unary("log_sigmoid", .promoteFloat, .floating, derivative: { c in
         c.grad / (1 + Cresset.exp(c.inputs[0]))
     }) { x in
         Cresset.minimum(x, 0) - Cresset.log1p(Cresset.exp(-Cresset.abs(x)))
     }
-    static let activations: [Unary] = [relu, silu, gelu, softplus, logSigmoid]
+    static let activations: [Unary] = [relu, silu, logSigmoid]
 
+    /// x·Φ(x) with the exact normal distribution function.
+    static let gelu = Pointwise("aten::gelu", .promoteFloat) { c in
+        let x = c.inputs[0]
+        return x * 0.5 * (1 + Cresset.erf(x * Expr(0.5.squareRoot())))
+    }
+    /// x·Φ(x) with Φ(x) ≈ ½(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+    static let geluTanh = Pointwise("aten::gelu.tanh", .promoteFloat) { c in
+        let x = c.inputs[0]
+        return x * 0.5 * (1 + Cresset.tanh(Expr((2 / Double.pi).squareRoot()) * (x + 0.044715 * (x * x * x))))
+    }
+    /// ln(1 + eᵇˣ)/b, as x + ln(1 + e⁻ᵇˣ)/b for positive x so that nothing overflows; x itself where
+    /// bx is above the threshold.
+    static let softplus = Pointwise("aten::softplus", .promoteFloat, derivative: { _, c in
+        let bx = c.inputs[0] * c.scalars[0]
+        return select(c.scalars[1] .< bx, c.grad, c.grad / (1 + Cresset.exp(-bx)))
+    }) { c in
+        let (x, b) = (c.inputs[0], c.scalars[0])
+        let bx = x * b
+        return select(
+            c.scalars[1] .< bx, x, (Cresset.maximum(bx, 0) + Cresset.log1p(Cresset.exp(-Cresset.abs(bx)))) / b)
+    }
     static let leakyReluKernel = Pointwise("aten::leaky_relu", .promote) { c in
         select(Expr(0, c.type) .< c.inputs[0], c.inputs[0], c.inputs[0] * c.scalars[0])
     }
     static let eluKernel = Pointwise("aten::elu", .promote) { c in
         select(Expr(0, c.type) .< c.inputs[0], c.inputs[0], c.scalars[0] * Cresset.expm1(c.inputs[0]))
+    }
+
+    static func geluKernel(_ approximate: String) throws(CressetError) -> Pointwise {
+        switch approximate {
+        case "none": return gelu
+        case "tanh": return geluTanh
+        default:
+            throw CressetError(
+                .argument, op: "aten::gelu", "approximate must be \"none\" or \"tanh\", not \"\(approximate)\"")
+        }
+    }
+
+    /// The activations that take more than a tensor.
+    static let parametricActivations: [Operator] = [
+        activation("gelu(Tensor self, *, str approximate='none') -> Tensor", [["none"], ["tanh"]]) {
+            (x, a) throws(CressetError) in try geluKernel(try a.string("approximate"))(x)
+        },
+        activation(
+            "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", [[1, 20], [.scalar(.double(2.5)), 4]]
+        ) { (x, a) throws(CressetError) in
+            try softplus.run([x], [try a.scalar("beta"), try a.scalar("threshold")], promoting: [])
+        },
+        activation("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", [[0.25]]) {
+            (x, a) throws(CressetError) in try leakyReluKernel.run([x], [try a.scalar("negative_slope")], promoting: [])
+        },
+    ]
+
+    private static func activation(
+        _ schema: String, _ arguments: [[Value]],
+        _ body: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> Tensor
+    ) -> Operator {
+        Operator(
+            schema, dtypes: .floating, composition: ["pointwise"],
+            samples: { g in
+                let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3]]
+                return arguments.flatMap { extra in shapes.map { Sample([.tensor(g.tensor($0))] + extra) } }
+            },
+            call: { (a) throws(CressetError) in [.tensor(try body(try a.tensor("self"), a))] })
     }
 }
 
@@ -41,10 +90,16 @@ extension Tensor {
     public func relu() -> Tensor { trapping { () throws(CressetError) in try Ops.relu(self) } }
     /// x·sigmoid(x)
     public func silu() -> Tensor { trapping { () throws(CressetError) in try Ops.silu(self) } }
-    /// x·Φ(x)
-    public func gelu() -> Tensor { trapping { () throws(CressetError) in try Ops.gelu(self) } }
-    /// ln(1 + eˣ)
-    public func softplus() -> Tensor { trapping { () throws(CressetError) in try Ops.softplus(self) } }
+    /// x·Φ(x), exactly or (approximate: "tanh") by a formula with tanh.
+    public func gelu(approximate: String = "none") -> Tensor {
+        trapping { () throws(CressetError) in try Ops.geluKernel(approximate)(self) }
+    }
+    /// ln(1 + e^(beta·x))/beta, and x itself where beta·x is above the threshold.
+    public func softplus(beta: Double = 1, threshold: Double = 20) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Ops.softplus.run([self], [.double(beta), .double(threshold)], promoting: [])
+        }
+    }
     /// ln sigmoid(x)
     public func logSigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.logSigmoid(self) } }
     /// x for positive x, slope·x otherwise.

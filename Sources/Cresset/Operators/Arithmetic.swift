@@ -2,8 +2,8 @@ import BackendKit
 
 /// Arithmetic, comparison and logic of two tensors.
 extension Ops {
-    static let add = Binary("add", .promote) { a, b, t in t == .bool ? a | b : a + b }
-    static let sub = Binary("sub", .promote, .number) { a, b, _ in a - b }
+    static let add = Binary("add", .promote, scaled: addScaled) { a, b, t in t == .bool ? a | b : a + b }
+    static let sub = Binary("sub", .promote, .number, scaled: subScaled) { a, b, _ in a - b }
     static let mul = Binary("mul", .promote) { a, b, t in t == .bool ? a & b : a * b }
     static let div = Binary("div", .promoteFloat, samples: (-4...4, 0.5...4)) { a, b, _ in a / b }
 
@@ -34,7 +34,8 @@ extension Ops {
     static let fmod = Binary("fmod", .promote, .number, samples: (-9...9, 1...4)) { a, b, _ in a % b }
 
     static let pow = Binary(
-        "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), samples: (0.2...3, 0...3)
+        "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), second: "exponent",
+        samples: (0.2...3, 0...3)
     ) { a, b, t in t.isFloatingPoint ? Cresset.pow(a, b) : integerPower(a, b) }
 
     static let maximum = Binary("maximum", .promote, overloads: ("", nil)) { a, b, t in

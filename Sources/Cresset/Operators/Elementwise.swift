@@ -45,10 +45,13 @@ final class Binary: Sendable {
     /// - Parameters:
     ///   - name: without overload; `overloads` are those of the tensor and the scalar form, nil if
     ///     there is none.
+    ///   - second: PyTorch's name of the second operand.
+    ///   - scaled: the same with the second operand times a number, where PyTorch has an `alpha`.
     ///   - body: the meaning for two elements, which knows the computation dtype.
     init(
         _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real,
-        overloads: (tensor: String, scalar: String?) = ("Tensor", "Scalar"),
+        overloads: (tensor: String, scalar: String?) = ("Tensor", "Scalar"), second secondName: String = "other",
+        scaled: Pointwise? = nil,
         samples: (ClosedRange<Double>, ClosedRange<Double>) = (-4...4, -4...4), differentiable: Bool = true,
         derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil,
         body: @escaping @Sendable (Expr, Expr, DType) -> Expr
@@ -66,35 +69,48 @@ final class Binary: Sendable {
         let (a, b) = samples
         var declared = [
             Operator(
-                "\(tensorName)(Tensor self, Tensor other) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+                "\(tensorName)(Tensor self, Tensor \(secondName)\(scaled == nil ? "" : ", *, Scalar alpha=1")) -> Tensor",
+                dtypes: dtypes, composition: ["pointwise"],
                 isDifferentiable: differentiable && rule != .compare,
                 samples: { g in
                     let pairs: [(Shape, Shape)] = [
                         ([5, 7], [5, 7]), ([3, 1, 5], [4, 1]), ([6], []), ([], []), ([0, 4], [1, 4]), ([2, 3, 4], [4]),
                     ]
-                    return pairs.map { x, y in
-                        Sample([
-                            .tensor(g.tensor(x, a.lowerBound, a.upperBound)), .tensor(g.tensor(y, b.lowerBound, b.upperBound)),
-                        ])
+                    func sample(_ x: Shape, _ y: Shape) -> [Value] {
+                        [
+                            .tensor(g.tensor(x, a.lowerBound, a.upperBound)),
+                            .tensor(g.tensor(y, b.lowerBound, b.upperBound)),
+                        ]
                     }
+                    let samples = pairs.map { Sample(sample($0, $1)) }
+                    return scaled == nil ? samples : samples + [Sample(sample([4, 6], [6]) + [2])]
                 },
                 call: { (arguments) throws(CressetError) in
-                    [.tensor(try kernel(try arguments.tensor("self"), try arguments.tensor("other")))]
+                    let (x, y) = (try arguments.tensor("self"), try arguments.tensor(secondName))
+                    if let scaled {
+                        let alpha = try arguments.scalar("alpha")
+                        if !alpha.isOne { return [.tensor(try scaled.run([x, y], [alpha], promoting: []))] }
+                    }
+                    return [.tensor(try kernel(x, y))]
                 })
         ]
         if overloads.scalar != nil {
             declared.append(
                 Operator(
-                    "\(scalarName)(Tensor self, Scalar other) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+                    "\(scalarName)(Tensor self, Scalar \(secondName)) -> Tensor", dtypes: dtypes,
+                    composition: ["pointwise"],
                     isDifferentiable: differentiable && rule != .compare,
                     samples: { g in
                         let scalars: [Scalar] = [.int(3), .int(1), .double(b.upperBound / 2)]
+                        let shapes: [Shape] = [[], [0, 3]]
                         return scalars.map { scalar in
                             Sample([.tensor(g.tensor([4, 6], a.lowerBound, a.upperBound)), .scalar(scalar)])
+                        } + shapes.map { shape in
+                            Sample([.tensor(g.tensor(shape, a.lowerBound, a.upperBound)), 2])
                         }
                     },
                     call: { (arguments) throws(CressetError) in
-                        let scalar = try arguments.scalar("other")
+                        let scalar = try arguments.scalar(secondName)
                         return [.tensor(try second(try arguments.tensor("self"), scalars: scalar))]
                     }))
         }

@@ -31,7 +31,7 @@ enum Softmax {
     static func softmax(_ x: Tensor, dim: Int, dtype: DType? = nil) throws(CressetError) -> Tensor {
         let op = "aten::softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
-        if x.numel == 0 { return try Copy.clone(x, op: op) }
+        if x.numel == 0 { return x.clone() }
         if let chain = x.runtime.kernels.chain(.override(OperatorName(op)), x.dtype),
             let found = try Override.run(
                 chain, op: OperatorName(op), [.tensor(x), .scalar(.int(Int64(d))), .none],
@@ -61,7 +61,7 @@ enum Softmax {
     static func logSoftmax(_ x: Tensor, dim: Int, dtype: DType? = nil) throws(CressetError) -> Tensor {
         let op = "aten::log_softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
-        if x.numel == 0 { return try Copy.clone(x, op: op) }
+        if x.numel == 0 { return x.clone() }
         let result = try noGrad { () throws(CressetError) -> Tensor in
             let (largest, sum) = try statistics(x.detach(), d)
             return try normalize.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))

@@ -76,8 +76,8 @@ extension Tensor {
 }
 
 /// One element of host bytes as a double.
-enum HostElement {
-    static func load(_ raw: UnsafeRawBufferPointer, _ i: Int, _ dtype: DType) -> Double {
+package enum HostElement {
+    package static func load(_ raw: UnsafeRawBufferPointer, _ i: Int, _ dtype: DType) -> Double {
         func at<T: BitwiseCopyable>(_: T.Type) -> T { raw.loadUnaligned(fromByteOffset: i * dtype.size, as: T.self) }
         switch dtype {
         case .bool: return at(UInt8.self) != 0 ? 1 : 0

@@ -1,6 +1,6 @@
+@_exported import enum BackendKit.DType
 import BackendKit
 
-public typealias DType = BackendKit.DType
 
 /// An n-dimensional array on a device.
 ///

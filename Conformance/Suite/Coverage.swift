@@ -1,0 +1,136 @@
+import Cresset
+import CressetIO
+
+/// What an operation on a device comes to, by the registry and the declarations.
+package enum Resolution: Sendable, Equatable {
+    /// A kernel of its own, by whom.
+    case override(String)
+    /// Made of these families, all of which are registered.
+    case composed([String])
+    /// Not to be had, with the reason.
+    case missing(String)
+}
+
+/// The coverage matrix: operation × dtype for one device.
+package struct Coverage: Sendable {
+    package let device: String
+    /// By operation, for the dtypes it is declared for.
+    package let cells: [String: [DType: Resolution]]
+
+    package init(of device: Device) throws(CressetError) {
+        let held = Set(try device.properties.dtypes)
+        let entries = try Registry.entries(on: device)
+        var families: [DType: Set<String>] = [:]
+        var overrides: [String: [DType: String]] = [:]
+        for entry in entries {
+            if entry.isOverride {
+                overrides[entry.key, default: [:]][entry.dtype] = entry.owner
+            } else {
+                families[entry.dtype, default: []].insert(entry.key)
+            }
+        }
+        var cells: [String: [DType: Resolution]] = [:]
+        for op in Operators.all {
+            for dtype in op.dtypes {
+                let resolution: Resolution
+                // A view needs no kernel, but what is to be viewed must be there.
+                let missing = op.composition.filter { !(families[dtype] ?? []).contains($0) }
+                if !held.contains(dtype) {
+                    resolution = .missing("\(device) does not hold \(dtype)")
+                } else if let owner = overrides[op.name]?[dtype] {
+                    resolution = .override(owner)
+                } else if missing.isEmpty {
+                    resolution = .composed(op.composition)
+                } else {
+                    resolution = .missing("\(device) registers no \(missing.joined(separator: ", ")) for \(dtype)")
+                }
+                cells[op.name, default: [:]][dtype] = resolution
+            }
+        }
+        self.device = "\(device)"
+        self.cells = cells
+    }
+
+    /// The order of columns.
+    package static let dtypes: [DType] = [
+        .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool,
+    ]
+
+    /// How many operations and dtypes resolve to an override, to a composition, to nothing.
+    package var counts: (override: Int, composed: Int, missing: Int) {
+        var counts = (override: 0, composed: 0, missing: 0)
+        for resolution in cells.values.flatMap(\.values) {
+            switch resolution {
+            case .override: counts.override += 1
+            case .composed: counts.composed += 1
+            case .missing: counts.missing += 1
+            }
+        }
+        return counts
+    }
+}
+
+extension Coverage {
+    /// A table with a row for each operation.
+    package func table(markdown: Bool) -> String {
+        let names = cells.keys.sorted()
+        let width = names.map(\.count).max() ?? 0
+        func row(_ first: String, _ others: [String]) -> String {
+            if markdown { return "| " + ([first] + others).joined(separator: " | ") + " |\n" }
+            func padded(_ text: String, _ width: Int) -> String {
+                text + String(repeating: " ", count: max(0, width - text.count))
+            }
+            return padded(first, width) + "  " + others.map { padded($0, 9) }.joined() + "\n"
+        }
+        var text = row("operation", Self.dtypes.map(\.name))
+        if markdown { text += row("---", Self.dtypes.map { _ in "---" }) }
+        for name in names {
+            let marks = Self.dtypes.map { dtype in
+                switch cells[name]?[dtype] {
+                case .override: "override"
+                case .composed(let families): families.isEmpty ? "view" : "composed"
+                case .missing: "missing"
+                case nil: markdown ? "" : "·"
+                }
+            }
+            text += row(markdown ? "`\(name)`" : name, marks)
+        }
+        return text
+    }
+
+    package static func json(_ coverages: [Coverage]) -> JSON {
+        var operations = JSON.Object()
+        for op in Operators.all.sorted(by: { $0.name < $1.name }) {
+            operations[op.name] = [
+                "schema": .string(op.schema.text),
+                "dtypes": .array(dtypes.filter(op.dtypes.contains).map { .string($0.name) }),
+                "differentiable": .bool(op.isDifferentiable),
+                "composition": .array(op.composition.map { .string($0) }),
+            ]
+        }
+        var devices = JSON.Object()
+        for coverage in coverages {
+            var ops = JSON.Object()
+            for (name, cells) in coverage.cells.sorted(by: { $0.key < $1.key }) {
+                var row = JSON.Object()
+                for dtype in dtypes {
+                    guard let cell = cells[dtype] else { continue }
+                    row[dtype.name] = cell.json
+                }
+                ops[name] = .object(row)
+            }
+            devices[coverage.device] = .object(ops)
+        }
+        return ["operations": .object(operations), "devices": .object(devices)]
+    }
+}
+
+extension Resolution {
+    fileprivate var json: JSON {
+        switch self {
+        case .override(let owner): ["status": "override", "by": .string(owner)]
+        case .composed(let families): ["status": "composed", "of": .array(families.map { .string($0) })]
+        case .missing(let reason): ["status": "missing", "reason": .string(reason)]
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Cresset
+
+/// What a call gave: results, or gradients by differentiable argument (nil where there is none).
+struct Outcome {
+    var tensors: [HostTensor?]
+}
+
+/// The results of a call, still on their device.
+struct Results {
+    var tensors: [Tensor?]
+
+    func hosted() throws(CressetError) -> Outcome {
+        var hosted: [HostTensor?] = []
+        for tensor in tensors {
+            if let tensor { hosted.append(try HostTensor(tensor)) } else { hosted.append(nil) }
+        }
+        return Outcome(tensors: hosted)
+    }
+}
+
+extension Case {
+    /// Runs the case on a device; its tensors are placed already.
+    ///
+    /// Results that are no row-major tensors are copied to one, which is part of what is tested.
+    func run(_ arguments: PlacedArguments, on device: Device) throws -> Results {
+        try catching {
+            switch cell.direction {
+            case .forward:
+                let results = try noGrad { try declaration.call(arguments.values) }
+                return Results(tensors: try results.map { try $0.tensors(of: cell.op).map { $0.contiguous() } }.flatMap { $0 })
+            case .gradient: return try gradients(arguments, on: device)
+            }
+        }
+    }
+
+    /// The gradients that a fixed, random gradient of the results leads to.
+    private func gradients(_ arguments: PlacedArguments, on device: Device) throws -> Results {
+        let inputs = arguments.differentiable
+        for input in inputs { input.requiresGrad_() }
+        let outputs = try declaration.call(arguments.values).flatMap { try $0.tensors(of: cell.op) }
+        let tracked = outputs.filter(\.dtype.isFloatingPoint)
+        guard tracked.allSatisfy(\.requiresGrad) else {
+            throw CressetError(
+                .autograd, op: cell.op, "it is declared to be differentiable, and a result of it requires no grad")
+        }
+        if tracked.isEmpty { return Results(tensors: []) }
+        let seeds = try tracked.enumerated().map { i, output in
+            try seedGradient(i, output.dtype, output.shape).tensor(on: device)
+        }
+        let gradients = try grad(tracked, inputs, gradOutputs: seeds, allowUnused: true)
+        return Results(tensors: gradients.map { $0?.detach().contiguous() })
+    }
+
+    private func seedGradient(_ i: Int, _ dtype: DType, _ shape: Shape) throws -> HostTensor {
+        var maker = SampleMaker(dtype: dtype, seed: seed &+ 7919 &* UInt64(i + 1))
+        return try HostTensor(maker.tensor(shape, -1, 1))
+    }
+}
+
+extension Operator {
+    /// Calls it with the arguments of a case.
+    func call(_ values: [Value]) throws(CressetError) -> [Value] { try Operators.call(name, values) }
+}
+
+extension Value {
+    /// The tensors of a result.
+    func tensors(of op: String) throws(CressetError) -> [Tensor] {
+        switch self {
+        case .tensor(let x): return [x]
+        case .tensors(let list): return list
+        default: throw CressetError(.internal, op: op, "a result is no tensor")
+        }
+    }
+}

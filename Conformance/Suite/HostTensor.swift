@@ -1,0 +1,132 @@
+import Cresset
+
+/// A tensor's elements on the host: what a case is made of and what a device gave.
+package struct HostTensor: Sendable, Equatable {
+    package var dtype: DType
+    package var shape: Shape
+    /// Row-major.
+    package var bytes: [UInt8]
+
+    package init(dtype: DType, shape: Shape, bytes: [UInt8]) {
+        self.dtype = dtype
+        self.shape = shape
+        self.bytes = bytes
+    }
+
+    /// The elements of a tensor, after everything before has been done.
+    package init(_ tensor: Tensor) throws(CressetError) {
+        self.init(dtype: tensor.dtype, shape: tensor.shape, bytes: try tensor.rawBytes())
+    }
+
+    package var count: Int { shape.elementCount }
+
+    /// Element `i` as a double.
+    package func double(_ i: Int) -> Double { bytes.withUnsafeBytes { HostElement.load($0, i, dtype) } }
+
+    package var doubles: [Double] {
+        bytes.withUnsafeBytes { raw in (0..<count).map { HostElement.load(raw, $0, dtype) } }
+    }
+
+    /// Element `i` of an integer tensor.
+    package func integer(_ i: Int) -> Int64 {
+        bytes.withUnsafeBytes { raw in
+            switch dtype {
+            case .int64: raw.loadUnaligned(fromByteOffset: 8 * i, as: Int64.self)
+            default: Int64(HostElement.load(raw, i, dtype))
+            }
+        }
+    }
+
+    /// A contiguous tensor of these elements.
+    package func tensor(on device: Device) throws(CressetError) -> Tensor {
+        var failure: CressetError?
+        let made = bytes.withUnsafeBytes { raw -> Tensor? in
+            do throws(CressetError) {
+                return try Tensor(rawBytes: raw, shape: shape, dtype: dtype, device: device)
+            } catch {
+                failure = error
+                return nil
+            }
+        }
+        if let failure { throw failure }
+        guard let made else { throw CressetError(.internal, op: "HostTensor.tensor", "no tensor was made") }
+        return made
+    }
+
+    // MARK: Rearranging
+
+    /// For each element, in row-major order, of a tensor of `shape`: its place by these strides.
+    private static func places(_ shape: Shape, _ strides: Shape, from offset: Int = 0) -> [Int] {
+        var places: [Int] = []
+        places.reserveCapacity(shape.elementCount)
+        var index = Shape(repeating: 0, count: shape.count)
+        var place = offset
+        for _ in 0..<shape.elementCount {
+            places.append(place)
+            for d in shape.indices.reversed() {
+                index[d] += 1
+                place += strides[d]
+                if index[d] < shape[d] { break }
+                place -= strides[d] * shape[d]
+                index[d] = 0
+            }
+        }
+        return places
+    }
+
+    private func picking(_ places: [Int], shape: Shape) -> HostTensor {
+        let size = dtype.size
+        var picked = [UInt8](repeating: 0, count: places.count * size)
+        for (i, place) in places.enumerated() {
+            for b in 0..<size { picked[i * size + b] = bytes[place * size + b] }
+        }
+        return HostTensor(dtype: dtype, shape: shape, bytes: picked)
+    }
+
+    /// All dims in the opposite order.
+    func reversingDims() -> HostTensor {
+        let strides = Shape(shape.contiguousStrides.reversed())
+        let reversed = Shape(shape.reversed())
+        return picking(Self.places(reversed, strides), shape: reversed)
+    }
+
+    /// The first slice of a dim; the dim stays, of size 1.
+    func first(along dim: Int) -> HostTensor {
+        var sizes = shape
+        sizes[dim] = 1
+        return picking(Self.places(sizes, shape.contiguousStrides), shape: sizes)
+    }
+
+    /// A larger tensor with these elements at the places that `offset` and `strides` give, and bytes
+    /// between them that must have no part in any result.
+    func scattered(into base: Shape, offset: Int, strides: Shape) -> HostTensor {
+        let size = dtype.size
+        var spread = HostTensor.filler(base.elementCount, dtype)
+        for (i, place) in Self.places(shape, strides, from: offset).enumerated() {
+            for b in 0..<size { spread[place * size + b] = bytes[i * size + b] }
+        }
+        return HostTensor(dtype: dtype, shape: base, bytes: spread)
+    }
+
+    /// NaN for floats; for integers large numbers, which no index tensor may hold; true.
+    static func filler(_ count: Int, _ dtype: DType) -> [UInt8] {
+        switch dtype {
+        case .bool: [UInt8](repeating: 1, count: count)
+        case _ where dtype.isFloatingPoint: [UInt8](repeating: 0xFF, count: count * dtype.size)
+        default: [UInt8](repeating: 0x5B, count: count * dtype.size)
+        }
+    }
+}
+
+extension HostTensor {
+    /// "[2, 1]" for the place of element `i`.
+    func index(of i: Int) -> String {
+        var rest = i
+        var index: [Int] = []
+        for size in shape.reversed() {
+            index.append(rest % Swift.max(size, 1))
+            rest /= Swift.max(size, 1)
+        }
+        return "[" + index.reversed().map(String.init).joined(separator: ", ") + "]"
+    }
+}

@@ -1,0 +1,136 @@
+import Cresset
+
+/// How the tensors of a case lie in memory.
+package enum Layout: String, CaseIterable, Sendable {
+    /// Row-major, alone in its memory.
+    case contiguous
+    /// The dims in the opposite order of the memory.
+    case transposed
+    /// Every second element of a larger tensor, not from its start on.
+    case sliced
+    /// One slice repeated by a stride of 0.
+    case expanded
+    /// Without elements.
+    case zeroSize = "zero-size"
+    /// Without dims.
+    case zeroDim = "0-d"
+}
+
+/// A tensor in a layout: the memory, and the view of it that the operation sees.
+package struct Placed: Sendable {
+    /// What the memory holds, as a contiguous tensor.
+    package var base: HostTensor
+    private enum View: Sendable {
+        case whole
+        case reversed
+        case sliced
+        case expanded(Shape)
+    }
+    private var view: View
+
+    /// nil where the layout changes nothing: no dims to exchange, nothing to repeat.
+    init?(_ values: HostTensor, _ layout: Layout, position: Int) {
+        let shape = values.shape
+        switch layout {
+        case .contiguous, .zeroSize, .zeroDim:
+            base = values
+            view = .whole
+        case .transposed:
+            guard shape.filter({ $0 > 1 }).count >= 2 else { return nil }
+            base = values.reversingDims()
+            view = .reversed
+        case .sliced:
+            var larger = Shape(shape.map { 2 * $0 + 2 })
+            if shape.isEmpty { larger = [3] }
+            var strides = larger.contiguousStrides
+            let offset = strides.reduce(0, +)
+            if shape.isEmpty {
+                strides = []
+            } else {
+                for d in strides.indices { strides[d] *= 2 }
+            }
+            base = values.scattered(into: larger, offset: offset, strides: strides)
+            view = .sliced
+        case .expanded:
+            let dims = shape.indices.filter { shape[$0] > 1 }
+            // Another dim for each argument, so that they do not all stand still together.
+            guard !dims.isEmpty else { return nil }
+            base = values.first(along: dims[position % dims.count])
+            view = .expanded(shape)
+        }
+    }
+
+    init(_ values: HostTensor) {
+        base = values
+        view = .whole
+    }
+
+    /// The tensor on a device: its memory, and the view of it.
+    func place(on device: Device) throws(CressetError) -> (base: Tensor, view: Tensor) {
+        let memory = try base.tensor(on: device)
+        switch view {
+        case .whole: return (memory, memory)
+        case .reversed: return (memory, memory.permute(Array((0..<memory.ndim).reversed())))
+        case .expanded(let shape): return (memory, memory.expand(shape))
+        case .sliced:
+            if base.shape == [3] && isScalar { return (memory, memory.select(0, 1)) }
+            var seen = memory
+            for d in 0..<memory.ndim { seen = seen.slice(d, from: 1, to: memory.size(d) - 1, step: 2) }
+            return (memory, seen)
+        }
+    }
+
+    /// A 0-d tensor lies sliced in a memory of three; others have even sizes there.
+    private var isScalar: Bool { base.shape.count == 1 && base.shape[0] % 2 == 1 }
+}
+
+/// An argument of a case.
+package enum CaseValue: Sendable {
+    case plain(Value)
+    case tensor(Placed)
+    case tensors([Placed])
+
+    var placed: [Placed] {
+        switch self {
+        case .plain: []
+        case .tensor(let x): [x]
+        case .tensors(let list): list
+        }
+    }
+}
+
+/// The tensors of a case's arguments on a device.
+struct PlacedArguments {
+    var values: [Value] = []
+    /// What the operation sees, in the order of the arguments, and the memory behind it.
+    var tensors: [(view: Tensor, memory: Tensor, original: HostTensor)] = []
+
+    init(_ arguments: [CaseValue], on device: Device) throws(CressetError) {
+        func place(_ x: Placed) throws(CressetError) -> Tensor {
+            let (memory, view) = try x.place(on: device)
+            tensors.append((view, memory, x.base))
+            return view
+        }
+        for argument in arguments {
+            switch argument {
+            case .plain(let value): values.append(value)
+            case .tensor(let x): values.append(.tensor(try place(x)))
+            case .tensors(let list):
+                var views: [Tensor] = []
+                for x in list { views.append(try place(x)) }
+                values.append(.tensors(views))
+            }
+        }
+    }
+
+    /// What gradients are asked for.
+    var differentiable: [Tensor] { tensors.map(\.view).filter(\.dtype.isFloatingPoint) }
+
+    /// Which argument's memory no longer holds what it held; nil if all do.
+    func changed() throws(CressetError) -> Int? {
+        for (i, tensor) in tensors.enumerated() where tensor.original.count > 0 {
+            if try tensor.memory.rawBytes() != tensor.original.bytes { return i }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,94 @@
+import Cresset
+
+/// What right devices give for one result.
+struct Expected: Sendable {
+    /// With what the oracle's memory holds: the nearest of what it knows.
+    var stored: HostTensor
+    /// Where it is known only within bounds; nil if every element is exact.
+    var bounds: Bounds?
+
+    struct Bounds: Sendable {
+        var values: [Double]
+        var bounds: [Double]
+        var flags: [UInt8]
+    }
+
+    init(exact stored: HostTensor) {
+        self.stored = stored
+        bounds = nil
+    }
+
+    /// Asks the oracle about one of its tensors.
+    init(_ tensor: Tensor) throws(CressetError) {
+        stored = try HostTensor(tensor)
+        guard stored.count > 0 else { return }
+        let known = try Override.call("cresset::error_bound", tensor, output: .float64).doubles()
+        if known.allSatisfy({ $0 == 0 }) { return }
+        bounds = Bounds(
+            values: try Override.call("cresset::oracle_value", tensor, output: .float64).doubles(), bounds: known,
+            flags: try Override.call("cresset::oracle_flags", tensor, output: .uint8).rawBytes())
+    }
+
+    /// True if some element says something about right and wrong.
+    var judges: Bool { stored.count == 0 || bounds?.bounds.contains { $0.isFinite } ?? true }
+}
+
+/// The oracle: the reference backend's device that knows how far rounding may lead.
+package enum OracleDevice {
+    package static var device: Device {
+        get throws(CressetError) { try Device("reference:1") }
+    }
+}
+
+/// What the oracle says of every case that was asked for so far.
+final class OracleBook {
+    /// By case: what is right, or how the oracle itself failed.
+    private var answers: [String: Result<[Expected?], CressetError>] = [:]
+    /// The launches of the cases, one of each kind.
+    private var launches = RecordedLaunches()
+    private var kinds: [String: [LaunchKind]] = [:]
+    private let device: Device
+
+    init() throws(CressetError) { device = try OracleDevice.device }
+
+    /// Runs the cases that are not in the book yet.
+    func learn(_ cases: [Case]) {
+        for item in cases where answers[item.id] == nil {
+            let (answer, seen) = recordingLaunches { answer(item) }
+            answers[item.id] = answer
+            kinds[item.id] = seen.kinds
+            launches.formUnion(seen)
+        }
+    }
+
+    private func answer(_ item: Case) -> Result<[Expected?], CressetError> {
+        do {
+            let results = try item.run(try PlacedArguments(item.arguments, on: device), on: device)
+            var expected: [Expected?] = []
+            for tensor in results.tensors {
+                if let tensor { expected.append(try Expected(tensor)) } else { expected.append(nil) }
+            }
+            return .success(expected)
+        } catch {
+            return .failure(error as? CressetError ?? CressetError(.internal, op: item.cell.op, "\(error)"))
+        }
+    }
+
+    func answer(to item: Case) -> Result<[Expected?], CressetError> {
+        learn([item])
+        return answers[item.id] ?? .failure(CressetError(.internal, op: item.cell.op, "the oracle has no answer"))
+    }
+
+    /// The kinds of launches that these cases make.
+    func kinds(of cases: [Case]) -> [LaunchKind] { cases.flatMap { kinds[$0.id] ?? [] } }
+
+    /// Compiles kernels of these kinds on a device, in batches.
+    func prepare(_ kinds: [LaunchKind], on device: Device) throws(CressetError) {
+        try launches.prepare(kinds, on: device)
+    }
+
+    /// Why the device cannot run the case, by what it publishes of itself; nil if nothing says so.
+    func inability(of item: Case, on device: Device) -> String? {
+        launches.inability(kinds[item.id] ?? [], on: device)
+    }
+}

@@ -1,0 +1,30 @@
+import Glibc
+
+/// A line on the terminal's error output that tells how far a long run is; nothing elsewhere.
+final class ProgressLine {
+    private let title: String
+    private let isOn: Bool
+    private var shown = -1
+
+    init(_ title: String, isOn: Bool) {
+        self.title = title
+        self.isOn = isOn && isatty(STDERR_FILENO) == 1
+    }
+
+    func show(_ done: Int, of total: Int) {
+        let percent = 100 * done / max(total, 1)
+        guard isOn, percent != shown else { return }
+        shown = percent
+        let bar = String(repeating: "#", count: percent / 4) + String(repeating: "-", count: 25 - percent / 4)
+        Self.write("\r\u{1B}[K\(title) [\(bar)] \(done) of \(total)")
+    }
+
+    func clear() {
+        if isOn && shown >= 0 { Self.write("\r\u{1B}[K") }
+    }
+
+    static func write(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
