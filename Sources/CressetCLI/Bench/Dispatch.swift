@@ -1,4 +1,6 @@
 import Cresset
+import CressetNN
+import CressetOptim
 
 /// What one small call costs: a timed run makes many.
 extension Workload {
@@ -42,46 +44,16 @@ extension Workload {
             }
         },
         Workload("dispatch/mlp_step_b1_h16") {
-            let model = Perceptron(inputs: 16, hidden: 16, outputs: 4)
+            let model = Sequential(Linear(16, 16), Tanh(), Linear(16, 4))
+            let optimizer = SGD(model.parameters, lr: 1e-3)
             let (x, target) = (normal(1, 16), normal(1, 4))
             return {
                 for _ in 0..<50 {
-                    model.clearGradients()
+                    optimizer.zeroGrad()
                     Losses.mseLoss(model(x), target).backward()
-                    model.descend(rate: 1e-3)
+                    try optimizer.step()
                 }
             }
         },
     ]
-}
-
-/// Linear, tanh, linear, and plain gradient descent on it.
-private struct Perceptron {
-    private let weights: [Tensor]
-    private let biases: [Tensor]
-    private var parameters: [Tensor] { weights + biases }
-
-    init(inputs: Int, hidden: Int, outputs: Int) {
-        func uniform(_ shape: Shape, _ fan: Int) -> Tensor {
-            let bound = 1 / Double(fan).squareRoot()
-            return Tensor.empty(shape).uniform_(-bound, bound).requiresGrad_()
-        }
-        weights = [uniform([hidden, inputs], inputs), uniform([outputs, hidden], hidden)]
-        biases = [uniform([hidden], inputs), uniform([outputs], hidden)]
-    }
-
-    func callAsFunction(_ x: Tensor) -> Tensor {
-        let h = (x.matmul(weights[0].t()) + biases[0]).tanh()
-        return h.matmul(weights[1].t()) + biases[1]
-    }
-
-    func clearGradients() { for parameter in parameters { parameter.grad = nil } }
-
-    func descend(rate: Scalar) {
-        noGrad {
-            for parameter in parameters {
-                if let gradient = parameter.grad { parameter.sub_(gradient, alpha: rate) }
-            }
-        }
-    }
 }

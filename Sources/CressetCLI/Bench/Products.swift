@@ -39,12 +39,5 @@ extension Workload {
             ("attention/prefill_1x8x2048x64_causal", "scaled_dot_product_attention"),
             ("attention/decode_1x32x1x2048x128", "scaled_dot_product_attention"),
             ("attention/train_4x8x256x64_causal", "scaled_dot_product_attention"),
-            ("optim/sgd_4m", "SGD"), ("optim/adam_4m", "Adam"), ("optim/adamw_4m", "AdamW"),
-            ("model/mlp_train_b128_784_512_10", "AdamW"), ("model/lenet_train_b64", "conv2d, max_pool2d, AdamW"),
-            ("model/gpt_4x256_train_b8_t128", "layer_norm, scaled_dot_product_attention, AdamW"),
-            ("model/gpt_4x256_infer_b1_t128", "layer_norm, scaled_dot_product_attention"),
-            ("model/lstm_train_b32_t64_h128", "LSTM, AdamW"),
-            ("model/resnet18_infer_b1", "conv2d, batch_norm, max_pool2d"),
-            ("model/resnet18_train_b4", "conv2d, batch_norm, max_pool2d, AdamW"),
         ].map { Workload($0.0, missing: $0.1) }
 }

@@ -1,4 +1,5 @@
 import Cresset
+import CressetNN
 
 /// Sums, extrema, softmax and losses.
 extension Workload {
@@ -18,7 +19,10 @@ extension Workload {
         unary("reduce/argmax_rows_4kx1k", normal(4096, 1024)) { $0.argmax(dim: 1) },
         unary("reduce/softmax_4kx1k", normal(4096, 1024)) { $0.softmax(dim: -1) },
         unary("reduce/log_softmax_64x50k", normal(64, 50257)) { $0.logSoftmax(dim: -1) },
-        Workload("reduce/layer_norm_4kx1k", missing: "layer_norm"),
+        Workload("reduce/layer_norm_4kx1k") {
+            let (x, norm) = (normal(4096, 1024), LayerNorm([1024]))
+            return { _ = noGrad { norm(x) } }
+        },
         Workload("reduce/rms_norm_4kx1k", missing: "rms_norm"),
         Workload("reduce/group_norm_8x64x56x56", missing: "group_norm"),
         Workload("reduce/batch_norm_train_16x64x56x56", missing: "batch_norm"),
@@ -37,8 +41,9 @@ extension Workload {
             $0.indexSelect(dim: 0, index: $1)
         },
         Workload("index/embedding_fwd_bwd") {
-            let (table, index) = (normal(50257, 256).requiresGrad_(), integers(below: 50257, 4096))
-            return { table.indexSelect(dim: 0, index: index).sum().backward() }
+            let table = Embedding(50257, 256)
+            let index = integers(below: 50257, 4096)
+            return { table(index).sum().backward() }
         },
         Workload("index/scatter_add_1m") {
             let (a, index) = (normal(1 << 16), integers(below: 1 << 16, 1 << 20))

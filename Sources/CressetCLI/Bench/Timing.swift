@@ -17,8 +17,8 @@ struct Timing {
         // the cost of a `catching`.
         let run = try catching {
             let run = setup()
-            run()
-            run()
+            try run()
+            try run()
             return run
         }
         try device.synchronize()
@@ -27,7 +27,7 @@ struct Timing {
         var runs: [Double] = []
         while runs.count < 5 || microseconds(clock.now - start) < seconds * 1e6 {
             let begin = clock.now
-            run()
+            try run()
             try device.synchronize()
             runs.append(microseconds(clock.now - begin))
             if runs.count == 2000 { break }

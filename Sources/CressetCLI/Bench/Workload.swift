@@ -2,7 +2,7 @@ import Cresset
 
 /// Something to time, under the name it has in the table for PyTorch.
 struct Workload: Sendable {
-    typealias Run = () -> Void
+    typealias Run = () throws -> Void
     /// Makes the inputs and returns what is timed.
     typealias Setup = @Sendable () -> Run
 
@@ -26,7 +26,7 @@ struct Workload: Sendable {
     }
 
     /// Every workload of the table, in its order.
-    static let table = dispatch + pointwise + random + reductions + indexing + products + later
+    static let table = dispatch + pointwise + random + reductions + indexing + products + later + optimizers + models
 
     // MARK: Inputs
 
