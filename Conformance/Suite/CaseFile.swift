@@ -62,13 +62,14 @@ package final class CaseFile {
     /// Runs one case.
     package func run(_ item: Item, on device: Device) -> Verdict {
         do {
-            return try CaseCall(item, file, device).run()
+            var call = try CaseCall(item, file, device)
+            return try call.run()
         } catch let why as Unsupported {
             return .unsupported(why.reason)
         } catch let error as CressetError where error.kind == .unsupported {
             return .unsupported(error.message)
         } catch {
-            return .failed("\(error)")
+            return .failed(error.told)
         }
     }
 
@@ -85,7 +86,7 @@ package final class CaseFile {
             do {
                 file = try CaseFile(path: path)
             } catch {
-                report.add(.failed("\(error)"), id: path, op: "file")
+                report.add(.failed(error.told), id: path, op: "file")
                 continue
             }
             let chosen = file.cases.filter { item in

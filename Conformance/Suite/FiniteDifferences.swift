@@ -25,7 +25,7 @@ struct FiniteDifferences {
                     guard let verdict = try check(op, sample.values, &maker) else { continue }
                     report.add(verdict, id: id, op: op.name, dtype: .float64)
                 } catch {
-                    report.add(.failed("\(error)"), id: id, op: op.name, dtype: .float64)
+                    report.add(.failed(error.told), id: id, op: op.name, dtype: .float64)
                 }
             }
         }

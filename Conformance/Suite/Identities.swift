@@ -21,7 +21,7 @@ enum Identities {
                 do {
                     verdict = try check(identity, dtype, on: device)
                 } catch {
-                    verdict = .failed("\(error)")
+                    verdict = .failed(error.told)
                 }
                 report.add(verdict, id: id, op: "identity/\(identity.name)", dtype: dtype)
             }

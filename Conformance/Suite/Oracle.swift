@@ -54,7 +54,7 @@ final class OracleBook {
     /// Runs the cases that are not in the book yet.
     func learn(_ cases: [Case]) {
         for item in cases where answers[item.id] == nil {
-            let (answer, seen) = recordingLaunches { answer(item) }
+            let (answer, seen) = recordingLaunches { self.answer(item) }
             answers[item.id] = answer
             kinds[item.id] = seen.kinds
             launches.formUnion(seen)

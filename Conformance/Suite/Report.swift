@@ -159,3 +159,11 @@ extension Report {
 extension String {
     fileprivate var indented: String { split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ") }
 }
+
+extension Error {
+    /// The error without the line of code, which is the suite's own and takes long to find.
+    var told: String {
+        guard let error = self as? CressetError else { return "\(self)" }
+        return "\(error.op): \(error.message)"
+    }
+}

@@ -46,7 +46,7 @@ package final class Suite {
         for (key, group) in groups {
             if let failure = group.failure {
                 report.add(
-                    .failed("its samples cannot be made: \(failure)"), id: "\(key.op)/\(key.dtype)", op: key.op,
+                    .failed("its samples cannot be made: \(failure.told)"), id: "\(key.op)/\(key.dtype)", op: key.op,
                     dtype: key.dtype)
             }
         }
@@ -120,7 +120,7 @@ struct DeviceRunner {
     mutating func run(_ item: Case, _ report: inout Report) {
         let verdict: Verdict
         switch book.answer(to: item) {
-        case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error)")
+        case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
         case .success(let expected):
             if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty {
                 verdict = .failed("the oracle cannot say of any element what is right")
@@ -149,7 +149,7 @@ struct DeviceRunner {
             {
                 return .unsupported(why)
             }
-            return .failed("\(error)")
+            return .failed(error.told)
         }
     }
 

@@ -27,8 +27,9 @@ struct OpsCommand: ParsableCommand {
         for device in devices {
             do {
                 coverages.append(try Coverage(of: device))
-            } catch where self.device == nil {
-                ProgressLine.write("\(device): cannot be opened: \(error.message)\n")
+            } catch {
+                if self.device != nil { throw error }
+                ProgressLine.write("\(device): cannot be opened: \(error)\n")
             }
         }
         if json {

@@ -11,12 +11,12 @@ final class ProgressLine {
         self.isOn = isOn && isatty(STDERR_FILENO) == 1
     }
 
-    func show(_ done: Int, of total: Int) {
+    func show(_ done: Int, of total: Int, _ note: String = "") {
         let percent = 100 * done / max(total, 1)
         guard isOn, percent != shown else { return }
         shown = percent
         let bar = String(repeating: "#", count: percent / 4) + String(repeating: "-", count: 25 - percent / 4)
-        Self.write("\r\u{1B}[K\(title) [\(bar)] \(done) of \(total)")
+        Self.write("\r\u{1B}[K\(title) [\(bar)] \(done) of \(total) \(note)")
     }
 
     func clear() {

@@ -57,8 +57,8 @@ struct TrainCommand: ParsableCommand {
         trainer.epochs = epochs ?? trainer.epochs
         trainer.batchSize = batchSize ?? trainer.batchSize
         trainer.lr = lr ?? trainer.lr
-        let bar = ProgressBar("\(device)")
-        trainer.progress = { share, loss in bar.show(share, "loss \(fixed(loss, 4))") }
+        let bar = ProgressLine("\(device)", isOn: true)
+        trainer.progress = { bar.show($0, of: $1, "loss \(fixed($2, 4))") }
 
         let (model, outcome) = try trainer.run(try dataset.load(data, on: device))
         bar.clear()

@@ -12,8 +12,8 @@ struct Trainer {
     var lr = 1e-3
     var hidden: [Int]
     var seed: UInt64
-    /// Called with the share done (0 … 1) and the latest loss.
-    var progress: (Double, Double) -> Void = { _, _ in }
+    /// Called with the steps done, their number and the latest loss.
+    var progress: (Int, Int, Double) -> Void = { _, _, _ in }
 
     /// What one run gave.
     struct Outcome {
@@ -37,17 +37,17 @@ struct Trainer {
             var outcome = Outcome()
             outcome.stepsPerEpoch = loader.count
             let start = Self.now()
-            let total = Double(epochs * loader.count)
+            let total = epochs * loader.count
             for _ in 0..<epochs {
                 for (images, labels) in loader {
                     // Linear decay to 0: the last steps settle instead of jumping about.
-                    optimizer.lr = lr * (1 - Double(outcome.losses.count) / total)
+                    optimizer.lr = lr * (1 - Double(outcome.losses.count) / Double(total))
                     let loss = Losses.crossEntropy(model(images), labels)
                     optimizer.zeroGrad()
                     loss.backward()
                     try optimizer.step()
                     outcome.losses.append(loss.item())
-                    progress(Double(outcome.losses.count) / total, outcome.losses.last ?? 0)
+                    progress(outcome.losses.count, total, outcome.losses.last ?? 0)
                 }
                 outcome.accuracies.append(accuracy(of: model, on: data.test))
             }
@@ -85,31 +85,6 @@ struct Trainer {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-    }
-}
-
-/// A progress bar on a terminal; nothing elsewhere.
-final class ProgressBar {
-    private let label: String
-    private let isTerminal = isatty(STDERR_FILENO) != 0
-    private var shown = -1
-
-    init(_ label: String) { self.label = label }
-
-    func show(_ share: Double, _ note: String = "") {
-        let width = 30
-        let filled = Int((share * Double(width)).rounded(.down))
-        guard isTerminal, filled != shown || share >= 1 else { return }
-        shown = filled
-        let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: width - filled)
-        write("\r\(label) \(bar) \(Int(share * 100)) % \(note)\u{1B}[K")
-    }
-
-    func clear() { if isTerminal { write("\r\u{1B}[K") } }
-
-    private func write(_ text: String) {
-        let bytes = Array(text.utf8)
-        _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
 

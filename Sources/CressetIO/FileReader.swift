@@ -98,6 +98,12 @@ package enum FileSystem {
     /// True where `path` names something that can be read.
     package static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
+    /// Makes the folder if it is not there; its parent must be.
+    package static func makeFolder(_ path: String) throws {
+        guard mkdir(path, 0o755) != 0, errno != EEXIST else { return }
+        throw CressetError(.io, op: "make folder \(path)", String(cString: strerror(errno)))
+    }
+
     /// Gives the file at `path` this content, at once.
     package static func replace(_ path: String, with text: String) throws {
         try FileWriter.replace(path, op: "write \(path)") { file in try file.write(Array(text.utf8)) }

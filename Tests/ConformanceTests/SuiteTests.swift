@@ -1,0 +1,120 @@
+import Cresset
+import Testing
+
+@testable import ConformanceSuite
+
+/// The suite against devices that are wrong and the one that is right.
+///
+/// One after another: a wrong kernel that one test registers is seen by all.
+@Suite(.serialized) struct SuiteTests {
+    private func selection(_ op: String, _ dtype: DType? = nil) -> Selection {
+        Selection(op: { $0 == op }, dtype: dtype)
+    }
+
+    @Test func aRightOperationPasses() throws {
+        let report = try Suite(selection("aten::softmax.int", .float32)).run(on: .reference)
+        #expect(report.isGood, "\(report.details())")
+        let layouts = Set(report.cells.keys.map(\.layout))
+        #expect(layouts == Set(Layout.allCases))
+        #expect(Set(report.cells.keys.map(\.direction)) == Set(Direction.allCases))
+    }
+
+    @Test func aWrongKernelIsReported() throws {
+        // Right but for numbers above 3.
+        try Registry.register("aten::relu", on: .reference, dtypes: [.float32], priority: 7, name: "wrong relu") { arguments in
+            guard let x = arguments[0].tensor else { return [] }
+            return [x.clamp(min: 0, max: 3)]
+        }
+        let report = try Suite(selection("aten::relu", .float32)).run(on: .reference)
+        #expect(report.failed > 0)
+        let failure = try #require(report.failures.first)
+        #expect(failure.op == "aten::relu" && failure.message.contains("elements are wrong"))
+        let command = try #require(failure.command)
+        #expect(command.contains("--op '^aten::relu$' --dtype float32 --seed 0 --case aten::relu/float32/"))
+        // The command's case alone fails again.
+        let again = try Suite(Selection(op: { $0 == "aten::relu" }, dtype: .float32, id: failure.id)).run(on: .reference)
+        #expect(again.total == 1 && again.failed == 1)
+    }
+
+    @Test func aKernelThatIsNeverAskedIsReported() throws {
+        try Registry.register("aten::no_such_operation", on: .reference, dtypes: [.float32]) { _ in [] }
+        var report = Report(device: "reference:0", driver: "")
+        try Claims.check(.reference, ran: [], [], &report)
+        #expect(report.failures.contains { $0.message.contains("aten::no_such_operation") && $0.message.contains("no case ran it") })
+        #expect(report.failures.contains { $0.message.contains("the family matmul for float32") })
+    }
+
+    @Test func aCellThatDidNotRunIsReported() throws {
+        let op = try #require(Operators.find("aten::neg"))
+        let group = CaseGroup(op, .float32, Selection())
+        #expect(!group.cases.isEmpty)
+        var report = Report(device: "reference:0", driver: "")
+        try Claims.check(.reference, ran: [], group.cases, &report)
+        #expect(report.failures.contains { $0.message == "the cell was not run" && $0.op == "aten::neg" })
+    }
+
+    @Test func noCaseIsAFailure() throws {
+        let report = try Suite(selection("aten::nothing")).run(on: .reference)
+        #expect(!report.isGood)
+        #expect(report.failures.contains { $0.message == "no case was executed" })
+    }
+
+    @Test func theOracleIsNotJudgedByItself() throws {
+        #expect(throws: CressetError.self) { try Suite(selection("aten::neg")).run(on: try OracleDevice.device) }
+    }
+
+    @Test func everyOperationHasEachLayoutThatItCanHave() throws {
+        // Operations that have no result for a tensor without dims (or need two of them).
+        let noZeroDim: Set<String> = [
+            "aten::cat", "aten::triu", "aten::tril", "aten::matmul", "aten::mm", "aten::bmm", "aten::transpose.int",
+            "aten::permute", "aten::select.int", "aten::slice.Tensor",
+        ]
+        for op in Operators.all {
+            guard let dtype = op.dtypes.contains(.float32) ? .float32 : op.dtypes.first else { continue }
+            let layouts = Set(CaseGroup(op, dtype, Selection()).cases.map(\.cell.layout))
+            var missing = Set(Layout.allCases).subtracting(layouts)
+            if noZeroDim.contains(op.name) { missing.remove(.zeroDim) }
+            #expect(missing.isEmpty, "\(op.name) has no sample for \(missing)")
+        }
+    }
+
+    @Test func layoutsShowTheSameValues() throws {
+        var maker = SampleMaker(dtype: .float32, seed: 3)
+        for shape in [[5], [3, 4], [2, 3, 4], []] as [Shape] {
+            let values = try HostTensor(maker.tensor(shape))
+            for layout in [Layout.contiguous, .transposed, .sliced] {
+                guard let placed = Placed(values, layout, position: 0) else { continue }
+                let (memory, view) = try placed.place(on: .reference)
+                #expect(try HostTensor(view) == values)
+                #expect(view.sharesStorage(with: memory))
+                if layout == .transposed { #expect(!view.isContiguous) }
+                if layout == .sliced { #expect(view.storageOffset > 0) }
+            }
+        }
+    }
+}
+
+/// What judges the reference.
+@Suite struct ReferenceJudgeTests {
+    @Test func goldensPass() throws {
+        let file = try CaseFile.embedded()
+        #expect(file.cases.count > 1000)
+        for item in file.cases {
+            let verdict = file.run(item, on: .reference)
+            #expect(verdict == .passed, "\(item.id): \(verdict)")
+        }
+    }
+
+    @Test func identitiesHold() {
+        var report = Report(device: "reference:0", driver: "")
+        Identities.run(on: .reference, &report)
+        #expect(report.isGood, "\(report.details())")
+        #expect(report.ops.count >= 15)
+    }
+
+    @Test func differencesAgree() {
+        var report = Report(device: "reference:0", driver: "")
+        FiniteDifferences(Selection()).run(&report)
+        #expect(report.isGood, "\(report.details())")
+    }
+}
