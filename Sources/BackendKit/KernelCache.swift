@@ -68,7 +68,9 @@ public struct KernelCache: Sendable {
         let keyBytes = Array(key.text.utf8)
         var file = Self.magic
         for word in [UInt64(keyBytes.count), UInt64(payload.count), Self.checksum(payload[...])] {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) { file.append(UInt8(truncatingIfNeeded: word >> shift)) }
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                file.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
         }
         file += keyBytes
         file += payload
