@@ -1,3 +1,5 @@
+import CBackend
+
 /// A C-like language that programs are rendered in.
 ///
 /// What the languages spell differently is defined by macros in `preamble`, so that the rendered
@@ -111,77 +113,31 @@ public struct Dialect: Sendable, Hashable {
 
     /// What goes before everything else in a source; after `#version` in GLSL.
     ///
-    /// The names are those that the portable functions use; a device without f64 must be spared what
-    /// it refuses, with `CRESSET_WITHOUT_F64` defined.
+    /// The macros of the portable maths and a few of the renderer's own. A device without f64 must be
+    /// spared what it refuses: `CRESSET_WITHOUT_F64` is defined for it.
     public func preamble(hasF64: Bool = true) -> String {
         (hasF64 ? "" : "#define CRESSET_WITHOUT_F64\n")
-            + (language == .openCL ? Self.openCLPreamble : Self.glslPreamble)
+            + (language == .openCL ? Self.mathsOpenCL + Self.ownOpenCL : Self.mathsGLSL + Self.ownGLSL)
     }
 
-    private static let openCLPreamble = """
-        #pragma OPENCL FP_CONTRACT OFF
-        typedef float f32;
-        typedef int i32;
-        typedef uint u32;
-        typedef long i64;
-        typedef ulong u64;
+    private static let mathsOpenCL = String(cString: cresset_maths_opencl_preamble_text())
+    private static let mathsGLSL = String(cString: cresset_maths_glsl_preamble_text())
+
+    private static let ownOpenCL = """
+
         typedef uint4 u32x4;
-        #define FN
-        #define U64(x) ((u64)(x##ul))
         #define PACK_U64(high, low) (((u64)(high) << 32) | (u64)(low))
         #define MAKE_U32X4(x, y, z, w) ((uint4)((x), (y), (z), (w)))
-        #define TO_F32(x) ((f32)(x))
-        #define TO_I32(x) ((i32)(x))
-        #define TO_U32(x) ((u32)(x))
-        #define TO_I64(x) ((i64)(x))
-        #define TO_U64(x) ((u64)(x))
-        #define BITS_F32(x) as_uint(x)
-        #define FROM_BITS_F32(u) as_float((u32)(u))
-        #define SQRT_F32(x) sqrt(x)
         #define ROUND_EVEN(x) rint(x)
-        #ifndef CRESSET_WITHOUT_F64
-        #pragma OPENCL EXTENSION cl_khr_fp64 : enable
-        typedef double f64;
-        #define D(x) (x)
-        #define TO_F64(x) ((f64)(x))
-        #define BITS_F64(x) as_ulong(x)
-        #define FROM_BITS_F64(u) as_double((u64)(u))
-        #define SQRT_F64(x) sqrt(x)
-        #endif
 
         """
 
-    /// `precise` keeps every operation from being contracted or reassociated.
-    private static let glslPreamble = """
-        #extension GL_EXT_shader_explicit_arithmetic_types_int32 : require
-        #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
-        #extension GL_EXT_shader_explicit_arithmetic_types_float32 : require
-        #define f32 precise float
-        #define i32 int
-        #define u32 uint
-        #define i64 int64_t
-        #define u64 uint64_t
+    private static let ownGLSL = """
+
         #define u32x4 uvec4
-        #define FN
         #define PACK_U64(high, low) ((uint64_t(high) << 32) | uint64_t(low))
         #define MAKE_U32X4(x, y, z, w) uvec4((x), (y), (z), (w))
-        #define TO_F32(x) float(x)
-        #define TO_I32(x) int(x)
-        #define TO_U32(x) uint(x)
-        #define TO_I64(x) int64_t(x)
-        #define TO_U64(x) uint64_t(x)
-        #define BITS_F32(x) floatBitsToUint(x)
-        #define FROM_BITS_F32(u) uintBitsToFloat(uint(u))
-        #define SQRT_F32(x) sqrt(x)
         #define ROUND_EVEN(x) roundEven(x)
-        #ifndef CRESSET_WITHOUT_F64
-        #extension GL_EXT_shader_explicit_arithmetic_types_float64 : require
-        #define f64 precise double
-        #define TO_F64(x) double(x)
-        #define BITS_F64(x) doubleBitsToUint64(x)
-        #define FROM_BITS_F64(u) uint64BitsToDouble(uint64_t(u))
-        #define SQRT_F64(x) sqrt(x)
-        #endif
 
         """
 }
