@@ -188,7 +188,7 @@ public struct ProgramRenderer {
     private func cast(_ a: String, from source: ArithmeticType, to type: ArithmeticType) -> String {
         if source == type { return a }
         switch (source, type) {
-        case (_, .bool): return "!(\(a) == TO(0))"
+        case (_, .bool): return "!(\(a) == \(conversion(source))(0))"
         case (.bool, _): return "\(a) ? \(conversion(type))(1) : \(conversion(type))(0)"
         case (.f32, .i32), (.f64, .i32), (.f32, .i64), (.f64, .i64): return "cresset_\(source)_to_\(type)(\(a))"
         default: return "\(conversion(type))(\(a))"

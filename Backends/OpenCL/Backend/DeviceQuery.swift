@@ -15,7 +15,8 @@ struct FoundDevice: @unchecked Sendable {
     let options: String
     /// `/` and `sqrt` of floats are not correctly rounded.
     let roughDivision: Bool
-    let maxParameterBytes: Int
+    /// Floats in a vector register.
+    let floatWidth: Int
 }
 
 extension OpenCL {
@@ -52,7 +53,7 @@ extension OpenCL {
         let isCPU = number(id, CL_DEVICE_TYPE, cl_ulong.self) & cl_ulong(CL_DEVICE_TYPE_CPU) != 0
         let exactDivision = single & cl_ulong(CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0
 
-        var options = "-cl-std=CL1.2"
+        var options = "-cl-std=CL1.2 -w"
         if exactDivision { options += " -cl-fp32-correctly-rounded-divide-sqrt" }
 
         var uuid: [UInt8] = []
@@ -78,7 +79,8 @@ extension OpenCL {
             id: id, cl: self, description: description, isCPU: isCPU, hasF64: hasF64,
             computeUnits: max(1, Int(number(id, CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint.self))),
             maxGroup: max(1, number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, Int.self)), options: options,
-            roughDivision: !exactDivision, maxParameterBytes: number(id, CL_DEVICE_MAX_PARAMETER_SIZE, Int.self))
+            roughDivision: !exactDivision, 
+            floatWidth: Int(number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint.self)))
     }
 
     private func number<T: FixedWidthInteger>(_ id: cl_device_id, _ name: Int32, _: T.Type) -> T {

@@ -33,7 +33,7 @@ struct Words {
     static func bucket(_ rank: Int) -> Int { rank <= 1 ? 1 : rank <= 4 ? 4 : Layout.maxRank }
 
     /// Appends everything but the own words, which are there already.
-    func fill(_ blob: Blob, _ layout: Layout, _ call: Call) {
+    func fill(_ blob: Blob, _ layout: Layout, _ call: Call, params: Bool = true) {
         for s in capacity.indices {
             blob.append(layout.rank(s))
             blob.append(layout.count(s))
@@ -45,7 +45,7 @@ struct Words {
                 for d in 0..<capacity[s] { blob.append(d < layout.rank(s) ? layout.stride(s, d, t) : 0) }
             }
         }
-        blob.append(paramsOf: call)
+        if params { blob.append(paramsOf: call) }
     }
 }
 
@@ -53,16 +53,18 @@ struct Words {
 struct KernelText {
     let words: Words
     let byValue: Bool
-    static let dialectIndent = "        "
+    private let name: String
 
-    init(_ words: Words, buffers: Int) {
+    /// `pointer`: in a function that is given the blob's address.
+    init(_ words: Words, buffers: Int, pointer: Bool = false) {
         self.words = words
         byValue = words.goesByValue(buffers: buffers)
+        name = byValue ? (pointer ? "m->v" : "m.v") : "m"
     }
 
-    /// Word `i` of the blob; `i` may be an expression.
-    func word(_ i: Int) -> String { byValue ? "m.v[\(i)]" : "m[\(i)]" }
-    func word(_ i: Int, plus d: String) -> String { byValue ? "m.v[\(i) + \(d)]" : "m[\(i) + \(d)]" }
+    /// Word `i` of the blob.
+    func word(_ i: Int) -> String { "\(name)[\(i)]" }
+    func word(_ i: Int, plus d: String) -> String { "\(name)[\(i) + \(d)]" }
 
     /// The last argument of a kernel.
     var argument: String { byValue ? "const words_\(words.total) m" : "__global const long *m" }
