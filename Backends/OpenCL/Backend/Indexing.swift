@@ -71,7 +71,7 @@ struct IndexText {
     }
 }
 
-/// GATHER: a work item an element, rows as in `Pointwise`.
+/// GATHER: rows as in `Pointwise`.
 enum Gather {
     static func launch(_ call: Call, on queue: OpenCLQueue) throws {
         let count = try IndexText.check(call)
@@ -89,8 +89,9 @@ enum Gather {
         blob.append(rows)
         IndexText.fill(blob, call.indexing, count, number: number)
         words(count, key).fill(blob, layout, call)
+        let loop = RowLoop(device, flat: key.shape & 15 == 1, steps: 0)
         try queue.enqueue(
-            kernel, Array(BufferList(call)) + [errors], blob, Pointwise.range(inner, rows, device), call)
+            kernel, Array(BufferList(call)) + [errors], blob, loop.items(inner, rows: rows), call)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
@@ -126,6 +127,7 @@ enum Gather {
         let dtypes = (1...count).map { call.input($0).dtype }
         let size = call.output(0).dtype.size
         let words = words(count, key)
+        let loop = RowLoop(device, flat: key.shape & 15 == 1, steps: 0)
         return KernelRequest(key) { name in
             let text = KernelText(words, buffers: count + 3)
             let type = [1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"][size] ?? "ulong2"
@@ -142,23 +144,27 @@ enum Gather {
                 "__global const \(dtype == .int64 ? "long" : "int") *t\(j + 1)"
             }
             let index = IndexText(own: 1, count: count, dtypes: dtypes)
-            let flat = words.capacity[0] == 1
+            let head =
+                bases.map { "    long \($0.name) = \(text.word(words.offset($0.tensor)));\n" }.joined()
+                + text.locate(space: 0, from: 1, position: "y", bases: bases, indent: "    ")
+            let body =
+                index.statements(
+                    text, element: { "t\($0 + 1)[\(place($0 + 1))]" }, number: place(count + 2), indent: "        ")
+                + "        if (valid) t\(out)[\(place(out))] = t0[\(place(0)) + shift];\n"
+            let rows = loop.text(
+                inner: text.word(words.size(0, 0)), rows: text.word(0), head: head, body: body)
             let source = """
                 \(KernelText.divide)\(IndexText.reporting)\(text.declaration)\
-                __kernel void \(name)(__global const \(type) *t0, \(indices.joined(separator: ", ")),
+                __kernel \(loop.group.attribute)
+                void \(name)(__global const \(type) *t0, \(indices.joined(separator: ", ")),
                     __global \(type) *t\(out), __global long *errors, \(text.argument)) {
-                    const long x = get_global_id(0)\(flat ? " + get_global_id(2) * get_global_size(0)" : "");
-                    const long y = \(flat ? "0" : "get_global_id(1) + get_global_id(2) * get_global_size(1)");
-                    if (x >= \(text.word(words.size(0, 0)))\(flat ? "" : " || y >= \(text.word(0))")) return;
-                \(bases.map { "    long \($0.name) = \(text.word(words.offset($0.tensor)));\n" }.joined())\
-                \(text.locate(space: 0, from: 1, position: "y", bases: bases, indent: "    "))\
-                \(index.statements(
-                    text, element: { "t\($0 + 1)[\(place($0 + 1))]" }, number: place(count + 2), indent: "    "))\
-                    if (valid) t\(out)[\(place(out))] = t0[\(place(0)) + shift];
+                \(rows)\
                 }
 
                 """
-            return KernelSource(text: source, kernels: [(name, words.byValue(buffers: count + 3))])
+            return KernelSource(
+                text: source,
+                kernels: [.init(name: name, blobWords: words.byValue(buffers: count + 3), group: loop.group)])
         }
     }
 }
@@ -187,9 +193,7 @@ enum Scatter {
         blob.append(parts)
         IndexText.fill(blob, call.indexing, count, number: number)
         words(count, key).fill(blob, layout, call)
-        let group = min(device.info.isCPU ? 16 : 64, device.info.maxGroup)
-        try queue.enqueue(
-            kernel, Array(BufferList(call)) + [errors], blob, .line(parallel * parts, local: group), call)
+        try queue.enqueue(kernel, Array(BufferList(call)) + [errors], blob, .line(parallel * parts), call)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
@@ -231,6 +235,7 @@ enum Scatter {
         let reduction = call.indexing.scatterReduction
         let words = words(count, key)
         let dialect = device.library.dialect
+        let group = device.itemGroup
         return KernelRequest(key) { name in
             let text = KernelText(words, buffers: count + 3)
             let out = count + 1
@@ -245,9 +250,10 @@ enum Scatter {
             let storage = dialect.storage(dtype)
             let source = """
                 \(KernelText.divide)\(IndexText.reporting)\(text.declaration)\
-                __kernel void \(name)(__global const \(storage) *t0, \(indices.joined(separator: ", ")),
+                __kernel \(group.attribute)
+                void \(name)(__global const \(storage) *t0, \(indices.joined(separator: ", ")),
                     __global \(storage) *t\(out), __global long *errors, \(text.argument)) {
-                    const long id = get_global_id(0) + get_global_id(2) * get_global_size(0);
+                    const long id = \(KernelText.position);
                     if (id >= \(text.word(0))) return;
                     const long parts = \(text.word(1));
                     const long item = opencl_divide(id, parts);
@@ -272,7 +278,8 @@ enum Scatter {
                 }
 
                 """
-            return KernelSource(text: source, kernels: [(name, words.byValue(buffers: count + 3))])
+            return KernelSource(
+                text: source, kernels: [.init(name: name, blobWords: words.byValue(buffers: count + 3), group: group)])
         }
     }
 

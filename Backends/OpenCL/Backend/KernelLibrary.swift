@@ -15,11 +15,25 @@ struct KernelKey: Hashable {
     var shape: UInt64 = 0
 }
 
-/// The text of one or several kernels that belong together, with the words their last argument has
-/// (0 where it goes through a buffer).
+/// The text of one or several kernels that belong together.
 struct KernelSource {
+    struct Kernel {
+        var name: String
+        /// Words of the last argument; 0 where it goes through a buffer.
+        var blobWords: Int
+        var group: Group
+    }
     var text: String
-    var kernels: [(name: String, blobWords: Int)]
+    var kernels: [Kernel]
+}
+
+/// The size of a work group. It is part of a kernel's text: drivers that compile for it then do so
+/// once, and their binaries hold the result.
+struct Group {
+    var x: Int
+    var y = 1
+
+    var attribute: String { "__attribute__((reqd_work_group_size(\(x), \(y), 1)))" }
 }
 
 /// Something a launch needs compiled.
@@ -51,11 +65,13 @@ struct KernelRequest {
 final class CompiledKernel: @unchecked Sendable {
     let kernel: cl_kernel
     let blobWords: Int
+    let group: Group
     let lock = Mutex(())
 
-    init(_ kernel: cl_kernel, blobWords: Int) {
+    init(_ kernel: cl_kernel, _ source: KernelSource.Kernel) {
         self.kernel = kernel
-        self.blobWords = blobWords
+        blobWords = source.blobWords
+        group = source.group
     }
 }
 
@@ -154,42 +170,77 @@ final class KernelLibrary: Sendable {
     // MARK: Building
 
     private func build(_ chunk: [Entry]) throws {
-        let text = chunk.count == 1 ? chunk[0].complete : maths.complete(
-            chunk.map(\.source.text).joined(separator: "\n"), hasF64: info.hasF64)
-        let cl = handles.cl
-        var code: cl_int = 0
-        let program: cl_program? = text.withCString { pointer in
-            var source: UnsafePointer<CChar>? = pointer
-            return cl.api.clCreateProgramWithSource(handles.context, 1, &source, nil, &code)
-        }
-        guard let program else { throw OpenCL.error(code, "clCreateProgramWithSource") }
-        defer { _ = cl.api.clReleaseProgram(program) }
-        let result = build(program)
-        if result != CL_SUCCESS {
-            if chunk.count > 1 {
-                // One that the driver refuses must not take the others with it.
-                var first: (any Error)?
-                for entry in chunk {
-                    do { try build([entry]) } catch { first = first ?? error }
-                }
-                if let first { throw first }
-                return
+        let text =
+            chunk.count == 1
+            ? chunk[0].complete
+            : maths.complete(chunk.map(\.source.text).joined(separator: "\n"), hasF64: info.hasF64)
+        do {
+            let (program, object) = try build(text)
+            defer {
+                _ = handles.cl.api.clReleaseProgram(program)
+                if let object { _ = handles.cl.api.clReleaseProgram(object) }
             }
-            let log = buildLog(program)
+            try register(chunk, program)
+            compiled.add(chunk.count, ordering: .relaxed)
+            save(chunk, object ?? program, text)
+        } catch where chunk.count > 1 {
+            // One that the driver refuses must not take the others with it.
+            var first: (any Error)?
+            for entry in chunk {
+                do { try build([entry]) } catch { first = first ?? error }
+            }
+            if let first { throw first }
+        } catch let error as BackendError where error.kind == .compile {
             services.log(.debug, "OpenCL source that failed to build:\n\(text)")
             throw BackendError(
                 .compile,
                 "\(info.description.name) (\(info.description.driver)) could not compile "
-                    + "\(chunk[0].request.name): \(OpenCL.error(result, "clBuildProgram").message)\n\(log)")
+                    + "\(chunk[0].request.name): \(error.message)")
         }
-        try register(chunk, program)
-        compiled.add(chunk.count, ordering: .relaxed)
-        save(chunk, program, text)
     }
 
-    private func build(_ program: cl_program) -> cl_int {
+    /// An executable program and the object it was linked from, if it was.
+    ///
+    /// Compiled and linked in two steps where the driver can: the object between them is small and
+    /// there at once, while some drivers finish every kernel before they give away an executable.
+    private func build(_ text: String) throws -> (program: cl_program, object: cl_program?) {
+        let api = handles.cl.api
         var device: cl_device_id? = handles.device
-        return handles.cl.api.clBuildProgram(program, 1, &device, info.options, nil, nil)
+        let object = try program(fromSource: text)
+        if api.clCompileProgram(object, 1, &device, info.options, 0, nil, nil, nil, nil) == CL_SUCCESS {
+            if let linked = link(object) { return (linked, object) }
+        }
+        let log = buildLog(object)
+        _ = api.clReleaseProgram(object)
+
+        let program = try program(fromSource: text)
+        let code = api.clBuildProgram(program, 1, &device, info.options, nil, nil)
+        if code == CL_SUCCESS { return (program, nil) }
+        let fullLog = buildLog(program)
+        _ = api.clReleaseProgram(program)
+        throw BackendError(
+            .compile, "\(OpenCL.error(code, "clBuildProgram").message)\n\(fullLog.isEmpty ? log : fullLog)")
+    }
+
+    private func program(fromSource text: String) throws -> cl_program {
+        var code: cl_int = 0
+        let program: cl_program? = text.withCString { pointer in
+            var source: UnsafePointer<CChar>? = pointer
+            return handles.cl.api.clCreateProgramWithSource(handles.context, 1, &source, nil, &code)
+        }
+        guard let program else { throw OpenCL.error(code, "clCreateProgramWithSource") }
+        return program
+    }
+
+    /// nil if the driver cannot.
+    private func link(_ object: cl_program) -> cl_program? {
+        var device: cl_device_id? = handles.device
+        var input: cl_program? = object
+        var code: cl_int = 0
+        let program = handles.cl.api.clLinkProgram(handles.context, 1, &device, "", 1, &input, nil, nil, &code)
+        if code == CL_SUCCESS { return program }
+        if let program { _ = handles.cl.api.clReleaseProgram(program) }
+        return nil
     }
 
     private func buildLog(_ program: cl_program) -> String {
@@ -203,13 +254,13 @@ final class KernelLibrary: Sendable {
     private func register(_ entries: [Entry], _ program: cl_program) throws {
         for entry in entries {
             var kernels: [CompiledKernel] = []
-            for (name, blobWords) in entry.source.kernels {
+            for source in entry.source.kernels {
                 var code: cl_int = 0
-                guard let kernel = handles.cl.api.clCreateKernel(program, name, &code) else {
-                    throw OpenCL.error(code, "clCreateKernel of \(name)")
+                guard let kernel = handles.cl.api.clCreateKernel(program, source.name, &code) else {
+                    throw OpenCL.error(code, "clCreateKernel of \(source.name)")
                 }
                 // A kernel keeps its program; kernels live as long as the device.
-                kernels.append(CompiledKernel(kernel, blobWords: blobWords))
+                kernels.append(CompiledKernel(kernel, source))
             }
             known.withLock { $0[entry.request.key] = kernels }
         }
@@ -277,7 +328,17 @@ final class KernelLibrary: Sendable {
                 let program = handles.cl.api.clCreateProgramWithBinary(
                     handles.context, 1, &device, &size, &source, &status, &code)
             else { return nil }
-            if code == CL_SUCCESS && status == CL_SUCCESS && build(program) == CL_SUCCESS { return program }
+            guard code == CL_SUCCESS && status == CL_SUCCESS else {
+                _ = handles.cl.api.clReleaseProgram(program)
+                return nil
+            }
+            if let linked = link(program) {
+                _ = handles.cl.api.clReleaseProgram(program)
+                return linked
+            }
+            if handles.cl.api.clBuildProgram(program, 1, &device, info.options, nil, nil) == CL_SUCCESS {
+                return program
+            }
             _ = handles.cl.api.clReleaseProgram(program)
             return nil
         }

@@ -119,6 +119,9 @@ struct KernelText {
         return text + "\(indent)    }\n\(indent)}\n"
     }
 
+    /// Number of the work item of a launch without rows.
+    static let position = "get_global_id(0) + get_global_id(2) * get_global_size(0)"
+
     /// Division of positions, mostly small ones.
     static let divide = """
         #ifndef OPENCL_DIVIDE
@@ -132,4 +135,61 @@ struct KernelText {
         #endif
 
         """
+}
+
+/// How a kernel goes through the rows of a space, that is its innermost dim. On a processor a work item
+/// loops over a stretch of a row, which its compiler turns into vector instructions; elsewhere a work
+/// item has one element.
+struct RowLoop {
+    /// Elements of a work item.
+    let stretch: Int
+    /// There is one row only.
+    let flat: Bool
+    let group: Group
+
+    /// `steps` of the tensors along the row: where one is read with gaps, short stretches of the rows
+    /// of a group share its cache lines.
+    init(_ device: OpenCLDevice, flat: Bool, steps: UInt64) {
+        self.flat = flat
+        let hasGaps = steps & 0xaaaa_aaaa_aaaa_aaaa != 0
+        let most = min(256, device.info.maxGroup)
+        if device.info.isCPU {
+            stretch = hasGaps && !flat ? 128 : 4096
+            group = flat ? Group(x: 1) : Group(x: 1, y: min(16, device.info.maxGroup))
+        } else {
+            stretch = 1
+            group = flat || most < 64 ? Group(x: most) : Group(x: 32, y: most / 32)
+        }
+    }
+
+    func items(_ inner: Int, rows: Int) -> OpenCLQueue.Items {
+        .init(width: (inner + stretch - 1) / stretch, rows: rows)
+    }
+
+    /// Statements that do `body` for each element `x` of row `y`, after `head`.
+    func text(inner: String, rows: String, head: String, body: String) -> String {
+        let x = flat ? KernelText.position : "get_global_id(0)"
+        let y = flat ? "0" : "get_global_id(1) + get_global_id(2) * get_global_size(1)"
+        let beyond = flat ? "" : " || y >= \(rows)"
+        if stretch == 1 {
+            return """
+                    const long x = \(x);
+                    const long y = \(y);
+                    if (x >= \(inner)\(beyond)) return;
+                \(head)\(body)
+                """
+        }
+        return """
+                const long first = (\(x)) * \(stretch);
+                const long last = min(first + \(stretch), \(inner));
+                const long y = \(y);
+                if (first >= last\(beyond)) return;
+            \(head)\
+            #pragma clang loop vectorize(assume_safety)
+                for (long x = first; x < last; ++x) {
+            \(body)\
+                }
+
+            """
+    }
 }

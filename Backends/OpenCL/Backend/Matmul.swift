@@ -121,7 +121,8 @@ enum Matmul {
                     kinds: [.sum], inputs: (0..<call.inputCount).map { call.input($0).dtype }, outputs: [dtype],
                     params: call.paramCount, prologueInputs: 2, epilogueInput: { $0 == 0 ? nil : $0 + 1 },
                     hasIndex: hasIndex, steps: steps, column: shape.column,
-                    capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes)
+                    capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes(column: shape.column),
+                    group: device.itemGroup)
             }
         )
     }

@@ -104,35 +104,31 @@ final class OpenCLQueue: BackendQueue {
 
     // MARK: Launches
 
-    /// Three dimensions, each global size a multiple of the local one.
-    struct Range {
-        var global: (Int, Int, Int)
-        var local: (Int, Int, Int)
+    /// Work items of a launch: `width` along x, `rows` along y. What one dimension cannot hold goes on
+    /// along z, see `KernelText.position`.
+    struct Items {
+        var width: Int
+        var rows: Int
 
-        /// `count` items in groups of `local`; the third dimension takes what one cannot hold.
-        static func line(_ count: Int, local: Int) -> Range {
-            let groups = max(1, (count + local - 1) / local)
-            let limit = 1 << 20
-            let z = (groups + limit - 1) / limit
-            let x = (groups + z - 1) / z
-            return Range(global: (x * local, 1, z), local: (local, 1, 1))
-        }
+        static func line(_ count: Int) -> Items { Items(width: count, rows: 1) }
 
-        /// `width` × `rows` items.
-        static func grid(width: Int, rows: Int, local: (Int, Int)) -> Range {
-            let rowGroups = max(1, (rows + local.1 - 1) / local.1)
+        /// Global sizes, each a multiple of the group's.
+        func global(_ group: Group) -> (Int, Int, Int) {
+            let across = max(1, (width + group.x - 1) / group.x)
+            let down = max(1, (rows + group.y - 1) / group.y)
             let limit = 1 << 15
-            let z = (rowGroups + limit - 1) / limit
-            let y = (rowGroups + z - 1) / z
-            return Range(
-                global: (max(1, (width + local.0 - 1) / local.0) * local.0, y * local.1, z),
-                local: (local.0, local.1, 1))
+            if rows == 1 && across > limit << 4 {
+                let z = (across + (limit << 4) - 1) / (limit << 4)
+                return ((across + z - 1) / z * group.x, group.y, z)
+            }
+            let z = (down + limit - 1) / limit
+            return (across * group.x, (down + z - 1) / z * group.y, z)
         }
     }
 
     /// Sets the arguments (memory objects, then the blob) and enqueues.
     func enqueue(
-        _ kernel: CompiledKernel, _ memory: some Collection<cl_mem>, _ blob: Blob, _ range: Range, _ call: Call
+        _ kernel: CompiledKernel, _ memory: some Collection<cl_mem>, _ blob: Blob, _ items: Items, _ call: Call
     ) throws {
         try kernel.lock.withLock { _ in
             var index: cl_uint = 0
@@ -146,7 +142,7 @@ final class OpenCLQueue: BackendQueue {
             let temporary = try setBlob(kernel, index, blob, call)
             // The enqueued kernel keeps it until done.
             defer { if let temporary { _ = cl.api.clReleaseMemObject(temporary) } }
-            var (global, local) = (range.global, range.local)
+            var (global, local) = (items.global(kernel.group), (kernel.group.x, kernel.group.y, 1))
             try withUnsafeBytes(of: &global) { global in
                 try withUnsafeBytes(of: &local) { local in
                     try cl.check(

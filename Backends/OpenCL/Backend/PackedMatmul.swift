@@ -101,9 +101,7 @@ enum PackedMatmul {
                     blob.append(1)
                     tileWords(problem, layout).fill(blob, layout, call)
                     let buffers = Array(BufferList(call))[2...] + [scratch]
-                    let range = OpenCLQueue.Range.line(
-                        panelsM * panelsN * batches, local: device.info.isCPU ? 1 : min(64, device.info.maxGroup))
-                    try queue.enqueue(kernel, buffers, blob, range, call)
+                    try queue.enqueue(kernel, buffers, blob, .line(panelsM * panelsN * batches), call)
                     row0 += rows
                 }
                 column0 += columns
@@ -157,10 +155,8 @@ enum PackedMatmul {
         let words = packWords(Int(key.shape >> 24))
         words.fill(blob, queue.layout, problem.call, params: false)
         let buffers = [BufferList(problem.call)[dim == problem.rank - 2 ? 0 : 1], scratch]
-        let group = min(device.info.isCPU ? 32 : 64, device.info.maxGroup)
         try queue.enqueue(
-            kernel, buffers, blob, .grid(width: problem.k, rows: count * batch.count, local: (group, 1)),
-            problem.call)
+            kernel, buffers, blob, .init(width: problem.k, rows: count * batch.count), problem.call)
     }
 
     private static func packRequest(
@@ -168,13 +164,15 @@ enum PackedMatmul {
     ) -> KernelRequest {
         let words = packWords(Int(key.shape >> 24))
         let dialect = device.library.dialect
+        let group = Group(x: min(64, device.info.maxGroup))
         return KernelRequest(key) { name in
             let text = KernelText(words, buffers: 2)
             func load(_ place: String) -> String { "(\(tile.scalar))\(dialect.widened("source[\(place)]", dtype))" }
             let bases = [(tensor: 0, name: "base")]
             let source = """
                 \(KernelText.divide)\(text.declaration)\
-                __kernel void \(name)(__global const \(dialect.storage(dtype)) *source, __global \(tile.scalar) *target,
+                __kernel \(group.attribute)
+                void \(name)(__global const \(dialect.storage(dtype)) *source, __global \(tile.scalar) *target,
                     \(text.argument)) {
                     const long k = get_global_id(0);
                     const long y = get_global_id(1) + get_global_id(2) * get_global_size(1);
@@ -198,7 +196,8 @@ enum PackedMatmul {
                 }
 
                 """
-            return KernelSource(text: source, kernels: [(name, words.byValue(buffers: 2))])
+            return KernelSource(
+                text: source, kernels: [.init(name: name, blobWords: words.byValue(buffers: 2), group: group)])
         }
     }
 
@@ -249,9 +248,11 @@ enum PackedMatmul {
             own: 12 + 2 * (extras.count + 2), tensors: extras.count + 2, capacity: [Int(key.shape >> 24)],
             params: problem.call.paramCount)
         let dialect = device.library.dialect
+        // On a processor a tile is work enough for a group.
+        let group = Group(x: device.info.isCPU ? 1 : min(64, device.info.maxGroup))
         return KernelRequest(key, programs: [problem.call.program]) { name in
             TileText(
-                tile: tile, dtype: dtype, extras: extras, epilogue: epilogue, steps: key.steps, words: words,
+                tile: tile, group: group, dtype: dtype, extras: extras, epilogue: epilogue, steps: key.steps, words: words,
                 dialect: dialect
             ).source(named: name)
         }
@@ -261,6 +262,7 @@ enum PackedMatmul {
 /// The text of the kernel that multiplies panels.
 struct TileText {
     let tile: PackedMatmul.Tile
+    let group: Group
     let dtype: DType
     let extras: [DType]
     let epilogue: Program
@@ -297,10 +299,10 @@ struct TileText {
         default: sum = "(int)sums[i * \(tile.columns) + j]"
         }
         let body = """
-            \(KernelText.divide)\(text.declaration)\
-            __kernel void \(name)(\(arguments.joined(separator: ", "))) {
+            __kernel \(group.attribute)
+            void \(name)(\(arguments.joined(separator: ", "))) {
             #pragma OPENCL FP_CONTRACT ON
-                const long id = get_global_id(0) + get_global_id(2) * get_global_size(0);
+                const long id = \(KernelText.position);
                 const long rows = \(text.word(0));
                 const long columns = \(text.word(1));
                 const long depth = \(text.word(2));
@@ -362,7 +364,7 @@ struct TileText {
             """
         return KernelSource(
             text: KernelText.divide + text.declaration + function + body,
-            kernels: [(name, words.byValue(buffers: buffers))])
+            kernels: [.init(name: name, blobWords: words.byValue(buffers: buffers), group: group)])
     }
 
     private func finishTemplate(_ text: KernelText, _ sum: String) -> ProgramRenderer.Template {

@@ -1,7 +1,7 @@
 import BackendKit
 import COpenCL
 
-/// POINTWISE: a work item an element; rows of the innermost dim along x, the other dims along y.
+/// POINTWISE: rows of the innermost dim along x, the other dims along y; see `RowLoop`.
 enum Pointwise {
     /// What the template bakes in: see `key`.
     struct Form {
@@ -33,16 +33,8 @@ enum Pointwise {
         let tensors = call.inputCount + call.outputCount + (program.usesIndex ? 1 : 0)
         Words(own: 1, tensors: tensors, capacity: [Words.bucket(layout.rank(0))], params: call.paramCount)
             .fill(blob, layout, call)
-        try queue.enqueue(kernel, BufferList(call), blob, range(inner, rows, device), call)
-    }
-
-    /// Groups as wide as rows allow; one of three sizes, since drivers may compile for each.
-    static func range(_ inner: Int, _ rows: Int, _ device: OpenCLDevice) -> OpenCLQueue.Range {
-        let most = min(device.info.isCPU ? 1024 : 256, device.info.maxGroup)
-        if rows == 1 { return .line(inner, local: most) }
-        if inner > most / 4 || most < 64 { return .grid(width: inner, rows: rows, local: (most, 1)) }
-        if inner > 16 { return .grid(width: inner, rows: rows, local: (most / 8, 8)) }
-        return .grid(width: inner, rows: rows, local: (8, most / 8))
+        let loop = RowLoop(device, flat: key.shape == 1, steps: key.steps)
+        try queue.enqueue(kernel, BufferList(call), blob, loop.items(inner, rows: rows), call)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
@@ -77,10 +69,13 @@ enum Pointwise {
                 + (0..<call.outputCount).map { call.output($0).dtype },
             inputs: call.inputCount, outputs: call.outputCount, steps: key.steps, capacity: Int(key.shape))
         let dialect = device.library.dialect
-        return KernelRequest(key, programs: [program]) { source(form, named: $0, dialect) }
+        let loop = RowLoop(device, flat: key.shape == 1, steps: key.steps)
+        return KernelRequest(key, programs: [program]) { source(form, named: $0, loop, dialect) }
     }
 
-    private static func source(_ form: Form, named name: String, _ dialect: Dialect) -> KernelSource {
+    private static func source(
+        _ form: Form, named name: String, _ loop: RowLoop, _ dialect: Dialect
+    ) -> KernelSource {
         let buffers = form.dtypes.count
         let text = KernelText(form.words, buffers: buffers)
         func place(_ t: Int) -> String {
@@ -99,22 +94,24 @@ enum Pointwise {
         let arguments = form.dtypes.enumerated().map { t, dtype in
             "__global \(t < form.inputs ? "const " : "")\(dialect.storage(dtype)) *t\(t)"
         }
-        let flat = form.capacity == 1
         let bases = (0..<form.tensors).map { (tensor: $0, name: "b\($0)") }
+        let head =
+            bases.map { "    long \($0.name) = \(text.word(form.words.offset($0.tensor)));\n" }.joined()
+            + text.locate(space: 0, from: 1, position: "y", bases: bases, indent: "    ")
+        let rows = loop.text(
+            inner: text.word(form.words.size(0, 0)), rows: text.word(0), head: head,
+            body: ProgramRenderer(dialect, indent: "        ").statements(form.program, template))
         let body = """
             \(KernelText.divide)\(text.declaration)\
-            __kernel void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
-                const long x = get_global_id(0)\(flat ? " + get_global_id(2) * get_global_size(0)" : "");
-                const long y = \(flat ? "0" : "get_global_id(1) + get_global_id(2) * get_global_size(1)");
-                if (x < \(text.word(form.words.size(0, 0)))\(flat ? "" : " && y < \(text.word(0))")) {
-            \(bases.map { "        long \($0.name) = \(text.word(form.words.offset($0.tensor)));\n" }.joined())\
-            \(text.locate(space: 0, from: 1, position: "y", bases: bases, indent: "        "))\
-            \(ProgramRenderer(dialect, indent: "        ").statements(form.program, template))\
-                }
+            __kernel \(loop.group.attribute)
+            void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
+            \(rows)\
             }
 
             """
-        return KernelSource(text: body, kernels: [(name, form.words.byValue(buffers: buffers))])
+        return KernelSource(
+            text: body,
+            kernels: [.init(name: name, blobWords: form.words.byValue(buffers: buffers), group: loop.group)])
     }
 }
 

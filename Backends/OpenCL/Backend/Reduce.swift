@@ -93,7 +93,8 @@ enum Reduce {
                 outputs: (0..<call.outputCount).map { call.output($0).dtype },
                 params: call.paramCount, prologueInputs: call.inputCount, epilogueInput: { _ in nil },
                 hasIndex: prologue.usesIndex, steps: [layout.steps(0), layout.steps(1)], column: shape.column,
-                capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes)
+                capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes(column: shape.column),
+                group: device.itemGroup)
         }
     }
 
@@ -120,12 +121,13 @@ enum Reduce {
 
         // Slices: enough work items for a large device, each long enough to be worth its start.
         let reduced = layout.count(1)
-        let length = sliceLength(reduced, outputs: outputs)
+        let length = sliceLength(reduced, outputs: outputs, column: column)
         let slices = max(1, (reduced + length - 1) / length)
         let items: Int
         if column {
             let inner = layout.innerSize(0)
-            items = outputs / inner * ((inner + device.lanes - 1) / device.lanes) * slices
+            let lanes = device.lanes(column: true)
+            items = outputs / inner * ((inner + lanes - 1) / lanes) * slices
         } else {
             items = outputs * slices
         }
@@ -139,9 +141,8 @@ enum Reduce {
         words(layout, key, params: call.paramCount).fill(blob, layout, call)
 
         let buffers = Array(BufferList(call)) + [scratch]
-        let group = min(device.info.isCPU ? 16 : 64, device.info.maxGroup)
-        try queue.enqueue(kernels[0], buffers, blob, .line(items, local: group), call)
-        if slices > 1 { try queue.enqueue(kernels[1], buffers, blob, .line(outputs, local: group), call) }
+        try queue.enqueue(kernels[0], buffers, blob, .line(items), call)
+        if slices > 1 { try queue.enqueue(kernels[1], buffers, blob, .line(outputs), call) }
     }
 
     static func words(_ layout: Layout, _ key: KernelKey, params: Int) -> Words {
@@ -150,7 +151,9 @@ enum Reduce {
             params: params)
     }
 
-    static func sliceLength(_ reduced: Int, outputs: Int) -> Int {
+    private static func sliceLength(_ reduced: Int, outputs: Int, column: Bool) -> Int {
+        // Down columns a slice also keeps the pages it walks through few.
+        if column { return max(256, min(reduced / 32, 1 << 16)) }
         if reduced <= 4096 || (outputs >= 4096 && reduced <= 1 << 20) { return max(reduced, 1) }
         let wanted = reduced / max(1, 16384 / outputs)
         return min(max(wanted, 2048), 1 << 16)

@@ -20,6 +20,7 @@ struct ReduceText {
         var column: Bool
         var capacity: [Int]
         var lanes: Int
+        var group: Group
 
         var buffers: Int { inputs.count + outputs.count }
         var tensors: Int { buffers + (hasIndex ? 1 : 0) }
@@ -54,7 +55,9 @@ struct ReduceText {
         let blobWords = words.byValue(buffers: form.buffers + 1)
         return KernelSource(
             text: KernelText.divide + text.declaration + slices(name + "_slices") + combine(name + "_combine"),
-            kernels: [(name + "_slices", blobWords), (name + "_combine", blobWords)])
+            kernels: ["_slices", "_combine"].map {
+                .init(name: name + $0, blobWords: blobWords, group: form.group)
+            })
     }
 
     private var arguments: String {
@@ -259,8 +262,9 @@ struct ReduceText {
             whichOutput = """
                     const long width = \(text.word(words.size(0, 0)));
                     const long groups = (width + \(lanes - 1)) / \(lanes);
-                    const long slice = opencl_remainder(id, slices);
-                    const long line = opencl_divide(id, slices);
+                    const long lines = opencl_divide(\(text.word(2)), slices);
+                    const long slice = opencl_divide(id, lines);
+                    const long line = id - slice * lines;
                     const long row = opencl_divide(line, groups);
                     const long x0 = (line - row * groups) * \(lanes);
                     const int used = (int)min(width - x0, (long)\(lanes));
@@ -332,8 +336,9 @@ struct ReduceText {
 
             """
         return """
-            __kernel void \(name)(\(arguments)) {
-                const long id = get_global_id(0) + get_global_id(2) * get_global_size(0);
+            __kernel \(form.group.attribute)
+            void \(name)(\(arguments)) {
+                const long id = \(KernelText.position);
                 if (id >= \(text.word(2))) return;
                 const long slices = \(text.word(0));
             \(whichOutput)\
@@ -372,8 +377,9 @@ struct ReduceText {
         }.joined()
         let flushing = hasBlocks ? "        if (++steps == \(Self.blockSteps)) {\n            steps = 0;\n\(flush("            "))        }\n" : ""
         return """
-            __kernel void \(name)(\(arguments)) {
-                const long output = get_global_id(0) + get_global_id(2) * get_global_size(0);
+            __kernel \(form.group.attribute)
+            void \(name)(\(arguments)) {
+                const long output = \(KernelText.position);
                 if (output >= \(text.word(words.count(0)))) return;
                 const long slices = \(text.word(0));
                 const long total = \(text.word(words.count(0))) * slices;
