@@ -69,7 +69,8 @@ extension OpenCL {
         ]
         if hasF64 { dtypes.insert(.float64) }
         let driver = [
-            platformText(platform, CL_PLATFORM_NAME), platformText(platform, CL_PLATFORM_VERSION), text(id, CL_DRIVER_VERSION),
+            platformText(platform, CL_PLATFORM_NAME), platformText(platform, CL_PLATFORM_VERSION),
+            text(id, CL_DRIVER_VERSION),
         ].joined(separator: ", ")
         let description = DeviceDescription(
             name: text(id, CL_DEVICE_NAME), driver: driver, uuid: uuid, flags: flags,
@@ -79,7 +80,7 @@ extension OpenCL {
             id: id, cl: self, description: description, isCPU: isCPU, hasF64: hasF64,
             computeUnits: max(1, Int(number(id, CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint.self))),
             maxGroup: max(1, number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, Int.self)), options: options,
-            roughDivision: !exactDivision, 
+            roughDivision: !exactDivision,
             floatWidth: Int(number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint.self)))
     }
 

@@ -38,7 +38,8 @@ final class IndexErrors {
                     .index,
                     "index \(words[2]) is out of range for a dimension of size \(words[3]) "
                         + "(index tensor \(words[4]), element \(words[5]) in row-major order)",
-                    op: known ? state.launches[place].op.map { String(cString: $0) } : nil, site: known ? state.launches[place].site : 0)
+                    op: known ? state.launches[place].op.map { String(cString: $0) } : nil,
+                    site: known ? state.launches[place].site : 0)
             }
         }
     }

@@ -184,7 +184,7 @@ enum Scatter {
         let (errors, number) = queue.indexErrors.register(call)
         let parallel = layout.count(0)
         // A power of two of parts; indices are read once for each.
-        let wanted = device.info.isCPU ? device.info.computeUnits : 4096
+        let wanted = device.likesVectors ? device.info.computeUnits : 4096
         var parts = 1
         while parts * parallel < wanted && layout.count(1) >= 64 * parts { parts *= 2 }
         let blob = queue.blob

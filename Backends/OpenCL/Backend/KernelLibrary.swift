@@ -183,7 +183,7 @@ final class KernelLibrary: Sendable {
             try register(chunk, program)
             compiled.add(chunk.count, ordering: .relaxed)
             save(chunk, object ?? program, text)
-        } catch where chunk.count > 1 {
+        } catch  where chunk.count > 1 {
             // One that the driver refuses must not take the others with it.
             var first: (any Error)?
             for entry in chunk {

@@ -153,7 +153,7 @@ struct RowLoop {
         self.flat = flat
         let hasGaps = steps & 0xaaaa_aaaa_aaaa_aaaa != 0
         let most = min(256, device.info.maxGroup)
-        if device.info.isCPU {
+        if device.likesVectors {
             stretch = hasGaps && !flat ? 128 : 4096
             group = flat ? Group(x: 1) : Group(x: 1, y: min(16, device.info.maxGroup))
         } else {

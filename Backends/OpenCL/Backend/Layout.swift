@@ -4,7 +4,7 @@ import BackendKit
 final class Blob {
     let words: UnsafeMutablePointer<Int>
     private(set) var count = 0
-    static let capacity = 1024
+    static let capacity = 4096
 
     init() {
         words = .allocate(capacity: Self.capacity)

@@ -10,16 +10,21 @@ final class OpenCLDevice: BackendDevice, @unchecked Sendable {
     let cl: OpenCL
     let context: cl_context
     let library: KernelLibrary
+    /// Kernels are shaped for a processor: work items that loop over much, in vectors. The user's option
+    /// `opencl.kernels`, "cpu" or "gpu", decides otherwise.
+    let likesVectors: Bool
+
     /// Elements a work item of a reduction handles side by side: a processor wants whole vectors, and
     /// whole cache lines where it goes down columns.
-    func lanes(column: Bool) -> Int { info.isCPU ? (column ? 64 : 16) : (column ? 1 : 4) }
+    func lanes(column: Bool) -> Int { likesVectors ? (column ? 64 : 16) : (column ? 1 : 4) }
 
     /// For kernels whose work items loop over much.
-    var itemGroup: Group { Group(x: min(info.isCPU ? 8 : 64, info.maxGroup)) }
+    var itemGroup: Group { Group(x: min(likesVectors ? 8 : 64, info.maxGroup)) }
 
     init(_ found: FoundDevice, services: Services) throws {
         info = found
         cl = found.cl
+        likesVectors = services.option("opencl.kernels").map { $0 == "cpu" } ?? found.isCPU
         var device: cl_device_id? = found.id
         var code: cl_int = 0
         guard let context = found.cl.api.clCreateContext(nil, 1, &device, nil, nil, &code) else {

@@ -22,10 +22,10 @@ enum PackedMatmul {
             case .f32: (scalar, bytes) = ("float", 4)
             default: (scalar, bytes) = ("uint", 4)
             }
-            let width = device.info.isCPU ? min(max(device.info.floatWidth, 4), 16) : 4
+            let width = device.likesVectors ? min(max(device.info.floatWidth, 4), 16) : 4
             vector = max(2, width * 4 / bytes)
             // 32 registers of 64 bytes hold 24 sums; 16 registers hold 12.
-            rows = device.info.isCPU ? (width == 16 ? 12 : 6) : 4
+            rows = device.likesVectors ? (width == 16 ? 12 : 6) : 4
         }
 
         var vectorName: String { "\(scalar)\(vector)" }
@@ -126,7 +126,8 @@ enum PackedMatmul {
 
     private static func packKey(_ dtype: DType, _ width: Int, _ layout: Layout) -> KernelKey {
         KernelKey(
-            family: .matmul, program: -100, shape: UInt64(dtype.rawValue) | UInt64(width) << 8
+            family: .matmul, program: -100,
+            shape: UInt64(dtype.rawValue) | UInt64(width) << 8
                 | UInt64(Words.bucket(layout.rank(0))) << 24)
     }
 
@@ -249,10 +250,11 @@ enum PackedMatmul {
             params: problem.call.paramCount)
         let dialect = device.library.dialect
         // On a processor a tile is work enough for a group.
-        let group = Group(x: device.info.isCPU ? 1 : min(64, device.info.maxGroup))
+        let group = Group(x: device.likesVectors ? 1 : min(64, device.info.maxGroup))
         return KernelRequest(key, programs: [problem.call.program]) { name in
             TileText(
-                tile: tile, group: group, dtype: dtype, extras: extras, epilogue: epilogue, steps: key.steps, words: words,
+                tile: tile, group: group, dtype: dtype, extras: extras, epilogue: epilogue, steps: key.steps,
+                words: words,
                 dialect: dialect
             ).source(named: name)
         }
@@ -380,6 +382,7 @@ struct TileText {
         return ProgramRenderer.Template(
             load: { k, dtype in k == 0 ? sum : dialect.widened("t\(k - 1)[\(place(k - 1))]", dtype) },
             param: text.param, index: place(index),
-            store: { _, dtype, value in "t\(extras.count)[\(place(extras.count))] = \(dialect.narrowed(value, dtype));" })
+            store: { _, dtype, value in "t\(extras.count)[\(place(extras.count))] = \(dialect.narrowed(value, dtype));"
+            })
     }
 }

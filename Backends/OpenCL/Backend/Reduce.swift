@@ -16,7 +16,9 @@ enum Reduce {
         }
         let layout = queue.layout
         let shape = try arrange(call, prologue, layout)
-        try launch(call, form(call, prologue, epilogue, shape, layout, queue.device), key(prologue, epilogue, shape, layout), on: queue)
+        try launch(
+            call, form(call, prologue, epilogue, shape, layout, queue.device), key(prologue, epilogue, shape, layout),
+            on: queue)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {

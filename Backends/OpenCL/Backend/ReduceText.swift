@@ -104,7 +104,8 @@ struct ReduceText {
     }
 
     /// `target = target combined with value` (at reduced position `position`, for arguments).
-    private func accumulate(_ k: Int, _ target: String, _ value: String, _ index: String, _ position: String) -> String {
+    private func accumulate(_ k: Int, _ target: String, _ value: String, _ index: String, _ position: String) -> String
+    {
         guard form.kinds[k].isArgument else { return "\(target) = \(combined(k, target, value));" }
         let type = types[k]
         let isMax = form.kinds[k] == .argmax
@@ -327,14 +328,14 @@ struct ReduceText {
 
             """
             : tree + """
-                if (slices == 1) {
-            \(finish(lane: "0", place: { "b\($0)" }, indent: "        "))\
-                } else {
-                    const long total = \(text.word(words.count(0))) * slices;
-            \(storePartials(lane: "0", number: "(output * slices + slice)", indent: "        "))\
-                }
+                    if (slices == 1) {
+                \(finish(lane: "0", place: { "b\($0)" }, indent: "        "))\
+                    } else {
+                        const long total = \(text.word(words.count(0))) * slices;
+                \(storePartials(lane: "0", number: "(output * slices + slice)", indent: "        "))\
+                    }
 
-            """
+                """
         return """
             __kernel \(form.group.attribute)
             void \(name)(\(arguments)) {
@@ -375,7 +376,10 @@ struct ReduceText {
                 + (form.kinds[k].isArgument ? "const long p = partials[\(2 * k + 1) * total + n]; " : "")
                 + accumulate(k, "a\(k)[j]", "v", "i\(k)[j]", "p") + " }\n"
         }.joined()
-        let flushing = hasBlocks ? "        if (++steps == \(Self.blockSteps)) {\n            steps = 0;\n\(flush("            "))        }\n" : ""
+        let flushing =
+            hasBlocks
+            ? "        if (++steps == \(Self.blockSteps)) {\n            steps = 0;\n\(flush("            "))        }\n"
+            : ""
         return """
             __kernel \(form.group.attribute)
             void \(name)(\(arguments)) {
