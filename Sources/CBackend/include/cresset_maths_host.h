@@ -19,6 +19,11 @@ extern const uint64_t cresset_maths_bytes;
 extern const char cresset_maths_opencl_preamble[];
 extern const char cresset_maths_glsl_preamble[];
 
+/* The same for Swift, which cannot see arrays of unstated length. */
+static inline const char *cresset_maths_source_text(void) { return cresset_maths_source; }
+static inline const char *cresset_maths_opencl_preamble_text(void) { return cresset_maths_opencl_preamble; }
+static inline const char *cresset_maths_glsl_preamble_text(void) { return cresset_maths_glsl_preamble; }
+
 /* Function `function` (CRESSET_FUNCTION_exp, ...) of a, and of b where it takes two. NaN for a
  * number that is no function. */
 float cresset_call_f32(int function, float a, float b);
