@@ -1,0 +1,159 @@
+import BackendKit
+import CBackend
+import CVulkan
+
+/// What GATHER and SCATTER share: index tensors, and the report of indices out of range.
+enum Indexing {
+    /// Words, at the start of the family's own: address of the record, number of the launch, then size and
+    /// stride of each index.
+    static let record = 0
+    static let number = 1
+    static let indices = 2
+    static let words = indices + 2 * Int(CRESSET_MAX_INDICES)
+
+    /// Dtypes of the index tensors, checked.
+    static func dtypes(_ call: Call) throws -> [DType] {
+        try call.validate(inputs: 2...Int(CRESSET_MAX_INPUTS), outputs: 1...1)
+        let count = Int(call.indexing.index_count)
+        guard (1...Int(CRESSET_MAX_INDICES)).contains(count), count < call.inputCount else {
+            throw BackendError(.invalid, "\(count) index tensors", op: call.op)
+        }
+        return try (1...count).map { j in
+            let dtype = call.input(j).dtype
+            guard dtype == .int64 || dtype == .int32 else {
+                throw BackendError(.invalid, "an index tensor of \(dtype)", op: call.op)
+            }
+            return dtype
+        }
+    }
+
+    /// The dtype as which an element of that size is moved unchanged.
+    static func mover(_ dtype: DType) -> DType {
+        switch dtype.size {
+        case 1: .uint8
+        case 2: .int16
+        case 4: .int32
+        case 8: .int64
+        default: dtype
+        }
+    }
+
+    static func write(_ call: Call, _ data: LaunchData, at: Int) {
+        let attributes = call.indexing
+        for j in 0..<Int(attributes.index_count) {
+            data[at + indices + 2 * j] = attributes.indexSize(j)
+            data[at + indices + 2 * j + 1] = attributes.indexStride(j)
+        }
+    }
+
+    /// Tells the kernel where and as whom to report.
+    static func enter(_ call: Call, _ batch: Batch, _ data: LaunchData, at: Int) {
+        let (record, number) = batch.enter(op: call.op, site: call.site)
+        data[at + Indexing.record] = Int(bitPattern: UInt(record))
+        data[at + Indexing.number] = number
+    }
+
+    /// Part of a kernel's key: which index tensors are of 32 bits, and how many there are.
+    static func variant(_ dtypes: [DType]) -> UInt64 {
+        dtypes.enumerated().reduce(UInt64(dtypes.count)) { $0 | ($1.element == .int32 ? 16 << UInt64($1.offset) : 0) }
+    }
+
+    /// `report`: keeps the first index out of range of a batch.
+    static func declarations(at: Int) -> String {
+        """
+        layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Record {
+            uint number;
+            uint tensor;
+            int64_t index;
+            int64_t size;
+        };
+        void report(uint tensor, int64_t index, int64_t size) {
+            Record record = Record(uint64_t(W(\(at + record))));
+            if (atomicCompSwap(record.number, 0u, uint(W(\(at + number)))) == 0u) {
+                record.tensor = tensor;
+                record.index = index;
+                record.size = size;
+            }
+        }
+
+        """
+    }
+
+    /// Statements that add the places the indices name to `p` and clear `inside` if one is out of range.
+    static func statements(_ dtypes: [DType], at: Int, address: (Int) -> String) -> String {
+        dtypes.enumerated().map { j, dtype in
+            """
+                if (inside) {
+                    int64_t n = int64_t(\(GLSL.load(dtype, address(j))));
+                    int64_t size = W(\(at + indices + 2 * j));
+                    inside = n >= -size && n < size;
+                    if (!inside) report(\(j)u, n, size);
+                    p += (n < 0L ? n + size : n) * W(\(at + indices + 2 * j + 1));
+                }
+
+            """
+        }.joined()
+    }
+}
+
+/// GATHER: one invocation for each element of the output.
+///
+/// Words: those of a pointwise launch without params, with what is of the indices in between.
+enum Gather {
+    private static let sizes = 3
+    private static let indexing = sizes + Int(CRESSET_MAX_RANK)
+    private static let operands = indexing + Indexing.words
+
+    static func launch(_ queue: any BackendQueue, _ call: Call) throws {
+        let queue = try own(queue)
+        let dtypes = try Indexing.dtypes(call)
+        guard call.input(0).dtype == call.output(0).dtype else {
+            throw BackendError(.invalid, "gather of \(call.input(0).dtype) to \(call.output(0).dtype)", op: call.op)
+        }
+        let pipeline = try queue.device.pipelines.pipeline(request(call, dtypes))
+        let operandCount = 2 + dtypes.count
+        let data = queue.launchData
+        data.begin(operands + operandCount * Pointwise.step)
+        var space = Space(
+            sizes: sizes, operands: operands, operandCount: operandCount, step: Pointwise.step, strides: 1)
+        func operand(_ k: Int) -> TensorView { k == 0 ? call.output(0) : call.input(k - 1) }
+        for k in 0..<operandCount { data[operands + k * Pointwise.step] = Int(bitPattern: queue.address(operand(k))) }
+        let shape = call.output(0)
+        for d in 0..<shape.rank { space.append(data, size: shape.size(d)) { operand($0).stride(d) } }
+        if space.count == 0 { return }
+        data[1] = 0
+        data[2] = space.rank
+        Indexing.write(call, data, at: indexing)
+        try queue.launchInParts(pipeline, call, space, elementSize: { operand($0).dtype.size }) { batch in
+            // What is read through indices lies beyond the tensor's own range.
+            queue.usesAll(call.input(0), writes: false)
+            Indexing.enter(call, batch, data, at: indexing)
+        }
+    }
+
+    static func request(_ call: Call, _ dtypes: [DType]) -> KernelRequest {
+        let mover = Indexing.mover(call.output(0).dtype)
+        let variant = Indexing.variant(dtypes) | UInt64(mover.rawValue) << 32
+        return KernelRequest(key: KernelKey(family: .gather, variant: variant), op: call.op) {
+            source(mover, dtypes)
+        }
+    }
+
+    private static func source(_ mover: DType, _ dtypes: [DType]) -> String {
+        func address(_ k: Int, _ offset: String, _ dtype: DType) -> String {
+            "W(\(operands + k * Pointwise.step)) + \(offset) * \(dtype.size)L"
+        }
+        return """
+            layout(local_size_x = \(GLSL.groupSize)) in;
+            \(Indexing.declarations(at: indexing))
+            void main() {
+            \(Pointwise.position(operands: operands, count: 2 + dtypes.count))    int64_t p = o1;
+                bool inside = true;
+            \(Indexing.statements(dtypes, at: indexing) { address(2 + $0, "o\(2 + $0)", dtypes[$0]) })
+                if (inside) \(GLSL.element(mover, address(0, "o0", mover))) = \
+            \(GLSL.element(mover, address(1, "p", mover)));
+            }
+
+            """
+    }
+}
