@@ -238,8 +238,8 @@ private func copyIn(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyIn(
-            UnsafeRawBufferPointer(start: source, count: Int(bytes)),
-            to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(offset))
+            UnsafeRawBufferPointer(start: source, count: Int(clamping: bytes)),
+            to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset))
     }
 }
 
@@ -249,8 +249,8 @@ private func copyOut(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyOut(
-            Handle.get(buffer, BufferHandle.self).buffer, at: Int(offset),
-            to: UnsafeMutableRawBufferPointer(start: target, count: Int(bytes)))
+            Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset),
+            to: UnsafeMutableRawBufferPointer(start: target, count: Int(clamping: bytes)))
     }
 }
 
@@ -260,8 +260,8 @@ private func copyWithin(
 ) -> Status? {
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyWithin(
-            from: Handle.get(source, BufferHandle.self).buffer, at: Int(sourceOffset),
-            to: Handle.get(target, BufferHandle.self).buffer, at: Int(targetOffset), count: Int(bytes))
+            from: Handle.get(source, BufferHandle.self).buffer, at: Int(clamping: sourceOffset),
+            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset), count: Int(clamping: bytes))
     }
 }
 

@@ -84,7 +84,7 @@ enum Indexing {
         dtypes.enumerated().map { j, dtype in
             """
                 if (inside) {
-                    int64_t n = int64_t(\(GLSL.load(dtype, address(j))));
+                    int64_t n = \(dtype == .int32 ? "cresset_i32_to_i64" : "")(\(GLSL.load(dtype, address(j))));
                     int64_t size = W(\(at + indices + 2 * j));
                     inside = n >= -size && n < size;
                     if (!inside) report(\(j)u, n, size);

@@ -153,7 +153,6 @@ struct ReduceSource {
 
         return """
             layout(local_size_x = \(group)) in;
-            layout(buffer_reference, scalar, buffer_reference_align = 8) buffer States { int64_t w[]; };
             \(each { "shared \(name($0.type)) sa\($0.index)[\(group)];\n" })\
             \(each { a in a.second.map { "shared \(name($0)) sb\(a.index)[\(group)];\n" } ?? "" })\
             \(each(combine))
@@ -184,12 +183,11 @@ struct ReduceSource {
             \(feed)
                     }
                 } else if (live) {
-                    States states = States(uint64_t(W(\(Word.from))));
                     for (int64_t r = int64_t(t); r < length; r += int64_t(threads)) {
-                        int64_t s = (o * length + r) * \(2 * n)L;
+                        int64_t s = W(\(Word.from)) + (o * length + r) * \(16 * n)L;
                         \(each { a in
-                            let x = GLSL.value("states.w[s + \(2 * a.index)L]", a.type)
-                            let y = a.second.map { GLSL.value("states.w[s + \(2 * a.index + 1)L]", $0) } ?? ""
+                            let x = GLSL.value(state(a, 0), a.type)
+                            let y = a.second.map { GLSL.value(state(a, 8), $0) } ?? ""
                             return call(a, x, y) + " "
                         })
                     }
@@ -206,11 +204,10 @@ struct ReduceSource {
                 }
                 if (t != 0u || !live) return;
                 if (W(\(Word.to)) != 0L) {
-                    States states = States(uint64_t(W(\(Word.to))));
-                    int64_t s = (o * W(\(Word.splits)) + int64_t(split)) * \(2 * n)L;
+                    int64_t s = W(\(Word.to)) + (o * W(\(Word.splits)) + int64_t(split)) * \(16 * n)L;
                     \(each { a in
-                        "states.w[s + \(2 * a.index)L] = \(GLSL.word("a\(a.index)", a.type)); "
-                            + (a.second.map { "states.w[s + \(2 * a.index + 1)L] = \(GLSL.word("b\(a.index)", $0)); " } ?? "")
+                        "\(state(a, 0)) = \(GLSL.word("a\(a.index)", a.type)); "
+                            + (a.second.map { "\(state(a, 8)) = \(GLSL.word("b\(a.index)", $0)); " } ?? "")
                     })
                     return;
                 }
@@ -219,6 +216,11 @@ struct ReduceSource {
             \(each(result))\(finish)\(stores)}
 
             """
+    }
+
+    /// A word of a partial state, which begins at address `s`.
+    private func state(_ a: Accumulator, _ offset: Int) -> String {
+        GLSL.element(.int64, "s + \(16 * a.index + offset)L")
     }
 
     /// What the epilogue loads.
