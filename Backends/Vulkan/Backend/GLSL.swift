@@ -1,16 +1,24 @@
 import BackendKit
 import CBackend
+import CVulkan
 
 /// The text that all kernels share.
 ///
-/// A kernel is pushed one address: of its launch data, an array of 64-bit words, `W(0)`, `W(1)`, …, where
-/// it finds sizes, strides, params and addresses. Elements are reached through buffer references, one type
-/// of reference for each dtype: `M_float32(address).v`.
+/// A kernel is pushed the address of its launch data, an array of 64-bit words, `W(0)`, `W(1)`, …, where it
+/// finds sizes, strides, params and addresses. The first words are pushed too, `H(0)`, `H(1)`, …, which are
+/// faster to read. Elements are reached through buffer references, one type of reference for each dtype:
+/// `M_float32(address).v`.
 enum GLSL {
     static let dialect = Dialect.glsl
 
     /// Invocations in a workgroup, unless a kernel says otherwise.
     static let groupSize = 256
+
+    /// Words that are pushed.
+    static let hotWords = Int(CVK_PUSH_BYTES) / 8 - 1
+
+    /// Word `i` of the launch data, for a literal `i`.
+    static func word(_ i: Int) -> String { i < hotWords ? "H(\(i))" : "W(\(i))" }
 
     /// Type of an element in memory.
     static func memory(_ dtype: DType) -> String {
@@ -40,11 +48,11 @@ enum GLSL {
     /// Launch parameter in word `word`.
     static func param(_ word: Int, _ type: ArithmeticType) -> String {
         switch type {
-        case .bool: "(W(\(word)) != 0L)"
-        case .i32: "int(W(\(word)))"
-        case .i64: "W(\(word))"
-        case .f32: "FROM_BITS_F32(uint(W(\(word))))"
-        case .f64: "FROM_BITS_F64(uint64_t(W(\(word))))"
+        case .bool: "(\(Self.word(word)) != 0L)"
+        case .i32: "int(\(Self.word(word)))"
+        case .i64: Self.word(word)
+        case .f32: "FROM_BITS_F32(uint(\(Self.word(word))))"
+        case .f64: "FROM_BITS_F64(uint64_t(\(Self.word(word))))"
         }
     }
 
@@ -119,8 +127,9 @@ enum GLSL {
         }
         var blocks = """
             layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Words { int64_t w[]; };
-            layout(push_constant) uniform Push { uint64_t launch_data; };
+            layout(push_constant, scalar) uniform Push { uint64_t launch_data; int64_t launch_words[\(hotWords)]; };
             #define W(i) Words(launch_data).w[i]
+            #define H(i) launch_words[i]
 
             """
         for dtype in DType.allCases where text.contains("M_\(dtype)(") {

@@ -68,8 +68,8 @@ enum Indexing {
             int64_t size;
         };
         void report(uint tensor, int64_t index, int64_t size) {
-            Record record = Record(uint64_t(W(\(at + record))));
-            if (atomicCompSwap(record.number, 0u, uint(W(\(at + number)))) == 0u) {
+            Record record = Record(uint64_t(\(GLSL.word(at + record))));
+            if (atomicCompSwap(record.number, 0u, uint(\(GLSL.word(at + number)))) == 0u) {
                 record.tensor = tensor;
                 record.index = index;
                 record.size = size;
@@ -85,10 +85,10 @@ enum Indexing {
             """
                 if (inside) {
                     int64_t n = \(dtype == .int32 ? "cresset_i32_to_i64" : "")(\(GLSL.load(dtype, address(j))));
-                    int64_t size = W(\(at + indices + 2 * j));
+                    int64_t size = \(GLSL.word(at + indices + 2 * j));
                     inside = n >= -size && n < size;
                     if (!inside) report(\(j)u, n, size);
-                    p += (n < 0L ? n + size : n) * W(\(at + indices + 2 * j + 1));
+                    p += (n < 0L ? n + size : n) * \(GLSL.word(at + indices + 2 * j + 1));
                 }
 
             """
@@ -97,12 +97,10 @@ enum Indexing {
 }
 
 /// GATHER: one invocation for each element of the output.
-///
-/// Words: those of a pointwise launch without params, with what is of the indices in between.
 enum Gather {
-    private static let sizes = 3
-    private static let indexing = sizes + Int(CRESSET_MAX_RANK)
-    private static let operands = indexing + Indexing.words
+    private static func layout(_ indexCount: Int) -> Pointwise.Layout {
+        Pointwise.Layout(operandCount: 2 + indexCount, extraCount: Indexing.words)
+    }
 
     static func launch(_ queue: any BackendQueue, _ call: Call) throws {
         let queue = try own(queue)
@@ -110,48 +108,42 @@ enum Gather {
         guard call.input(0).dtype == call.output(0).dtype else {
             throw BackendError(.invalid, "gather of \(call.input(0).dtype) to \(call.output(0).dtype)", op: call.op)
         }
-        let pipeline = try queue.device.pipelines.pipeline(request(call, dtypes))
-        let operandCount = 2 + dtypes.count
+        let pipeline = try queue.device.pipelines.pipeline(key(call, dtypes)) { request(call, dtypes) }
+        let layout = layout(dtypes.count)
         let data = queue.launchData
-        data.begin(operands + operandCount * Pointwise.step)
-        var space = Space(
-            sizes: sizes, operands: operands, operandCount: operandCount, step: Pointwise.step, strides: 1)
-        func operand(_ k: Int) -> TensorView { k == 0 ? call.output(0) : call.input(k - 1) }
-        for k in 0..<operandCount { data[operands + k * Pointwise.step] = Int(bitPattern: queue.address(operand(k))) }
-        let shape = call.output(0)
-        for d in 0..<shape.rank { space.append(data, size: shape.size(d)) { operand($0).stride(d) } }
-        if space.count == 0 { return }
-        data[1] = 0
-        data[2] = space.rank
-        Indexing.write(call, data, at: indexing)
-        try queue.launchInParts(pipeline, call, space, elementSize: { operand($0).dtype.size }) { batch in
-            // What is read through indices lies beyond the tensor's own range.
-            queue.usesAll(call.input(0), writes: false)
-            Indexing.enter(call, batch, data, at: indexing)
-        }
+        data.begin(layout.end)
+        Indexing.write(call, data, at: layout.extra)
+        try queue.launchElements(
+            pipeline, call, layout, operands: 2 + dtypes.count,
+            report: { batch in
+                // What is read through indices lies beyond the tensor's own range.
+                queue.usesAll(call.input(0), writes: false)
+                Indexing.enter(call, batch, data, at: layout.extra)
+            }
+        ) { $0 == 0 ? call.output(0) : call.input($0 - 1) }
+    }
+
+    private static func key(_ call: Call, _ dtypes: [DType]) -> KernelKey {
+        let mover = Indexing.mover(call.output(0).dtype)
+        return KernelKey(family: .gather, variant: Indexing.variant(dtypes) | UInt64(mover.rawValue) << 32)
     }
 
     static func request(_ call: Call, _ dtypes: [DType]) -> KernelRequest {
         let mover = Indexing.mover(call.output(0).dtype)
-        let variant = Indexing.variant(dtypes) | UInt64(mover.rawValue) << 32
-        return KernelRequest(key: KernelKey(family: .gather, variant: variant), op: call.op) {
-            source(mover, dtypes)
-        }
+        return KernelRequest(key: key(call, dtypes), op: call.op) { source(mover, dtypes) }
     }
 
     private static func source(_ mover: DType, _ dtypes: [DType]) -> String {
-        func address(_ k: Int, _ offset: String, _ dtype: DType) -> String {
-            "W(\(operands + k * Pointwise.step)) + \(offset) * \(dtype.size)L"
-        }
+        let layout = layout(dtypes.count)
         return """
             layout(local_size_x = \(GLSL.groupSize)) in;
-            \(Indexing.declarations(at: indexing))
+            \(Indexing.declarations(at: layout.extra))
             void main() {
-            \(Pointwise.position(operands: operands, count: 2 + dtypes.count))    int64_t p = o1;
+            \(layout.position)    int64_t p = o1;
                 bool inside = true;
-            \(Indexing.statements(dtypes, at: indexing) { address(2 + $0, "o\(2 + $0)", dtypes[$0]) })
-                if (inside) \(GLSL.element(mover, address(0, "o0", mover))) = \
-            \(GLSL.element(mover, address(1, "p", mover)));
+            \(Indexing.statements(dtypes, at: layout.extra) { layout.address(2 + $0, dtypes[$0]) })
+                if (inside) \(GLSL.element(mover, layout.address(0, mover))) = \
+            \(GLSL.element(mover, layout.address(1, mover, "p")));
             }
 
             """

@@ -9,6 +9,8 @@ final class LaunchData {
     private let base: UnsafeMutablePointer<Int>
     static let capacity = 2048
     private(set) var count = 0
+    /// Word 0 of the data, after room for the address that is pushed before it.
+    private var words: UnsafeMutablePointer<Int> { base + 1 }
 
     init() {
         base = .allocate(capacity: Self.capacity)
@@ -19,37 +21,42 @@ final class LaunchData {
 
     /// Begins anew with `count` words, of any value.
     func begin(_ count: Int) {
-        precondition(count <= Self.capacity, "a launch has more data than there is room for")
+        precondition(count < Self.capacity, "a launch has more data than there is room for")
         self.count = count
     }
 
     subscript(i: Int) -> Int {
         get {
             precondition(i >= 0 && i < count, "launch data out of range")
-            return base[i]
+            return words[i]
         }
         set {
             precondition(i >= 0 && i < count, "launch data out of range")
-            base[i] = newValue
+            words[i] = newValue
         }
     }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count * 8) }
+    /// Copies the words to `target`, and gives what to push when they are at `address` on the device: that
+    /// address and the first words. Valid until the next launch is begun.
+    func place(_ target: UnsafeMutableRawPointer, at address: UInt64) -> UnsafeRawPointer {
+        target.copyMemory(from: words, byteCount: count * 8)
+        base[0] = Int(bitPattern: UInt(address))
+        return UnsafeRawPointer(base)
+    }
 }
 
-/// Where the words of an iteration space and its operands lie: `rank` sizes at `sizes`, and for operand k
-/// an address at `operands + k * step` and its strides from `strides` words later on.
+/// Where the words of an iteration space lie: `rank` sizes at `sizes`, and for operand k as many strides at
+/// `strides + k * step`.
 struct Space {
     var sizes: Int
-    var operands: Int
-    var operandCount: Int
-    var step: Int
     var strides: Int
+    var step: Int
+    var operandCount: Int
     var rank = 0
     /// Number of elements.
     var count = 1
 
-    func stride(_ k: Int, _ d: Int) -> Int { operands + k * step + strides + d }
+    func stride(_ k: Int, _ d: Int) -> Int { strides + k * step + d }
 
     /// Appends a dimension whose strides are `stride(k)` elements.
     mutating func append(_ data: LaunchData, size: Int, stride: (Int) -> Int) {
@@ -78,8 +85,8 @@ extension VulkanQueue {
     /// Copies the launch data to where the kernel reads it, and records the launch.
     func record(_ pipeline: VkPipeline?, _ batch: Batch, groups: Int) {
         let room = batch.take(launchData.count * 8)
-        launchData.bytes.baseAddress.map { room.pointer.copyMemory(from: $0, byteCount: launchData.count * 8) }
-        dispatch(pipeline, batch, data: room.address, groups: groups)
+        let push = launchData.place(room.pointer, at: room.address)
+        dispatch(pipeline, batch, push: push, groups: groups)
     }
 
     /// Writes the params of a call from word `at` on.
@@ -107,6 +114,7 @@ extension Call {
 
 /// The device's queue and its parts, from what the kit hands a launch.
 func own(_ queue: any BackendQueue) throws -> VulkanQueue {
-    guard let queue = queue as? VulkanQueue else { throw BackendError(.invalid, "a queue of another backend") }
-    return queue
+    guard type(of: queue) == VulkanQueue.self else { throw BackendError(.invalid, "a queue of another backend") }
+    // The comparison makes the cast safe, and is much cheaper than `as?`.
+    return unsafeDowncast(queue, to: VulkanQueue.self)
 }

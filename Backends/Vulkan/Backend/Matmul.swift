@@ -31,15 +31,15 @@ enum Matmul {
         }
         let m = output.size(rank - 2)
         let n = output.size(rank - 1)
-        let request = try request(call, queue.device)
-        let pipeline = try queue.device.pipelines.pipeline(request.request)
+        let (key, block) = try key(call)
+        let tile = 16 * block
+        let pipeline = try queue.device.pipelines.pipeline(key) { try request(call, queue.device) }
         let operands = Word.params + call.paramCount
         let operandCount = 1 + call.inputCount
         let data = queue.launchData
         data.begin(operands + operandCount * Word.step)
         var space = Space(
-            sizes: Word.batchSizes, operands: operands, operandCount: operandCount, step: Word.step,
-            strides: Word.batch)
+            sizes: Word.batchSizes, strides: operands + Word.batch, step: Word.step, operandCount: operandCount)
         func operand(_ k: Int) -> TensorView { k == 0 ? output : call.input(k - 1) }
         for k in 0..<operandCount {
             let at = operands + k * Word.step
@@ -49,8 +49,8 @@ enum Matmul {
         }
         for d in 0..<rank - 2 { space.append(data, size: output.size(d)) { operand($0).stride(d) } }
         if space.count * m * n == 0 { return }
-        let tilesM = (m + request.tile - 1) / request.tile
-        let tilesN = (n + request.tile - 1) / request.tile
+        let tilesM = (m + tile - 1) / tile
+        let tilesN = (n + tile - 1) / tile
         guard tilesM * tilesN * space.count < 1 << 32 else {
             throw BackendError(.unsupported, "a product of \(space.count) × \(m) × \(n) elements", op: call.op)
         }
@@ -70,7 +70,7 @@ enum Matmul {
         queue.record(pipeline, batch, groups: tilesM * tilesN * space.count)
     }
 
-    static func request(_ call: Call, _ device: VulkanDevice) throws -> (request: KernelRequest, tile: Int) {
+    private static func key(_ call: Call) throws -> (key: KernelKey, block: Int) {
         let output = call.output(0)
         let dtype = output.dtype
         guard call.input(0).dtype == dtype, call.input(1).dtype == dtype else {
@@ -82,19 +82,23 @@ enum Matmul {
         let block = min(m, n) >= 96 ? 4 : 1
         let variant =
             UInt64(dtype.rawValue) | UInt64(block) << 8 | UInt64(call.paramCount) << 12 | UInt64(call.inputCount) << 24
-        let key = KernelKey(family: .matmul, program: call.program?.id ?? -1, variant: variant)
+        return (KernelKey(family: .matmul, program: call.program?.id ?? -1, variant: variant), block)
+    }
+
+    static func request(_ call: Call, _ device: VulkanDevice) throws -> KernelRequest {
+        let (key, block) = try key(call)
+        let dtype = call.output(0).dtype
         let (program, paramCount, inputCount) = (call.program, call.paramCount, call.inputCount)
         if let program, program.inputCount > call.inputCount - 1 || program.paramCount > paramCount {
             throw BackendError(.invalid, "the epilogue names operands that are not there", op: call.op)
         }
         let fused = !device.isSoftware && dtype.isFloatingPoint
-        let request = KernelRequest(key: key, op: call.op) {
+        return KernelRequest(key: key, op: call.op) {
             MatmulSource(
                 dtype: dtype, block: block, fused: fused, program: program, paramCount: paramCount,
                 inputCount: inputCount
             ).text
         }
-        return (request, 16 * block)
     }
 }
 
@@ -125,23 +129,33 @@ private struct MatmulSource {
         blocks.map { line("\($0.0)_\($0.1)", $0.0, $0.1) }.joined(separator: " ")
     }
 
-    private func load(_ matrix: String, _ operand: Int, _ shared: String, alongK: Int, rows: String, isA: Bool) -> String {
-        // Position in the tile: `across` along m or n, `depth` along k.
-        let (across, deep) = isA ? (1, 2) : (2, 1)
-        let address =
-            "\(matrix) + (\(rows)0 + int64_t(across)) * W(\(operand + across)) + (k0 + int64_t(deep)) * W(\(operand + deep))"
+    private func load(_ matrix: String, _ shared: String, alongK: Int, rows: String, isA: Bool) -> String {
+        // Position in the tile: `across` along m or n, `deep` along k.
         return """
                 for (uint e = lane; e < \(tile * depth)u; e += 256u) {
-                    bool along = W(\(alongK)) != 0L;
+                    bool along = H(\(alongK)) != 0L;
                     uint deep = along ? e % \(depth)u : e / \(tile)u;
                     uint across = along ? e / \(depth)u : e % \(tile)u;
                     \(GLSL.dialect.name(type)) x = \(GLSL.zero(type));
-                    if (\(rows)0 + int64_t(across) < W(\(isA ? Word.m : Word.n)) && k0 + int64_t(deep) < W(\(Word.k))) {
-                        int64_t p = W(\(operand)) + (\(address)) * \(dtype.size)L;
+                    if (\(rows)0 + int64_t(across) < H(\(isA ? Word.m : Word.n)) && k0 + int64_t(deep) < H(\(Word.k))) {
+                        int64_t p = \(matrix) + (\(rows)0 + int64_t(across)) * \(matrix)_across
+                            + (k0 + int64_t(deep)) * \(matrix)_deep;
                         x = \(GLSL.load(dtype, "p"));
                     }
                     \(shared)[deep * \(tile)u + across] = x;
                 }
+
+            """
+    }
+
+    /// Declares the address and the steps, in bytes, of one of the two matrices.
+    private func declare(_ matrix: String, _ operand: Int, isA: Bool) -> String {
+        let (across, deep) = isA ? (1, 2) : (2, 1)
+        let k = isA ? 1 : 2
+        return """
+                int64_t \(matrix) = W(\(operand)) + z\(k) * \(dtype.size)L;
+                int64_t \(matrix)_across = W(\(operand + across)) * \(dtype.size)L;
+                int64_t \(matrix)_deep = W(\(operand + deep)) * \(dtype.size)L;
 
             """
     }
@@ -163,30 +177,31 @@ private struct MatmulSource {
             \(finish)
             void main() {
                 uint lane = gl_LocalInvocationID.x;
-                uint tiles_n = uint(W(\(Word.tilesN)));
-                uint tiles = tiles_n * uint(W(\(Word.tilesM)));
+                uint tiles_n = uint(H(\(Word.tilesN)));
+                uint tiles = tiles_n * uint(H(\(Word.tilesM)));
                 uint batch = \(GLSL.group) / tiles;
                 uint within = \(GLSL.group) - batch * tiles;
                 int64_t row0 = int64_t(within / tiles_n) * \(tile)L;
                 int64_t column0 = int64_t(within % tiles_n) * \(tile)L;
-                if (row0 >= W(\(Word.m))) return;
+                if (row0 >= H(\(Word.m))) return;
                 int64_t \(offsets);
                 uint rest = batch;
-                for (int d = int(W(\(Word.batchRank))) - 1; d >= 0; d--) {
+                for (int d = int(H(\(Word.batchRank))) - 1; d >= 0; d--) {
                     uint size = uint(W(\(Word.batchSizes) + d));
                     int64_t x = int64_t(d > 0 ? rest % size : rest);
                     rest /= size;
                     \(steps)
                 }
-                if (rest > 0u && W(\(Word.batchRank)) > 0L) return;
+                if (rest > 0u && H(\(Word.batchRank)) > 0L) return;
                 uint ty = lane / 16u;
                 uint tx = lane % 16u;
+            \(declare("a", operand(1), isA: true))\(declare("b", operand(2), isA: false))\
                 \(each { id, _, _ in "\(name) p\(id) = \(GLSL.zero(type));" })
                 \(isFloat ? each { id, _, _ in "\(name) t\(id) = \(GLSL.zero(type));" } : "")
                 uint part = 0u;
-                for (int64_t k0 = 0L; k0 < W(\(Word.k)); k0 += \(depth)L) {
-            \(load("z1", operand(1), "sa", alongK: Word.aAlongK, rows: "row", isA: true))\
-            \(load("z2", operand(2), "sb", alongK: Word.bAlongK, rows: "column", isA: false))\
+                for (int64_t k0 = 0L; k0 < H(\(Word.k)); k0 += \(depth)L) {
+            \(load("a", "sa", alongK: Word.aAlongK, rows: "row", isA: true))\
+            \(load("b", "sb", alongK: Word.bAlongK, rows: "column", isA: false))\
                     barrier();
                     for (uint k = 0u; k < \(depth)u; k++) {
                         \((0..<block).map { "\(name) a\($0) = sa[k * \(tile)u + ty + \(16 * $0)u];" }.joined(separator: " "))
@@ -233,8 +248,8 @@ private struct MatmulSource {
         let names = batchNames.map { "int64_t \($0)" }.joined(separator: ", ")
         return """
             void finish(\(GLSL.dialect.name(type)) value, int64_t row, int64_t column, int64_t batch, \(names)) {
-                if (row >= W(\(Word.m)) || column >= W(\(Word.n))) return;
-                int64_t index = (batch * W(\(Word.m)) + row) * W(\(Word.n)) + column;
+                if (row >= H(\(Word.m)) || column >= H(\(Word.n))) return;
+                int64_t index = (batch * H(\(Word.m)) + row) * H(\(Word.n)) + column;
             \(statements)\(stores)}
             """
     }

@@ -71,15 +71,15 @@ final class PipelineStore: @unchecked Sendable {
 
     var compileCount: Int { compiled.load(ordering: .relaxed) }
 
-    /// The pipeline for a request.
-    func pipeline(_ request: KernelRequest) throws -> VkPipeline? {
+    /// The pipeline of that key, made from `request` if it is not there yet.
+    func pipeline(_ key: KernelKey, _ request: () throws -> KernelRequest) throws -> VkPipeline? {
         let entry = entries.withLock { entries in
-            if let entry = entries[request.key] { return entry }
+            if let entry = entries[key] { return entry }
             let entry = Entry()
-            entries[request.key] = entry
+            entries[key] = entry
             return entry
         }
-        return try entry.get { try make(request) }
+        return try entry.get { try make(try request()) }
     }
 
     private func make(_ request: KernelRequest) throws -> VkPipeline? {
@@ -186,9 +186,11 @@ final class PipelineStore: @unchecked Sendable {
         if workers > 1 {
             // Failures are found again, and reported, by the loop below.
             Threads.run(workers) { worker in
-                for i in stride(from: worker, to: missing.count, by: workers) { _ = try? self.pipeline(missing[i]) }
+                for i in stride(from: worker, to: missing.count, by: workers) {
+                    _ = try? self.pipeline(missing[i].key) { missing[i] }
+                }
             }
         }
-        for request in missing { _ = try pipeline(request) }
+        for request in missing { _ = try pipeline(request.key) { request } }
     }
 }

@@ -34,7 +34,8 @@ enum Reduce {
     static func launch(_ queue: any BackendQueue, _ call: Call) throws {
         let queue = try own(queue)
         try call.validate(inputs: 0...Int(CRESSET_MAX_INPUTS), outputs: 1...Int(CRESSET_MAX_OUTPUTS))
-        let pipeline = try queue.device.pipelines.pipeline(try request(call, queue.device))
+        let accumulators = try accumulators(call)
+        let pipeline = try queue.device.pipelines.pipeline(try key(call, accumulators)) { try request(call) }
         let attributes = call.reduction
         let data = queue.launchData
         // Operands: outputs, inputs, and the index as if it had an address of 0.
@@ -45,10 +46,9 @@ enum Reduce {
         for k in 0..<operandCount - 1 { data[operands + k * Word.step] = Int(bitPattern: queue.address(operand(k))) }
         data[operands + (operandCount - 1) * Word.step] = 0
         var kept = Space(
-            sizes: Word.keptSizes, operands: operands, operandCount: operandCount, step: Word.step, strides: Word.kept)
+            sizes: Word.keptSizes, strides: operands + Word.kept, step: Word.step, operandCount: operandCount)
         var reduced = Space(
-            sizes: Word.reducedSizes, operands: operands, operandCount: operandCount, step: Word.step,
-            strides: Word.reduced)
+            sizes: Word.reducedSizes, strides: operands + Word.reduced, step: Word.step, operandCount: operandCount)
         let shape = call.inputCount > 0 ? call.input(0) : call.output(0)
         var inner = 1
         for d in 0..<shape.rank { inner *= max(shape.size(d), 1) }
@@ -68,7 +68,7 @@ enum Reduce {
         data[Word.reducedRank] = reduced.rank
         data[Word.wide] = kept.count >> 32 != 0 || reduced.count >> 32 != 0 ? 1 : 0
 
-        let group = groupSize(call)
+        let group = groupSize(accumulators)
         // Neighbouring invocations read neighbouring elements: along the reduction where its step is the shorter.
         let along = data[operands + call.outputCount * Word.step + Word.reduced + max(reduced.rank - 1, 0)]
         let across = data[operands + call.outputCount * Word.step + Word.kept + max(kept.rank - 1, 0)]
@@ -79,8 +79,7 @@ enum Reduce {
         data[Word.from] = 0
         data[Word.to] = 0
 
-        let states = call.epilogue.map { max($0.inputCount, Int(attributes.accumulator_count)) } ?? 0
-        let scratchBytes = plan.splits > 1 ? kept.count * plan.splits * states * 16 : 0
+        let scratchBytes = plan.splits > 1 ? kept.count * plan.splits * accumulators.count * 16 : 0
         let scratch = try scratchBytes > 0 ? queue.scratch(scratchBytes) : nil
         func record(_ threads: Int, _ splits: Int, _ length: Int) throws {
             let outputGroups = (kept.count + group / threads - 1) / (group / threads)
@@ -174,10 +173,7 @@ enum Reduce {
         accumulators.reduce(0) { $0 + $1.bytes } > 60 ? 128 : 256
     }
 
-    private static func groupSize(_ call: Call) -> Int { (try? accumulators(call)).map(groupSize) ?? 256 }
-
-    static func request(_ call: Call, _ device: VulkanDevice) throws -> KernelRequest {
-        let accumulators = try accumulators(call)
+    private static func key(_ call: Call, _ accumulators: [Accumulator]) throws -> KernelKey {
         guard let program = call.program, let epilogue = call.epilogue else {
             throw BackendError(.invalid, "a reduction without its programs", op: call.op)
         }
@@ -188,7 +184,15 @@ enum Reduce {
         for accumulator in accumulators {
             variant |= UInt64(accumulator.kind.rawValue + 1) << UInt64(20 + 4 * accumulator.index)
         }
-        let key = KernelKey(family: .reduce, program: program.id, epilogue: epilogue.id, variant: variant)
+        return KernelKey(family: .reduce, program: program.id, epilogue: epilogue.id, variant: variant)
+    }
+
+    static func request(_ call: Call) throws -> KernelRequest {
+        let accumulators = try accumulators(call)
+        let key = try key(call, accumulators)
+        guard let program = call.program, let epilogue = call.epilogue else {
+            throw BackendError(.invalid, "a reduction without its programs", op: call.op)
+        }
         let (paramCount, inputCount, outputCount) = (call.paramCount, call.inputCount, call.outputCount)
         return KernelRequest(key: key, op: call.op) {
             ReduceSource(

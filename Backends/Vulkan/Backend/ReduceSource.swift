@@ -102,7 +102,7 @@ struct ReduceSource {
         return """
             {
                 int64_t rest = \(count);
-                for (int d = int(W(\(rank))) - 1; d >= 0; d--) {
+                for (int d = int(H(\(rank))) - 1; d >= 0; d--) {
                     int64_t x = rest;
                     if (d > 0) {
                         int64_t size = W(\(sizes) + d);
@@ -116,9 +116,17 @@ struct ReduceSource {
             """
     }
 
+    /// The inputs that the prologue loads.
+    private var inputDTypes: [Int: DType] {
+        var found: [Int: DType] = [:]
+        for i in 0..<prologue.count where prologue[i].opcode == .load { found[prologue[i].a] = prologue[i].dtype }
+        return found
+    }
+
     var text: String {
-        let inputs = (0..<inputCount).map { ("i\($0)", outputCount + $0) } + [("index", outputCount + inputCount)]
-        let used = prologue.usesIndex ? inputs : Array(inputs.dropLast())
+        let dtypes = inputDTypes
+        let inputs = dtypes.keys.sorted().map { ("i\($0)", outputCount + $0) }
+        let used = prologue.usesIndex ? inputs + [("index", outputCount + inputCount)] : inputs
         let keptInputs = used.map { ("k\($0.0)", $0.1) }
         let outputs = (0..<outputCount).map { ("o\($0)", $0) }
         func zeros(_ names: [(String, Int)]) -> String {
@@ -127,11 +135,15 @@ struct ReduceSource {
         func start(_ names: [(String, Int)]) -> String {
             names.isEmpty ? "" : "int64_t " + names.map { "\($0.0) = k\($0.0)" }.joined(separator: ", ") + ";\n"
         }
+        // Read once: the step of a single reduced dim, and addresses.
+        let steps = used.map { "int64_t s\($0.0) = W(\(operand($0.1) + Word.reduced));" }.joined(separator: "\n        ")
+        let addresses = inputs.map { "int64_t a\($0.0) = W(\(operand($0.1)));" }.joined(separator: "\n        ")
+        let single = used.map { "\($0.0) += r * s\($0.0);" }.joined(separator: " ")
 
         let feed = ProgramRenderer(GLSL.dialect, prefix: "p").statements(
             prologue,
             .init(
-                load: { GLSL.load($1, "W(\(operand(outputCount + $0))) + i\($0) * \($1.size)L") },
+                load: { GLSL.load($1, "ai\($0) + i\($0) * \($1.size)L") },
                 param: { GLSL.param(Word.params + $0, $1) },
                 store: { k, _, value in
                     guard k < accumulators.count else { return "" }
@@ -158,33 +170,37 @@ struct ReduceSource {
             \(each(combine))
             void main() {
                 uint lane = gl_LocalInvocationID.x;
-                uint threads = uint(W(\(Word.threads)));
+                uint threads = uint(H(\(Word.threads)));
                 uint per = \(group)u / threads;
-                uint output_groups = uint(W(\(Word.outputGroups)));
+                uint output_groups = uint(H(\(Word.outputGroups)));
                 uint split = \(GLSL.group) / output_groups;
-                if (split >= uint(W(\(Word.splits)))) return;
-                bool lanes_along = W(\(Word.lanesAlong)) != 0L;
-                bool wide = W(\(Word.wide)) != 0L;
+                if (split >= uint(H(\(Word.splits)))) return;
+                bool lanes_along = H(\(Word.lanesAlong)) != 0L;
+                bool wide = H(\(Word.wide)) != 0L;
                 uint t = lanes_along ? lane % threads : lane / per;
                 uint place = lanes_along ? lane / threads : lane % per;
                 int64_t o = int64_t(\(GLSL.group) - split * output_groups) * int64_t(per) + int64_t(place);
-                bool live = o < W(\(Word.outputs));
+                bool live = o < H(\(Word.outputs));
             \(each { "    \(name($0.type)) a\($0.index) = \(identity($0));\n" })\
             \(each { a in a.second.map { "    \(name($0)) b\(a.index) = \($0 == .i64 ? "-1L" : literal(0, $0));\n" } ?? "" })\
-                int64_t length = W(\(Word.length));
-                int64_t first = int64_t(split) * W(\(Word.splitLength));
-                int64_t last = min(first + W(\(Word.splitLength)), length);
-                if (live && W(\(Word.from)) == 0L) {
+                int64_t length = H(\(Word.length));
+                int64_t first = int64_t(split) * H(\(Word.splitLength));
+                int64_t last = min(first + H(\(Word.splitLength)), length);
+                if (live && H(\(Word.from)) == 0L) {
                     \(zeros(keptInputs))
                     \(walk("o", rank: Word.keptRank, sizes: Word.keptSizes, strides: Word.kept, keptInputs))
+                    \(steps)
+                    \(addresses)
+                    bool single = H(\(Word.reducedRank)) == 1L;
                     for (int64_t r = first + int64_t(t); r < last; r += int64_t(threads)) {
                         \(start(used))
-                        \(walk("r", rank: Word.reducedRank, sizes: Word.reducedSizes, strides: Word.reduced, used))
+                        if (single) { \(single) } else
+                        { \(walk("r", rank: Word.reducedRank, sizes: Word.reducedSizes, strides: Word.reduced, used)) }
             \(feed)
                     }
                 } else if (live) {
                     for (int64_t r = int64_t(t); r < length; r += int64_t(threads)) {
-                        int64_t s = W(\(Word.from)) + (o * length + r) * \(16 * n)L;
+                        int64_t s = H(\(Word.from)) + (o * length + r) * \(16 * n)L;
                         \(each { a in
                             let x = GLSL.value(state(a, 0), a.type)
                             let y = a.second.map { GLSL.value(state(a, 8), $0) } ?? ""
@@ -203,8 +219,8 @@ struct ReduceSource {
                     barrier();
                 }
                 if (t != 0u || !live) return;
-                if (W(\(Word.to)) != 0L) {
-                    int64_t s = W(\(Word.to)) + (o * W(\(Word.splits)) + int64_t(split)) * \(16 * n)L;
+                if (H(\(Word.to)) != 0L) {
+                    int64_t s = H(\(Word.to)) + (o * H(\(Word.splits)) + int64_t(split)) * \(16 * n)L;
                     \(each { a in
                         "\(state(a, 0)) = \(GLSL.word("a\(a.index)", a.type)); "
                             + (a.second.map { "\(state(a, 8)) = \(GLSL.word("b\(a.index)", $0)); " } ?? "")

@@ -28,15 +28,14 @@ enum Scatter {
         guard values.dtype == target.dtype, values.rank == target.rank else {
             throw BackendError(.invalid, "scatter of \(values.dtype) to \(target.dtype)", op: call.op)
         }
-        let pipeline = try queue.device.pipelines.pipeline(request(call, dtypes))
+        let pipeline = try queue.device.pipelines.pipeline(key(call, dtypes)) { request(call, dtypes) }
         let operandCount = 2 + dtypes.count
         let data = queue.launchData
         data.begin(operands + operandCount * step)
         func operand(_ k: Int) -> TensorView { k == 0 ? target : call.input(k - 1) }
         for k in 0..<operandCount { data[operands + k * step] = Int(bitPattern: queue.address(operand(k))) }
-        var kept = Space(sizes: keptSizes, operands: operands, operandCount: operandCount, step: step, strides: Self.kept)
-        var serial = Space(
-            sizes: serialSizes, operands: operands, operandCount: operandCount, step: step, strides: Self.serial)
+        var kept = Space(sizes: keptSizes, strides: operands + Self.kept, step: step, operandCount: operandCount)
+        var serial = Space(sizes: serialSizes, strides: operands + Self.serial, step: step, operandCount: operandCount)
         let separate = isSeparate(call)
         for d in 0..<values.rank {
             if separate && target.stride(d) != 0 {
@@ -85,14 +84,22 @@ enum Scatter {
         return true
     }
 
+    /// SET moves bits, whatever they mean.
+    private static func dtype(_ call: Call) -> DType {
+        call.indexing.scatterReduction == .set ? Indexing.mover(call.output(0).dtype) : call.output(0).dtype
+    }
+
+    private static func key(_ call: Call, _ dtypes: [DType]) -> KernelKey {
+        KernelKey(
+            family: .scatter,
+            variant: Indexing.variant(dtypes) | UInt64(dtype(call).rawValue) << 32
+                | UInt64(call.indexing.scatterReduction.rawValue) << 40)
+    }
+
     static func request(_ call: Call, _ dtypes: [DType]) -> KernelRequest {
         let reduction = call.indexing.scatterReduction
-        let dtype = reduction == .set ? Indexing.mover(call.output(0).dtype) : call.output(0).dtype
-        let variant =
-            Indexing.variant(dtypes) | UInt64(dtype.rawValue) << 32 | UInt64(reduction.rawValue) << 40
-        return KernelRequest(key: KernelKey(family: .scatter, variant: variant), op: call.op) {
-            source(dtype, dtypes, reduction)
-        }
+        let dtype = dtype(call)
+        return KernelRequest(key: key(call, dtypes), op: call.op) { source(dtype, dtypes, reduction) }
     }
 
     private static func walk(_ from: String, _ to: String, rank: Int, sizes: Int, strides: Int, operands count: Int)
@@ -102,7 +109,7 @@ enum Scatter {
         return """
             {
                 uint rest = \(from);
-                for (int d = int(W(\(rank))) - 1; d >= 0; d--) {
+                for (int d = int(H(\(rank))) - 1; d >= 0; d--) {
                     uint x = rest;
                     if (d > 0) {
                         uint size = uint(W(\(sizes) + d));
@@ -119,7 +126,7 @@ enum Scatter {
     private static func source(_ dtype: DType, _ dtypes: [DType], _ reduction: ScatterReduction) -> String {
         let n = 2 + dtypes.count
         func address(_ k: Int, _ offset: String, _ dtype: DType) -> String {
-            "W(\(operands + k * step)) + \(offset) * \(dtype.size)L"
+            "a\(k) + \(offset) * \(dtype.size)L"
         }
         let place = address(0, "p", dtype)
         let value = address(1, "s1", dtype)
@@ -147,10 +154,11 @@ enum Scatter {
             \(Indexing.declarations(at: indexing))
             void main() {
                 uint i = \(GLSL.group) * 64u + gl_LocalInvocationID.x;
-                if (i >= uint(W(\(count)))) return;
+                if (i >= uint(H(\(count)))) return;
                 int64_t \((0..<n).map { "k\($0) = 0L" }.joined(separator: ", "));
                 \(walk("i", "k", rank: keptRank, sizes: keptSizes, strides: kept, operands: n))
-                int64_t length = W(\(length));
+                int64_t \((0..<n).map { "a\($0) = W(\(operands + $0 * step))" }.joined(separator: ", "));
+                int64_t length = H(\(length));
                 for (int64_t s = 0L; s < length; s++) {
                     int64_t \((0..<n).map { "s\($0) = k\($0)" }.joined(separator: ", "));
                     \(walk("uint(s)", "s", rank: serialRank, sizes: serialSizes, strides: serial, operands: n))

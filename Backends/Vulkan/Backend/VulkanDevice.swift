@@ -54,8 +54,8 @@ final class VulkanDevice: BackendDevice, @unchecked Sendable {
             calls.compactMap { call in
                 switch call.family {
                 case .pointwise: try Pointwise.request(call)
-                case .reduce: try Reduce.request(call, self)
-                case .matmul: try Matmul.request(call, self).request
+                case .reduce: try Reduce.request(call)
+                case .matmul: try Matmul.request(call, self)
                 case .gather: Gather.request(call, try Indexing.dtypes(call))
                 case .scatter: Scatter.request(call, try Indexing.dtypes(call))
                 case .override: nil
@@ -109,6 +109,14 @@ final class VulkanBuffer: BackendBuffer {
 
     /// The flag HOST_VISIBLE is not set: work is asynchronous, so the host goes through copies.
     var hostAddress: UnsafeMutableRawPointer? { nil }
+
+    /// The buffer of a tensor; nil if it is another backend's.
+    @inline(__always)
+    static func of(_ tensor: TensorView) -> VulkanBuffer? {
+        let buffer = BufferHandle.buffer(tensor.buffer)
+        // The comparison makes the cast safe, and is much cheaper than `as?`.
+        return type(of: buffer) == VulkanBuffer.self ? unsafeDowncast(buffer, to: VulkanBuffer.self) : nil
+    }
 
     /// Throws unless `range` lies within the block.
     func checkRange(_ offset: Int, _ count: Int) throws {

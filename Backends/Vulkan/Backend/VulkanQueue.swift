@@ -102,24 +102,24 @@ final class VulkanQueue: BackendQueue, @unchecked Sendable {
 
     /// Takes note that the command may use any element of a tensor's buffer.
     func usesAll(_ tensor: TensorView, writes: Bool) {
-        guard let buffer = BufferHandle.buffer(tensor.buffer) as? VulkanBuffer else { return }
+        guard let buffer = VulkanBuffer.of(tensor) else { return }
         hazards.add(buffer.raw.address, UInt64(buffer.bytes), writes: writes)
     }
 
     /// Device address of the first element.
     func address(_ tensor: TensorView) -> UInt {
-        guard let buffer = BufferHandle.buffer(tensor.buffer) as? VulkanBuffer else { return 0 }
+        guard let buffer = VulkanBuffer.of(tensor) else { return 0 }
         return UInt(buffer.raw.address) + UInt(tensor.byteOffset)
     }
 
-    /// Records a kernel over `groups` workgroups whose launch data is at `data`.
-    func dispatch(_ pipeline: VkPipeline?, _ batch: Batch, data: UInt64, groups: Int) {
+    /// Records a kernel over `groups` workgroups, with `push` for its push constants.
+    func dispatch(_ pipeline: VkPipeline?, _ batch: Batch, push: UnsafeRawPointer, groups: Int) {
         let most = Int(device.physical.raw.max_groups.0)
         let rows = (groups + most - 1) / most
         let columns = (groups + rows - 1) / rows
         separate(batch)
-        var push = data
-        cvk_dispatch(device.vk, batch.commands, pipeline, &push, 8, UInt32(columns), UInt32(rows), 1)
+        cvk_dispatch(
+            device.vk, batch.commands, pipeline, push, UInt32(CVK_PUSH_BYTES), UInt32(columns), UInt32(rows), 1)
         batch.commandCount += 1
     }
 

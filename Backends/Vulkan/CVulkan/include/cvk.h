@@ -77,8 +77,8 @@ typedef struct CvkDevice {
 #undef CVK_DECLARE
 } CvkDevice;
 
-/* Bytes of push constants every kernel may use. */
-#define CVK_PUSH_BYTES 64
+/* Bytes of push constants every kernel may use: what every device has. */
+#define CVK_PUSH_BYTES 128
 
 typedef struct CvkBuffer {
   VkBuffer buffer;
