@@ -14,7 +14,13 @@ enum Matmul {
         static let batchRank = 5
         static let aAlongK = 6
         static let bAlongK = 7
-        static let batchSizes = 8
+        /// Of k, the part that this launch adds.
+        static let first = 8
+        static let last = 9
+        /// Addresses of partial sums to begin with and to leave, or 0.
+        static let from = 10
+        static let to = 11
+        static let batchSizes = 12
         static let params = batchSizes + Int(CRESSET_MAX_RANK)
         /// Of an operand: address, row stride, column stride, batch strides.
         static let step = 3 + Int(CRESSET_MAX_RANK)
@@ -56,7 +62,8 @@ enum Matmul {
         }
         data[Word.m] = m
         data[Word.n] = n
-        data[Word.k] = call.input(0).size(rank - 1)
+        let k = call.input(0).size(rank - 1)
+        data[Word.k] = k
         data[Word.tilesM] = tilesM
         data[Word.tilesN] = tilesN
         data[Word.batchRank] = space.rank
@@ -64,10 +71,23 @@ enum Matmul {
         data[Word.aAlongK] = call.input(0).stride(rank - 1).magnitude <= call.input(0).stride(rank - 2).magnitude ? 1 : 0
         data[Word.bAlongK] = call.input(1).stride(rank - 2).magnitude < call.input(1).stride(rank - 1).magnitude ? 1 : 0
         queue.write(params: call, at: Word.params)
-        let batch = try queue.batch(data.count * 8)
-        for k in 0..<call.inputCount { queue.uses(call.input(k), writes: false) }
-        queue.uses(output, writes: true)
-        queue.record(pipeline, batch, groups: tilesM * tilesN * space.count)
+        // Very long sums are made in several launches that hand on what they have. For each 8 of k an invocation
+        // goes through the tile's own loop, those that load, and the products.
+        let most = queue.device.loopBudget / (9 + 2 * block) * 8
+        let bytes = k > most ? space.count * m * n * output.dtype.arithmetic.dtype.size : 0
+        let scratch = try bytes > 0 ? queue.scratch(bytes) : nil
+        let partial = scratch.map { Int(bitPattern: UInt($0.raw.address)) } ?? 0
+        for start in stride(from: 0, to: max(k, 1), by: most) {
+            data[Word.first] = start
+            data[Word.last] = min(start + most, k)
+            data[Word.from] = start > 0 ? partial : 0
+            data[Word.to] = start + most < k ? partial : 0
+            let batch = try queue.batch(data.count * 8)
+            for k in 0..<call.inputCount { queue.uses(call.input(k), writes: false) }
+            queue.uses(output, writes: true)
+            if let scratch { queue.uses(scratch.raw.address, UInt64(bytes), writes: true) }
+            queue.record(pipeline, batch, groups: tilesM * tilesN * space.count)
+        }
     }
 
     private static func key(_ call: Call) throws -> (key: KernelKey, block: Int) {
@@ -137,7 +157,7 @@ private struct MatmulSource {
                     uint deep = along ? e % \(depth)u : e / \(tile)u;
                     uint across = along ? e / \(depth)u : e % \(tile)u;
                     \(GLSL.dialect.name(type)) x = \(GLSL.zero(type));
-                    if (\(rows)0 + int64_t(across) < H(\(isA ? Word.m : Word.n)) && k0 + int64_t(deep) < H(\(Word.k))) {
+                    if (\(rows)0 + int64_t(across) < H(\(isA ? Word.m : Word.n)) && k0 + int64_t(deep) < H(\(Word.last))) {
                         int64_t p = \(matrix) + (\(rows)0 + int64_t(across)) * \(matrix)_across
                             + (k0 + int64_t(deep)) * \(matrix)_deep;
                         x = \(GLSL.load(dtype, "p"));
@@ -199,7 +219,10 @@ private struct MatmulSource {
                 \(each { id, _, _ in "\(name) p\(id) = \(GLSL.zero(type));" })
                 \(isFloat ? each { id, _, _ in "\(name) t\(id) = \(GLSL.zero(type));" } : "")
                 uint part = 0u;
-                for (int64_t k0 = 0L; k0 < H(\(Word.k)); k0 += \(depth)L) {
+                if (H(\(Word.from)) != 0L) {
+                    \(blocks.map { y, x in restore(y, x) }.joined(separator: "\n        "))
+                }
+                for (int64_t k0 = H(\(Word.first)); k0 < H(\(Word.last)); k0 += \(depth)L) {
             \(load("a", "sa", alongK: Word.aAlongK, rows: "row", isA: true))\
             \(load("b", "sb", alongK: Word.bAlongK, rows: "column", isA: false))\
                     barrier();
@@ -250,8 +273,21 @@ private struct MatmulSource {
             void finish(\(GLSL.dialect.name(type)) value, int64_t row, int64_t column, int64_t batch, \(names)) {
                 if (row >= H(\(Word.m)) || column >= H(\(Word.n))) return;
                 int64_t index = (batch * H(\(Word.m)) + row) * H(\(Word.n)) + column;
+                if (H(\(Word.to)) != 0L) {
+                    \(GLSL.store(type.dtype, "H(\(Word.to)) + index * \(type.dtype.size)L", "value"))
+                    return;
+                }
             \(statements)\(stores)}
             """
+    }
+
+    /// Takes up a partial sum.
+    private func restore(_ y: Int, _ x: Int) -> String {
+        let row = "row0 + int64_t(ty + \(16 * y)u)"
+        let column = "column0 + int64_t(tx + \(16 * x)u)"
+        let index = "((int64_t(batch) * H(\(Word.m)) + \(row)) * H(\(Word.n)) + \(column))"
+        let element = GLSL.load(type.dtype, "H(\(Word.from)) + \(index) * \(type.dtype.size)L")
+        return "if (\(row) < H(\(Word.m)) && \(column) < H(\(Word.n))) \(type.isFloat ? "t" : "p")\(y)_\(x) = \(element);"
     }
 
     private func call(_ y: Int, _ x: Int) -> String {

@@ -74,7 +74,10 @@ enum Reduce {
         let across = data[operands + call.outputCount * Word.step + Word.kept + max(kept.rank - 1, 0)]
         let lanesAlong =
             call.inputCount == 0 || kept.rank == 0 || (reduced.rank > 0 && along.magnitude <= across.magnitude)
-        let plan = Plan(outputs: kept.count, length: reduced.count, group: group, lanesAlong, queue.device.isSoftware)
+        let plan = Plan(
+            outputs: kept.count, length: reduced.count, group: group, lanesAlong: lanesAlong, queue.device,
+            // Programs may loop too, remainders for instance.
+            longest: queue.device.loopBudget / (4 + reduced.rank) / 4)
         data[Word.lanesAlong] = lanesAlong ? 1 : 0
         data[Word.from] = 0
         data[Word.to] = 0
@@ -117,7 +120,9 @@ enum Reduce {
         var threads = 1
         var splits = 1
 
-        init(outputs: Int, length: Int, group: Int, _ lanesAlong: Bool, _ isSoftware: Bool) {
+        /// `longest`: iterations of one invocation.
+        init(outputs: Int, length: Int, group: Int, lanesAlong: Bool, _ device: VulkanDevice, longest: Int) {
+            let isSoftware = device.isSoftware
             // A processor needs a few vectors of work for each core, a GPU tens of thousands of invocations.
             let wanted = isSoftware ? 512 : 1 << 17
             let shortest = isSoftware ? 64 : 4
@@ -130,6 +135,7 @@ enum Reduce {
                 let useful = length / (group * (isSoftware ? 256 : 16))
                 splits = max(1, min(wanted / (outputs * group), useful, 1024))
             }
+            splits = max(splits, (length / threads + longest - 1) / longest)
         }
     }
 

@@ -5,14 +5,17 @@ import CVulkan
 /// SCATTER: one invocation for each position along the dims that the output addresses by itself, which
 /// goes through the others in row-major order, so that elements that meet are applied in theirs.
 ///
-/// Words: number of invocations, steps of each, ranks of both, sizes of both, what is of the indices,
+/// Long sequences are cut into several launches.
+///
+/// Words: number of invocations, first and last step, ranks of both, sizes of both, what is of the indices,
 /// then for the output, the values and each index tensor an address and both kinds of strides.
 enum Scatter {
     private static let count = 0
-    private static let length = 1
-    private static let keptRank = 2
-    private static let serialRank = 3
-    private static let keptSizes = 4
+    private static let first = 1
+    private static let last = 2
+    private static let keptRank = 3
+    private static let serialRank = 4
+    private static let keptSizes = 5
     private static let serialSizes = keptSizes + Int(CRESSET_MAX_RANK)
     private static let indexing = serialSizes + Int(CRESSET_MAX_RANK)
     private static let operands = indexing + Indexing.words
@@ -49,15 +52,19 @@ enum Scatter {
             throw BackendError(.unsupported, "a scatter of \(kept.count) × \(serial.count) elements", op: call.op)
         }
         data[count] = kept.count
-        data[length] = serial.count
         data[keptRank] = kept.rank
         data[serialRank] = serial.rank
         Indexing.write(call, data, at: indexing)
-        let batch = try queue.batch(data.count * 8)
-        for k in 0..<call.inputCount { queue.uses(call.input(k), writes: false) }
-        queue.usesAll(target, writes: true)
-        Indexing.enter(call, batch, data, at: indexing)
-        queue.record(pipeline, batch, groups: (kept.count + 63) / 64)
+        let most = queue.device.loopBudget / (2 + serial.rank)
+        for start in stride(from: 0, to: serial.count, by: most) {
+            data[first] = start
+            data[last] = min(start + most, serial.count)
+            let batch = try queue.batch(data.count * 8)
+            for k in 0..<call.inputCount { queue.uses(call.input(k), writes: false) }
+            queue.usesAll(target, writes: true)
+            Indexing.enter(call, batch, data, at: indexing)
+            queue.record(pipeline, batch, groups: (kept.count + 63) / 64)
+        }
     }
 
     /// True if two positions along the output's own dims never share an element, whatever the indices:
@@ -158,8 +165,8 @@ enum Scatter {
                 int64_t \((0..<n).map { "k\($0) = 0L" }.joined(separator: ", "));
                 \(walk("i", "k", rank: keptRank, sizes: keptSizes, strides: kept, operands: n))
                 int64_t \((0..<n).map { "a\($0) = W(\(operands + $0 * step))" }.joined(separator: ", "));
-                int64_t length = H(\(length));
-                for (int64_t s = 0L; s < length; s++) {
+                int64_t last = H(\(last));
+                for (int64_t s = H(\(first)); s < last; s++) {
                     int64_t \((0..<n).map { "s\($0) = k\($0)" }.joined(separator: ", "));
                     \(walk("uint(s)", "s", rank: serialRank, sizes: serialSizes, strides: serial, operands: n))
                     int64_t p = s0;

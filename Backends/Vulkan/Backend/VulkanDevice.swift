@@ -30,11 +30,12 @@ final class VulkanDevice: BackendDevice, @unchecked Sendable {
         pipelines = PipelineStore(vk, physical, services)
     }
 
-    /// Room for workgroup-shared variables that every kernel keeps to.
-    var sharedBytes: Int { min(Int(physical.raw.max_shared_bytes), 32 << 10) }
-
     /// True where the processor itself runs the kernels: threads are no cheaper than loops.
     var isSoftware: Bool { physical.raw.software }
+
+    /// Iterations of loops that one invocation may go through, all loops together. Mesa's processor driver
+    /// leaves loops, silently, after 65,535; elsewhere a launch must end before a watchdog ends it.
+    var loopBudget: Int { isSoftware ? 48 << 10 : 1 << 20 }
 
     var kernels: [Kernel] {
         let all = physical.dtypes
