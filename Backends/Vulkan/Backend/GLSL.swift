@@ -130,6 +130,7 @@ enum GLSL {
             layout(push_constant, scalar) uniform Push { uint64_t launch_data; int64_t launch_words[\(hotWords)]; };
             #define W(i) Words(launch_data).w[i]
             #define H(i) launch_words[i]
+            layout(constant_id = 0) const int shape = 0;
 
             """
         for dtype in DType.allCases where text.contains("M_\(dtype)(") {

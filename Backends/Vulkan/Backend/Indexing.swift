@@ -108,19 +108,18 @@ enum Gather {
         guard call.input(0).dtype == call.output(0).dtype else {
             throw BackendError(.invalid, "gather of \(call.input(0).dtype) to \(call.output(0).dtype)", op: call.op)
         }
-        let pipeline = try queue.device.pipelines.pipeline(key(call, dtypes)) { request(call, dtypes) }
         let layout = layout(dtypes.count)
         let data = queue.launchData
         data.begin(layout.end)
         Indexing.write(call, data, at: layout.extra)
         try queue.launchElements(
-            pipeline, call, layout, operands: 2 + dtypes.count,
+            key(call, dtypes), { request(call, dtypes) }, call, layout,
+            operand: { $0 == 0 ? call.output(0) : call.input($0 - 1) },
             report: { batch in
                 // What is read through indices lies beyond the tensor's own range.
                 queue.usesAll(call.input(0), writes: false)
                 Indexing.enter(call, batch, data, at: layout.extra)
-            }
-        ) { $0 == 0 ? call.output(0) : call.input($0 - 1) }
+            })
     }
 
     private static func key(_ call: Call, _ dtypes: [DType]) -> KernelKey {

@@ -68,8 +68,9 @@ enum Matmul {
         data[Word.tilesN] = tilesN
         data[Word.batchRank] = space.rank
         // Neighbouring invocations read along the shorter step.
-        data[Word.aAlongK] = call.input(0).stride(rank - 1).magnitude <= call.input(0).stride(rank - 2).magnitude ? 1 : 0
-        data[Word.bAlongK] = call.input(1).stride(rank - 2).magnitude < call.input(1).stride(rank - 1).magnitude ? 1 : 0
+        let (a, b) = (call.input(0), call.input(1))
+        data[Word.aAlongK] = a.stride(rank - 1).magnitude <= a.stride(rank - 2).magnitude ? 1 : 0
+        data[Word.bAlongK] = b.stride(rank - 2).magnitude < b.stride(rank - 1).magnitude ? 1 : 0
         queue.write(params: call, at: Word.params)
         // Very long sums are made in several launches that hand on what they have. For each 8 of k an invocation
         // goes through the tile's own loop, those that load, and the products.
@@ -246,7 +247,7 @@ private struct MatmulSource {
             + each { id, _, _ in "t\(id) = t\(id) + p\(id); p\(id) = \(GLSL.zero(type));" } + " }"
     }
 
-    private var batchNames: [String] { [0] .map { "z\($0)" } + (3..<max(inputCount + 1, 3)).map { "z\($0)" } }
+    private var batchNames: [String] { [0].map { "z\($0)" } + (3..<max(inputCount + 1, 3)).map { "z\($0)" } }
 
     /// A function that stores one element, through the epilogue if there is one.
     private var finish: String {
@@ -287,7 +288,8 @@ private struct MatmulSource {
         let column = "column0 + int64_t(tx + \(16 * x)u)"
         let index = "((int64_t(batch) * H(\(Word.m)) + \(row)) * H(\(Word.n)) + \(column))"
         let element = GLSL.load(type.dtype, "H(\(Word.from)) + \(index) * \(type.dtype.size)L")
-        return "if (\(row) < H(\(Word.m)) && \(column) < H(\(Word.n))) \(type.isFloat ? "t" : "p")\(y)_\(x) = \(element);"
+        let sum = type.isFloat ? "t" : "p"
+        return "if (\(row) < H(\(Word.m)) && \(column) < H(\(Word.n))) \(sum)\(y)_\(x) = \(element);"
     }
 
     private func call(_ y: Int, _ x: Int) -> String {

@@ -44,7 +44,9 @@ struct PhysicalDevice: @unchecked Sendable {
         if raw.unified { flags.insert(.unifiedMemory) }
         return DeviceDescription(
             name: name, driver: driver, uuid: withUnsafeBytes(of: raw.uuid) { Array($0) }, flags: flags,
-            memoryBytes: raw.heap_bytes, maxAllocationBytes: maxAllocation, dtypes: dtypes)
+            memoryBytes: raw.heap_bytes, maxAllocationBytes: maxAllocation, dtypes: dtypes,
+            // An exact float32 fma is made of float64 operations.
+            unsupportedInstructions: raw.float64 ? [:] : [.fma: [.f32]])
     }
 
     var maxAllocation: UInt64 { min(raw.max_allocation, raw.max_buffer, raw.heap_bytes) }

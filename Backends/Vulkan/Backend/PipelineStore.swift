@@ -11,6 +11,11 @@ struct KernelKey: Hashable, Sendable {
     var epilogue: Int = -1
     /// What else the source depends on, packed by the family.
     var variant: UInt64 = 0
+    /// Which strides the pipeline, made from the same SPIR-V, is for.
+    var shape: Shape = .any
+
+    /// Processors run both sides of a branch, so there each side gets a pipeline of its own.
+    enum Shape: UInt32, Sendable { case any, flat, strided }
 }
 
 /// A pipeline and how to make its source when it is not there yet.
@@ -34,6 +39,8 @@ final class PipelineStore: @unchecked Sendable {
     private let exact: ExactArithmetic
     private let services: Services
     private let entries = Mutex<[KernelKey: Entry]>([:])
+    /// SPIR-V of kernels that come in shapes, by key without the shape.
+    private let modules = Mutex<[KernelKey: [UInt32]]>([:])
     private let compiled = Atomic<Int>(0)
     private let unsaved = Atomic<Int>(0)
     private let saved = Mutex<Double>(0)
@@ -79,28 +86,44 @@ final class PipelineStore: @unchecked Sendable {
             entries[key] = entry
             return entry
         }
-        return try entry.get { try make(try request()) }
+        return try entry.get {
+            var plain = key
+            plain.shape = .any
+            if key.shape != .any, let words = modules.withLock({ $0[plain] }) {
+                return try make(words, key.shape, call: try request().op)
+            }
+            let (pipeline, words) = try make(try request(), key.shape)
+            if key.shape != .any { modules.withLock { $0[plain] = words } }
+            return pipeline
+        }
     }
 
-    private func make(_ request: KernelRequest) throws -> VkPipeline? {
-        let source = GLSL.complete(request.source(), maths, physical)
-        let key = KernelCache.Key(
-            kind: "vulkan", source: source, options: "spirv 1.5", device: physical.name, driver: physical.driver)
+    private func make(_ words: [UInt32], _ shape: KernelKey.Shape, call op: String) throws -> VkPipeline? {
         var pipeline: VkPipeline?
-        if let words = cache.load(key).flatMap(Self.words) {
-            if cvk_create_pipeline(vk, words, words.count, &pipeline) == VK_SUCCESS { return pipeline }
-            cache.remove(key)
-        }
-        let words = try compile(source, request)
-        let result = cvk_create_pipeline(vk, words, words.count, &pipeline)
+        let start = Clock.now
+        let result = cvk_create_pipeline(vk, words, words.count, shape.rawValue, &pipeline)
         guard result == VK_SUCCESS else {
             throw BackendError(
                 result.kind == .other ? .compile : result.kind,
-                "\(physical.name) did not take the kernel: \(result.name)", op: request.op)
+                "\(physical.name) did not take the kernel: \(result.name)", op: op)
         }
+        services.log(.debug, "vulkan: made a pipeline in \(Int((Clock.now - start) * 1e6)) µs")
+        return pipeline
+    }
+
+    private func make(_ request: KernelRequest, _ shape: KernelKey.Shape) throws -> (VkPipeline?, [UInt32]) {
+        let source = GLSL.complete(request.source(), maths, physical)
+        let key = KernelCache.Key(
+            kind: "vulkan", source: source, options: "spirv 1.5", device: physical.name, driver: physical.driver)
+        if let words = cache.load(key).flatMap(Self.words) {
+            if let pipeline = try? make(words, shape, call: request.op) { return (pipeline, words) }
+            cache.remove(key)
+        }
+        let words = try compile(source, request)
+        let pipeline = try make(words, shape, call: request.op)
         cache.save(words.withUnsafeBytes { Array($0) }, for: key)
         unsaved.add(1, ordering: .relaxed)
-        return pipeline
+        return (pipeline, words)
     }
 
     private func compile(_ source: String, _ request: KernelRequest) throws -> [UInt32] {
@@ -130,7 +153,10 @@ final class PipelineStore: @unchecked Sendable {
 
     /// For debugging: writes the source and the SPIR-V of a kernel to a folder.
     private func dump(_ source: String, _ words: [UInt32], _ request: KernelRequest, _ folder: String) {
-        let name = "\(folder)/\(request.key.family)-\(request.key.program)-\(request.key.epilogue)-\(request.key.variant)"
+        let name = [
+            "\(folder)/\(request.key.family)", "\(request.key.program)", "\(request.key.epilogue)",
+            "\(request.key.variant)",
+        ].joined(separator: "-")
         words.withUnsafeBytes { _ = File.replace(name + ".spv", $0) }
         Array(source.utf8).withUnsafeBytes { _ = File.replace(name + ".comp", $0) }
     }
@@ -168,7 +194,9 @@ final class PipelineStore: @unchecked Sendable {
         unsaved.store(0, ordering: .relaxed)
         var count = 0
         let raw = vk.pointee
-        guard raw.vkGetPipelineCacheData(raw.handle, raw.cache, &count, nil) == VK_SUCCESS, count < 1 << 28 else { return }
+        guard raw.vkGetPipelineCacheData(raw.handle, raw.cache, &count, nil) == VK_SUCCESS, count < 1 << 28 else {
+            return
+        }
         var data = [UInt8](repeating: 0, count: count)
         guard raw.vkGetPipelineCacheData(raw.handle, raw.cache, &count, &data) == VK_SUCCESS else { return }
         data.removeLast(data.count - count)

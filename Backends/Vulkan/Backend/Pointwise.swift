@@ -36,7 +36,7 @@ enum Pointwise {
                     if (i >= uint(H(\(Self.count)))) return;
                     int rank = int(H(\(Self.rank)));
                     int64_t \(names);
-                    if (rank < 0) {
+                    if (shape == 1 || (shape == 0 && rank < 0)) {
                         uint mask = uint(H(\(Self.mask)));
                         \(flat.joined(separator: "\n            "))
                     } else {
@@ -65,18 +65,21 @@ enum Pointwise {
         let queue = try own(queue)
         try call.validate(inputs: 0...Int(CRESSET_MAX_INPUTS), outputs: 1...Int(CRESSET_MAX_OUTPUTS))
         let program = try program(call)
-        let pipeline = try queue.device.pipelines.pipeline(key(call, program)) { request(call, program) }
         let layout = Layout(operandCount: call.outputCount + call.inputCount, extraCount: call.paramCount)
         let data = queue.launchData
         data.begin(layout.end)
         queue.write(params: call, at: layout.extra)
-        try queue.launchElements(pipeline, call, layout, operands: call.outputCount + call.inputCount) { k in
+        func operand(_ k: Int) -> TensorView {
             k < call.outputCount ? call.output(k) : call.input(k - call.outputCount)
         }
+        try queue.launchElements(
+            key(call, program), { request(call, program) }, call, layout, operand: operand, report: { _ in })
     }
 
     private static func program(_ call: Call) throws -> Program {
-        guard let program = call.program else { throw BackendError(.invalid, "a pointwise call has no program", op: call.op) }
+        guard let program = call.program else {
+            throw BackendError(.invalid, "a pointwise call has no program", op: call.op)
+        }
         guard program.inputCount <= call.inputCount, program.outputCount <= call.outputCount,
             program.paramCount <= call.paramCount
         else { throw BackendError(.invalid, "the program names operands that are not there", op: call.op) }
@@ -127,10 +130,11 @@ extension VulkanQueue {
     /// Launches a kernel of one invocation for each element of the shape of operand 0. Words of the family's
     /// own are written already; `report` is called for each batch that a part goes to.
     func launchElements(
-        _ pipeline: VkPipeline?, _ call: Call, _ layout: Pointwise.Layout, operands: Int,
-        report: ((Batch) -> Void)? = nil, _ operand: (Int) -> TensorView
+        _ key: KernelKey, _ request: () -> KernelRequest, _ call: Call, _ layout: Pointwise.Layout,
+        operand: (Int) -> TensorView, report: (Batch) -> Void
     ) throws {
         let data = launchData
+        let operands = layout.operandCount
         var space = layout.space
         for k in 0..<operands { data[Pointwise.Layout.addresses + k] = Int(bitPattern: address(operand(k))) }
         let shape = operand(0)
@@ -139,9 +143,9 @@ extension VulkanQueue {
         data[Pointwise.Layout.index] = 0
         data[Pointwise.Layout.rank] = space.rank
         data[Pointwise.Layout.mask] = 0
-        if space.rank <= 1 {
+        var isFlat = space.rank <= 1
+        if isFlat {
             var mask = 0
-            var isFlat = true
             for k in 0..<(space.rank == 0 ? 0 : operands) {
                 let stride = data[space.stride(k, 0)]
                 if stride == 1 { mask |= 1 << k } else if stride != 0 { isFlat = false }
@@ -151,17 +155,20 @@ extension VulkanQueue {
                 data[Pointwise.Layout.mask] = mask
             }
         }
+        var key = key
+        if device.isSoftware { key.shape = isFlat ? .flat : .strided }
+        let pipeline = try device.pipelines.pipeline(key, request)
         try launchInParts(pipeline, call, space, elementSize: { operand($0).dtype.size }, report: report)
     }
 
     /// Halves spaces that are too large for one launch.
     private func launchInParts(
-        _ pipeline: VkPipeline?, _ call: Call, _ space: Space, elementSize: (Int) -> Int, report: ((Batch) -> Void)?
+        _ pipeline: VkPipeline?, _ call: Call, _ space: Space, elementSize: (Int) -> Int, report: (Batch) -> Void
     ) throws {
         let data = launchData
         if space.count <= Self.mostElements {
             let batch = try batch(data.count * 8)
-            report?(batch)
+            report(batch)
             for k in 0..<call.inputCount { uses(call.input(k), writes: false) }
             for k in 0..<call.outputCount { uses(call.output(k), writes: true) }
             data[Pointwise.Layout.count] = space.count

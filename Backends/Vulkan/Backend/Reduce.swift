@@ -35,14 +35,16 @@ enum Reduce {
         let queue = try own(queue)
         try call.validate(inputs: 0...Int(CRESSET_MAX_INPUTS), outputs: 1...Int(CRESSET_MAX_OUTPUTS))
         let accumulators = try accumulators(call)
-        let pipeline = try queue.device.pipelines.pipeline(try key(call, accumulators)) { try request(call) }
+        var key = try key(call, accumulators)
         let attributes = call.reduction
         let data = queue.launchData
         // Operands: outputs, inputs, and the index as if it had an address of 0.
         let operandCount = call.outputCount + call.inputCount + 1
         let operands = Word.params + call.paramCount
         data.begin(operands + operandCount * Word.step)
-        func operand(_ k: Int) -> TensorView { k < call.outputCount ? call.output(k) : call.input(k - call.outputCount) }
+        func operand(_ k: Int) -> TensorView {
+            k < call.outputCount ? call.output(k) : call.input(k - call.outputCount)
+        }
         for k in 0..<operandCount - 1 { data[operands + k * Word.step] = Int(bitPattern: queue.address(operand(k))) }
         data[operands + (operandCount - 1) * Word.step] = 0
         var kept = Space(
@@ -62,6 +64,8 @@ enum Reduce {
             }
         }
         if kept.count == 0 { return }
+        if queue.device.isSoftware { key.shape = reduced.rank <= 1 ? .flat : .strided }
+        let pipeline = try queue.device.pipelines.pipeline(key) { try request(call) }
         queue.write(params: call, at: Word.params)
         data[Word.outputs] = kept.count
         data[Word.keptRank] = kept.rank

@@ -136,8 +136,8 @@ struct ReduceSource {
             names.isEmpty ? "" : "int64_t " + names.map { "\($0.0) = k\($0.0)" }.joined(separator: ", ") + ";\n"
         }
         // Read once: the step of a single reduced dim, and addresses.
-        let steps = used.map { "int64_t s\($0.0) = W(\(operand($0.1) + Word.reduced));" }.joined(separator: "\n        ")
-        let addresses = inputs.map { "int64_t a\($0.0) = W(\(operand($0.1)));" }.joined(separator: "\n        ")
+        let steps = used.map { "int64_t s\($0.0) = W(\(operand($0.1) + Word.reduced));" }.joined(separator: " ")
+        let addresses = inputs.map { "int64_t a\($0.0) = W(\(operand($0.1)));" }.joined(separator: " ")
         let single = used.map { "\($0.0) += r * s\($0.0);" }.joined(separator: " ")
 
         let feed = ProgramRenderer(GLSL.dialect, prefix: "p").statements(
@@ -191,7 +191,7 @@ struct ReduceSource {
                     \(walk("o", rank: Word.keptRank, sizes: Word.keptSizes, strides: Word.kept, keptInputs))
                     \(steps)
                     \(addresses)
-                    bool single = H(\(Word.reducedRank)) == 1L;
+                    bool single = shape == 1 || (shape == 0 && H(\(Word.reducedRank)) <= 1L);
                     for (int64_t r = first + int64_t(t); r < last; r += int64_t(threads)) {
                         \(start(used))
                         if (single) { \(single) } else

@@ -71,9 +71,9 @@ final class VulkanQueue: BackendQueue, @unchecked Sendable {
         }
         retire(upTo: try completedValue())
         var found = progress.withLock { $0.free.popLast() }
-        if found == nil, let oldest = progress.withLock({ $0.running.count >= Self.batchesInFlight ? $0.running[0] : nil })
-        {
-            try waitFor(oldest.value)
+        if found == nil {
+            let oldest = progress.withLock { $0.running.count >= Self.batchesInFlight ? $0.running[0].value : 0 }
+            try waitFor(oldest)
             found = progress.withLock { $0.free.popLast() }
         }
         let batch = try found ?? Batch(device, pool)
@@ -97,7 +97,7 @@ final class VulkanQueue: BackendQueue, @unchecked Sendable {
             let reach = (size - 1) * tensor.stride(d) * tensor.dtype.size
             if reach < 0 { low += reach } else { high += reach }
         }
-        hazards.add(UInt64(bitPattern: Int64(Int(bitPattern: address(tensor)) + low)), UInt64(high - low), writes: writes)
+        hazards.add(UInt64(address(tensor)) &+ UInt64(bitPattern: Int64(low)), UInt64(high - low), writes: writes)
     }
 
     /// Takes note that the command may use any element of a tensor's buffer.
@@ -169,7 +169,8 @@ final class VulkanQueue: BackendQueue, @unchecked Sendable {
     private func completedValue() throws -> UInt64 {
         var value: UInt64 = 0
         let vk = device.vk.pointee
-        try check(vk.vkGetSemaphoreCounterValue(vk.handle, timeline, &value), "asking how far \(device.physical.name) is")
+        try check(
+            vk.vkGetSemaphoreCounterValue(vk.handle, timeline, &value), "asking how far \(device.physical.name) is")
         return value
     }
 

@@ -149,18 +149,23 @@ VkResult cvk_wait(const CvkDevice *d, VkSemaphore timeline, uint64_t value) {
   return d->vkWaitSemaphores(d->handle, &info, UINT64_MAX);
 }
 
-VkResult cvk_create_pipeline(const CvkDevice *d, const uint32_t *words, size_t count, VkPipeline *pipeline) {
+VkResult cvk_create_pipeline(const CvkDevice *d, const uint32_t *words, size_t count, uint32_t layout,
+                             VkPipeline *pipeline) {
   VkShaderModuleCreateInfo code = {
       .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = count * 4, .pCode = words};
   VkShaderModule module;
   VkResult result = d->vkCreateShaderModule(d->handle, &code, NULL, &module);
   if (result != VK_SUCCESS) return result;
+  VkSpecializationMapEntry entry = {.constantID = 0, .offset = 0, .size = sizeof layout};
+  VkSpecializationInfo constants = {
+      .mapEntryCount = 1, .pMapEntries = &entry, .dataSize = sizeof layout, .pData = &layout};
   VkComputePipelineCreateInfo info = {
       .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,
-                .pName = "main"},
+                .pName = "main",
+                .pSpecializationInfo = &constants},
       .layout = d->layout};
   result = d->vkCreateComputePipelines(d->handle, d->cache, 1, &info, NULL, pipeline);
   d->vkDestroyShaderModule(d->handle, module, NULL);

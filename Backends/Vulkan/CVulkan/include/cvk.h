@@ -120,7 +120,9 @@ VkResult cvk_submit(const CvkDevice *device, VkCommandBuffer commands, VkSemapho
                     uint32_t wait_count, const VkSemaphore *waits, const uint64_t *wait_values);
 VkResult cvk_wait(const CvkDevice *device, VkSemaphore timeline, uint64_t value);
 
-VkResult cvk_create_pipeline(const CvkDevice *device, const uint32_t *words, size_t count, VkPipeline *pipeline);
+/* `layout` is the value of specialisation constant 0. */
+VkResult cvk_create_pipeline(const CvkDevice *device, const uint32_t *words, size_t count, uint32_t layout,
+                             VkPipeline *pipeline);
 
 /* Compiles a compute shader. Returns malloc'ed SPIR-V and its words, or NULL and a malloc'ed log. Calls are
  * serialised: the compiler keeps process-wide state. */
