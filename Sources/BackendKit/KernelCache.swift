@@ -9,7 +9,8 @@ import Synchronization
 public struct KernelCache: Sendable {
     /// What a binary depends on.
     public struct Key: Sendable, Hashable {
-        let text: String
+        /// All of it in one string.
+        public let text: String
         let fileName: String
 
         /// `kind` tells backends apart; `device` and `driver` as in the device's description.
@@ -20,14 +21,23 @@ public struct KernelCache: Sendable {
                 first.mix(byte)
                 second.mix(byte)
             }
-            text = [
-                "kit \(KernelCache.version)", kind, device, driver, options,
-                "source \(source.utf8.count) \(first.value) \(second.value)",
-            ].joined(separator: "\n")
+            self.init(
+                text: [
+                    kind, "kit \(KernelCache.version)", device, driver, options,
+                    "source \(source.utf8.count) \(first.value) \(second.value)",
+                ].joined(separator: "\n"))
+        }
+
+        /// A key again from its `text`, which one binary may hold to refer to another.
+        public init(text: String) {
+            self.text = text
+            var first = Hash(seed: 0xcbf2_9ce4_8422_2325)
+            var second = Hash(seed: 0x9e37_79b9_7f4a_7c15, multiplier: 0xd134_2543_de82_ef95)
             for byte in text.utf8 {
                 first.mix(byte)
                 second.mix(byte)
             }
+            let kind = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
             fileName = "\(kind)-\(hexadecimal(first.value))\(hexadecimal(second.value)).bin"
         }
     }
