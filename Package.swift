@@ -27,8 +27,10 @@ let package = Package(
         .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "ReferenceBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
-        .target(name: "CressetData", dependencies: ["Cresset"]),
-        .target(name: "CressetIO", dependencies: ["Cresset"]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CressetIO", dependencies: ["Cresset", "CZlib"]),
+        .target(name: "CDigits", exclude: ["NOTICE", "digits.csv.gz"]),
+        .target(name: "CressetData", dependencies: ["Cresset", "CressetIO", "CDigits"]),
 
         // Backends: the reference is linked in, the others are loaded.
         .target(name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference"),
@@ -53,6 +55,9 @@ let package = Package(
             path: "Backends/Vulkan/Backend"),
 
         // Proof.
+        .testTarget(
+            name: "ReferenceTests", dependencies: ["BackendKit", "CBackend", "ReferenceBackend"],
+            path: "Tests/ReferenceTests"),
         .target(
             name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO"], path: "Conformance/Suite"),
 
@@ -62,6 +67,8 @@ let package = Package(
                 "Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO", "ConformanceSuite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+
+        .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x

@@ -41,6 +41,8 @@ public protocol BackendBuffer: AnyObject {
 
 /// An in-order stream of work. One thread at a time calls it.
 public protocol BackendQueue: AnyObject {
+    /// Called once with what raw launches will get as their queue. Default: ignored.
+    func adopt(handle: OpaquePointer)
     /// Returns when `source` may be reused.
     func copyIn(_ source: UnsafeRawBufferPointer, to buffer: any BackendBuffer, at offset: Int) throws
     /// Returns when the bytes are in `target`; throws errors of earlier asynchronous work.
@@ -57,6 +59,7 @@ public protocol BackendQueue: AnyObject {
 }
 
 extension BackendQueue {
+    public func adopt(handle: OpaquePointer) {}
     public func record() throws -> any BackendEvent {
         try synchronize()
         return FinishedEvent()
@@ -121,8 +124,8 @@ public struct DeviceDescription: Sendable {
 public struct Kernel: Sendable {
     /// A launch written in Swift.
     public typealias Launch = @Sendable (_ queue: any BackendQueue, _ call: Call) throws -> Void
-    /// A launch written in C, called with no Swift in between; `queue` is what `rawQueue` of the
-    /// device's queues gives.
+    /// A launch written in C, called with no Swift in between; its queue is the handle that the
+    /// device's queues were told of by `adopt(handle:)`.
     public typealias RawLaunch =
         @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CressetCall>?) ->
         UnsafeMutablePointer<CressetStatus>?
@@ -153,8 +156,8 @@ public struct Kernel: Sendable {
         self.body = .swift(launch)
     }
 
-    /// A kernel whose launch is a C function. Its queue argument is the kit's own handle and of no
-    /// use to C: only for synchronous host-visible devices.
+    /// A kernel whose launch is a C function. Its queue argument is the kit's own handle, good as a
+    /// key and for nothing else: only for synchronous host-visible devices.
     public init(
         _ family: Family, op: String? = nil, dtypes: Set<DType>, priority: Int = 0,
         supports: (@Sendable (Call) -> StaticString?)? = nil, rawLaunch: @escaping RawLaunch
@@ -175,7 +178,10 @@ public struct Services: @unchecked Sendable {
 
     package init(raw: UnsafePointer<CressetServices>) { self.raw = raw }
 
-    public enum LogLevel: Int32, Sendable { case debug = 0, notice, warning, error }
+    public enum LogLevel: Int32, Sendable {
+        case debug = 0
+        case notice, warning, error
+    }
 
     public func log(_ level: LogLevel, _ message: String) { raw.pointee.log?(level.rawValue, message) }
 

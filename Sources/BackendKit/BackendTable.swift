@@ -144,7 +144,10 @@ private func devices(
         guard let count else { throw BackendError(.invalid, "no count") }
         let found = try backend(context).devices()
         if let items {
-            for (i, device) in found.prefix(Int(count.pointee)).enumerated() { device.write(to: items + i) }
+            let step = Int(items.pointee.struct_size)
+            for (i, device) in found.prefix(Int(count.pointee)).enumerated() {
+                fill(UnsafeMutableRawPointer(items) + i * step, step, device.raw)
+            }
             count.pointee = UInt32(min(found.count, Int(count.pointee)))
         } else {
             count.pointee = UInt32(found.count)
@@ -169,11 +172,22 @@ private func kernels(
         guard let count else { throw BackendError(.invalid, "no count") }
         if let items {
             let n = min(entries.count, Int(count.pointee))
-            for i in 0..<n { (items + i).initialize(to: entries[i]) }
+            let step = Int(items.pointee.struct_size)
+            for i in 0..<n { fill(UnsafeMutableRawPointer(items) + i * step, step, entries[i]) }
             count.pointee = UInt32(n)
         } else {
             count.pointee = UInt32(entries.count)
         }
+    }
+}
+
+/// Writes as much of `value` as the host's struct of `size` bytes has room for, keeping its size.
+private func fill<Item: BitwiseCopyable>(_ target: UnsafeMutableRawPointer, _ size: Int, _ value: Item) {
+    withUnsafeBytes(of: value) { bytes in
+        let count = min(size, bytes.count)
+        guard count > 4 else { return }
+        // The first field is struct_size, which the host has set.
+        (target + 4).copyMemory(from: bytes.baseAddress.unsafelyUnwrapped + 4, byteCount: count - 4)
     }
 }
 
@@ -224,7 +238,9 @@ private func map(
 private func createQueue(_ device: OpaquePointer?, _ queue: UnsafeMutablePointer<OpaquePointer?>?) -> Status? {
     BackendError.status {
         let made = try Handle.get(device, DeviceHandle.self).device.makeQueue()
-        queue?.pointee = OpaquePointer(Handle.pass(QueueHandle(made)))
+        let handle = OpaquePointer(Handle.pass(QueueHandle(made)))
+        made.adopt(handle: handle)
+        queue?.pointee = handle
     }
 }
 
@@ -237,6 +253,7 @@ private func copyIn(
     _ queue: OpaquePointer?, _ source: UnsafeRawPointer?, _ buffer: OpaquePointer?, _ offset: UInt64, _ bytes: UInt64
 ) -> Status? {
     BackendError.status {
+        guard source != nil || bytes == 0 else { throw BackendError(.invalid, "copy_in from NULL") }
         try Handle.get(queue, QueueHandle.self).queue.copyIn(
             UnsafeRawBufferPointer(start: source, count: Int(clamping: bytes)),
             to: Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset))
@@ -248,6 +265,7 @@ private func copyOut(
     _ bytes: UInt64
 ) -> Status? {
     BackendError.status {
+        guard target != nil || bytes == 0 else { throw BackendError(.invalid, "copy_out to NULL") }
         try Handle.get(queue, QueueHandle.self).queue.copyOut(
             Handle.get(buffer, BufferHandle.self).buffer, at: Int(clamping: offset),
             to: UnsafeMutableRawBufferPointer(start: target, count: Int(clamping: bytes)))
@@ -261,7 +279,8 @@ private func copyWithin(
     BackendError.status {
         try Handle.get(queue, QueueHandle.self).queue.copyWithin(
             from: Handle.get(source, BufferHandle.self).buffer, at: Int(clamping: sourceOffset),
-            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset), count: Int(clamping: bytes))
+            to: Handle.get(target, BufferHandle.self).buffer, at: Int(clamping: targetOffset),
+            count: Int(clamping: bytes))
     }
 }
 
@@ -304,7 +323,7 @@ private func compileCount(_ device: OpaquePointer?) -> UInt64 {
 // MARK: Device descriptions
 
 extension DeviceDescription {
-    fileprivate func write(to info: UnsafeMutablePointer<CressetDeviceInfo>) {
+    fileprivate var raw: CressetDeviceInfo {
         var raw = CressetDeviceInfo()
         raw.struct_size = UInt32(MemoryLayout<CressetDeviceInfo>.size)
         raw.flags = flags.rawValue
@@ -332,7 +351,7 @@ extension DeviceDescription {
             raw.instruction_types = UnsafePointer(table)
             raw.instruction_count = UInt32(Opcode.allCases.count)
         }
-        info.initialize(to: raw)
+        return raw
     }
 
     /// Writes as much of `text` as fits, and a NUL.

@@ -64,7 +64,12 @@ public struct ProgramBuilder {
     /// An integer (or bool) literal, exact over the whole range.
     public mutating func const(_ value: Int64, _ type: ArithmeticType) -> Value {
         if type.isFloat { return const(Double(value), type) }
-        let wrapped = type == .i32 ? Int64(Int32(truncatingIfNeeded: value)) : type == .bool ? (value != 0 ? 1 : 0) : value
+        let wrapped: Int64 =
+            switch type {
+            case .i32: Int64(Int32(truncatingIfNeeded: value))
+            case .bool: value != 0 ? 1 : 0
+            default: value
+            }
         return emit(.const, type, imm: UInt64(bitPattern: wrapped))
     }
 

@@ -159,6 +159,9 @@ def scaled_erfc(t):
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
+ERFC_MIDDLE = scaled_erfc(mpf(0))
+
+
 def stirling(precision):
     def g(z):  # z = 1/x^2
         z = max(mpf(z), mpf(10) ** -12)
@@ -229,7 +232,7 @@ FITS = {
     "tanh": lambda p: (of_square(taylor_quotient(mp.tanh, lambda x: x, 3)), 0, mpf("0.36"), 0, lambda z: z),
     "asinh": lambda p: (of_square(taylor_quotient(mp.asinh, lambda x: x, 3)), 0, mpf("0.25"), 0, lambda z: z),
     "erf": lambda p: (of_square(taylor_quotient(mp.erf, lambda x: x, 1)), 0, 1, 0, ONE),
-    "erfc": lambda p: (scaled_erfc, erfc_t(mpf("0.49")), erfc_t(ERFC_TOP[p]), 0, ONE),
+    "erfc": lambda p: (lambda t: (scaled_erfc(t) - ERFC_MIDDLE) / t if abs(t) > mpf(10) ** -30 else mp.diff(scaled_erfc, 0), erfc_t(mpf("0.49")), erfc_t(ERFC_TOP[p]), 0, ONE),
     # erfinv(x) / x = sqrt(pi)/2 + w P(w), and sqrt(w) + P(sqrt(w) - origin)
     "normal_middle": lambda p: (taylor_quotient(inverse_normal_ratio, lambda w: mp.sqrt(mp.pi) / 2, 1),
                                 0, NORMAL_EDGE[p][0], 0, lambda w: w),
@@ -296,6 +299,7 @@ def names(precision):
         infinity=0x7f800000 if single else 0x7ff0000000000000, nan=0x7fc00000 if single else 0x7ff8000000000000,
         split=0xfffff000 if single else 0xfffffffff8000000,
         magic=mpf(3) * 2 ** (22 if single else 51), magic_bits=0x4b400000 if single else 0x4338000000000000,
+        erfc_middle=ERFC_MIDDLE,
         turn=lambda i, bits: int(mp.floor(1 / (2 * mp.pi) * mpf(2) ** (bits * i))) & ((1 << bits) - 1),
         turn32=lambda i: int(mp.floor(1 / (2 * mp.pi) * mpf(2) ** (32 * i + 8))) & 0xffffffff,
     )

@@ -13,7 +13,11 @@
  *    receiver reads it and calls its `release` once.
  *  - Lists are read count-then-fill: called with `items == NULL` the function
  *    stores the count; called again it stores at most `*count` items and the
- *    number stored.
+ *    number stored. The host sets every item's `struct_size`: the filler steps
+ *    by `items[0].struct_size` bytes and writes no more than that of each, so
+ *    that host and backend may know different lengths of the struct.
+ *  - CressetTensor, CressetInstruction, CressetScalar and CressetArgument, which
+ *    come in arrays on the hot path, never grow.
  *  - A slot marked "optional" may be NULL; the host then does without, as its
  *    comment says.
  *  - Threads: "any" means any thread at any time; "queue" means calls for one
@@ -76,6 +80,8 @@ enum {
 /* -------------------------------------------------------------- programs -- */
 
 /* Instructions. X(NAME, value, operands). The result of instruction i is value i.
+ * The payload and sign of a NaN are nobody's promise, nor which zero MIN and MAX
+ * give for zeros of both signs.
  * `a`, `b`, `c` name operands by value; operands always come earlier. Unless
  * said otherwise the operands have the instruction's own `type`. Integer
  * arithmetic wraps. Nothing is contracted: MUL then ADD rounds twice. */
@@ -84,11 +90,11 @@ enum {
   X(PARAM, 1, 0)     /* launch parameter `a` */                                                                         \
   X(CONST, 2, 0)     /* literal: `imm`, encoded as a CressetScalar of `type` */                                         \
   X(INDEX, 3, 0)     /* I64: row-major linear index of the element in the iteration space */                            \
-  X(STORE, 4, 1)     /* output `b` <- a, narrowed to dtype aux (rounded to nearest even; integers wrap) */              \
+  X(STORE, 4, 1)     /* output `b` <- a, narrowed to dtype aux, which widens to `type` (nearest even; integers wrap) */      \
   X(NEG, 5, 1)                                                                                                          \
   X(ABS, 6, 1)                                                                                                          \
   X(NOT, 7, 1)       /* BOOL: logical; I32, I64: bitwise complement */                                                  \
-  X(SQRT, 8, 1)      /* F32, F64; correctly rounded where the device can */                                             \
+  X(SQRT, 8, 1)      /* SQRT ... ROUND: F32, F64; SQRT correctly rounded where the device can */                        \
   X(FLOOR, 9, 1)                                                                                                        \
   X(CEIL, 10, 1)                                                                                                        \
   X(TRUNC, 11, 1)                                                                                                       \
@@ -235,7 +241,7 @@ typedef struct CressetTensor {
   uint32_t struct_size;
   uint32_t dtype; /* CRESSET_FLOAT32, ...: says the same as dl.dtype */
   CressetDLTensor dl;
-  CressetBuffer *buffer;
+  CressetBuffer *buffer; /* never NULL */
   uint64_t buffer_bytes; /* every element lies within [0, buffer_bytes) */
 } CressetTensor;
 
@@ -258,7 +264,7 @@ struct CressetStatus {
   const char *message;
   const char *op; /* of an asynchronous error: the op of the call that failed, or NULL */
   uint64_t site;  /* of an asynchronous error: the `site` of that call, or 0 */
-  void (*release)(CressetStatus *);
+  void (*release)(CressetStatus *); /* NULL: nothing to free */
 };
 
 /* -------------------------------------------------------------- families -- */
@@ -278,7 +284,7 @@ enum {
  * POINTWISE. All tensors have one common shape, the iteration space (inputs are
  *   broadcast by strides of 0). `program` loads inputs and stores outputs. An
  *   output may be the same memory as an input only with identical layout.
- *   No attributes.
+ *   `program` is never NULL. No attributes.
  *
  * REDUCE. All inputs have one common shape, the iteration space; outputs have
  *   the same shape with stride 0 along every reduced dim (write each once).
@@ -287,7 +293,9 @@ enum {
  *   FLOAT64), feeds accumulator k. `epilogue` runs once per output element: its
  *   LOAD k is the result of accumulator k (ARGMAX, ARGMIN: I64), its STORE k
  *   goes to output k. Both see the same params. The INDEX of the prologue is
- *   over the iteration space; the epilogue has none. Attributes:
+ *   over the iteration space; the epilogue has none. Neither is NULL. On BOOL,
+ *   SUM and MAX mean "or", PROD and MIN "and". Sums are pairwise or blocked:
+ *   their error stays within 4 sqrt(k) u sum|x|. Attributes:
  *   CressetReduceAttributes. An empty reduction gives the identity (sum 0,
  *   prod 1, any false, all true, max -inf or the least integer, ...); argmax
  *   and argmin are never asked of one.
@@ -312,8 +320,8 @@ enum {
  *   Attributes: CressetIndexAttributes.
  *
  * SCATTER. The reverse: iteration space is the shape of inputs[0] (the values);
- *   outputs[0] has that shape with strides that are 0 along dims that only
- *   indices address, and is updated in place at p + sum_j wrap(index_j) *
+ *   inputs[1 ... index_count] are the indices; outputs[0] has that shape with
+ *   strides that are 0 along dims that only indices address, and is updated in place at p + sum_j wrap(index_j) *
  *   index_strides[j] by `reduce`. Elements that meet at one place are applied
  *   in row-major order of the iteration space, each rounded to the dtype, so
  *   the result is defined: for SET the last wins. An index out of range is
@@ -439,7 +447,8 @@ typedef struct CressetDeviceInfo {
   uint32_t dtypes;               /* bit d: can hold and compute CressetDType d */
   uint32_t instruction_count;    /* entries of instruction_types */
   /* Per opcode, bit t: can run it with `type` t (comparisons, casts: operand
-   * type). NULL: every instruction in the types its dtypes widen to. */
+   * type). NULL: every instruction and function of the table's abi_version, in
+   * the types its dtypes widen to. */
   const uint8_t *instruction_types;
 } CressetDeviceInfo;
 
@@ -474,7 +483,7 @@ typedef struct CressetBackend {
   CressetStatus *(*open_device)(void *context, uint32_t index, CressetDevice **device);
   CressetStatus *(*kernels)(CressetDevice *device, uint32_t *count, CressetKernel *items);
 
-  /* Memory; any thread. Blocks are aligned to 256 bytes at least. */
+  /* Memory; any thread. Blocks are aligned to 256 bytes at least; 0 bytes give a block too. */
   CressetStatus *(*allocate)(CressetDevice *device, uint64_t bytes, CressetBuffer **buffer);
   void (*deallocate)(CressetDevice *device, CressetBuffer *buffer); /* after synchronising its users */
   CressetStatus *(*map)(CressetDevice *device, CressetBuffer *buffer, void **pointer); /* optional: HOST_VISIBLE */
@@ -492,7 +501,9 @@ typedef struct CressetBackend {
                                 CressetBuffer *target, uint64_t target_offset, uint64_t bytes);
   CressetStatus *(*synchronize)(CressetQueue *queue); /* waits; returns the first asynchronous error, once */
 
-  /* Events; optional as a group: without them the host synchronises. */
+  /* Events; optional as a group: without them the host synchronises. An event is
+   * released before its queue is destroyed. An asynchronous error is told once,
+   * to whoever asks first. */
   CressetStatus *(*record)(CressetQueue *queue, CressetEvent **event);        /* queue thread */
   CressetStatus *(*queue_wait)(CressetQueue *queue, CressetEvent *event);     /* queue thread */
   CressetStatus *(*event_wait)(CressetEvent *event);                          /* any thread; carries errors */
@@ -510,6 +521,13 @@ typedef struct CressetBackend {
  * touch devices. */
 typedef const CressetBackend *(*CressetBackendQuery)(uint32_t oldest, uint32_t newest);
 #define CRESSET_BACKEND_ENTRY "cresset_backend_query"
+
+#if defined(__GNUC__)
+#define CRESSET_EXPORT __attribute__((visibility("default")))
+#else
+#define CRESSET_EXPORT
+#endif
+CRESSET_EXPORT const CressetBackend *cresset_backend_query(uint32_t oldest, uint32_t newest);
 
 #ifdef __cplusplus
 }

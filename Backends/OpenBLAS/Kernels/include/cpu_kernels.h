@@ -1,0 +1,40 @@
+/* cpu_kernels.h: what the Swift half of the cpu backend sees of its C half. */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include "cresset_backend.h"
+
+/* Chooses loops and libraries. `isa` is a level by name ("scalar", "avx2",
+ * "avx512", "neon") or NULL for the best there is, `blas` is "own" or NULL.
+ * Returns NULL, or what the user should be told: a string that lives for good. */
+const char *cpu_start(const char *isa, const char *blas, uint32_t threads);
+
+/* The level in use: "avx2". */
+const char *cpu_isa_name(void);
+/* The matrix library in use: "OpenBLAS 0.3.21", "own GEMM". */
+const char *cpu_blas_name(void);
+
+/* A block of memory aligned to 256 bytes; NULL if there is none. Never zeroed on purpose. */
+void *cpu_allocate(uint64_t bytes);
+void cpu_deallocate(void *block, uint64_t bytes);
+uint64_t cpu_physical_memory(void);
+
+/* Copies with several threads where that helps. The ranges may overlap. */
+void cpu_copy(void *target, const void *source, uint64_t bytes);
+
+/* The launches of the five families; see cresset_backend.h. */
+CressetStatus *cpu_pointwise(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall *call);
+
+/* Compiles a program if it is not yet; what prepare does. */
+CressetStatus *cpu_prepare(const CressetProgram *program);
+/* Programs compiled since start. */
+uint64_t cpu_compile_count(void);
+
+/* The first index error remembered for `queue` (NULL if none), which is forgotten. */
+CressetStatus *cpu_take_error(CressetQueue *queue);
+
+#endif

@@ -1,0 +1,10 @@
+/* loops_begin.h: headers, before any attribute is pushed on what follows. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Nothing is contracted: a * b + c rounds twice unless FMA was asked for. */
+#pragma STDC FP_CONTRACT OFF
+/* A loop marked EACH that cannot be vectorised on some level is fine. */
+#pragma clang diagnostic ignored "-Wpass-failed"

@@ -1,0 +1,114 @@
+/// The backward pass.
+enum Engine {
+    /// Runs backward from `roots`; gives the gradients that arrive at `captured` tensors.
+    static func run(
+        roots: [Tensor], gradients: [Tensor], retainGraph: Bool, createGraph: Bool, captured: [Tensor] = [],
+        accumulate: Bool = true
+    ) throws(CressetError) -> [Tensor?] {
+        var capturedEdges: [(Edge, Int)] = []
+        for (k, tensor) in captured.enumerated() {
+            if let edge = tensor.edge { capturedEdges.append((edge, k)) }
+        }
+        var results = [Tensor?](repeating: nil, count: captured.count)
+
+        // Gradients that have arrived so far, by node.
+        var arrived: [ObjectIdentifier: [Tensor?]] = [:]
+        var reachable: [ObjectIdentifier: Node] = [:]
+        for (root, gradient) in zip(roots, gradients) {
+            guard let edge = root.edge else { continue }
+            try arrive(gradient, at: edge, &arrived)
+            collect(edge.node, &reachable)
+        }
+        return try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) -> [Tensor?] in
+            for node in reachable.values.sorted(by: { $0.sequence > $1.sequence }) {
+                guard let incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+                for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
+                if node is AccumulateGrad && !accumulate { continue }
+                let outgoing = try node.backward(incoming)
+                for (i, edge) in node.edges.enumerated() {
+                    guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
+                    try arrive(gradient, at: edge, &arrived)
+                }
+                if !retainGraph && !(node is AccumulateGrad) { node.release() }
+            }
+            return results
+        }
+    }
+
+    private static func arrive(
+        _ gradient: Tensor, at edge: Edge, _ arrived: inout [ObjectIdentifier: [Tensor?]]
+    ) throws(CressetError) {
+        let id = ObjectIdentifier(edge.node)
+        var list = arrived.removeValue(forKey: id) ?? [Tensor?](repeating: nil, count: edge.node.outputCount)
+        list[edge.index] = try list[edge.index].map { (old) throws(CressetError) in try Ops.add(old, gradient) } ?? gradient
+        arrived[id] = list
+    }
+
+    private static func collect(_ root: Node, _ seen: inout [ObjectIdentifier: Node]) {
+        var stack = [root]
+        while let node = stack.popLast() {
+            guard seen.updateValue(node, forKey: ObjectIdentifier(node)) == nil else { continue }
+            for edge in node.edges {
+                if let next = edge?.node, seen[ObjectIdentifier(next)] == nil { stack.append(next) }
+            }
+        }
+    }
+}
+
+extension Tensor {
+    /// Computes gradients of this tensor with respect to the leaves it came from, and adds them to
+    /// their `grad`.
+    ///
+    /// - Parameters:
+    ///   - gradient: of the same shape; ones if the tensor has a single element.
+    ///   - retainGraph: keeps what was saved, for another backward.
+    ///   - createGraph: records the backward pass itself, for gradients of gradients.
+    public func backward(gradient: Tensor? = nil, retainGraph: Bool? = nil, createGraph: Bool = false) {
+        _ = trapping { () throws(CressetError) in
+            try checkValid("backward")
+            let seed = try seed(gradient, op: "backward")
+            _ = try Engine.run(
+                roots: [self], gradients: [seed], retainGraph: retainGraph ?? createGraph, createGraph: createGraph)
+            return self
+        }
+    }
+
+    fileprivate func seed(_ gradient: Tensor?, op: String) throws(CressetError) -> Tensor {
+        guard isTracked else {
+            throw CressetError(
+                .autograd, op: op, "this tensor does not require grad and no operation that does made it")
+        }
+        if let gradient {
+            guard gradient.shape == shape else {
+                throw CressetError(
+                    .shape, op: op, "the gradient has shape \(gradient.shape), the tensor \(shape); they must be equal")
+            }
+            return gradient
+        }
+        guard numel == 1 else {
+            throw CressetError(
+                .shape, op: op,
+                "without a gradient argument the tensor must have one element; this one has shape \(shape)")
+        }
+        return try Tensor.filled(shape, 1, dtype: dtype, on: runtime, op: op)
+    }
+}
+
+/// Gradients of `outputs` with respect to `inputs`, without touching any `grad`.
+///
+/// - Returns: one gradient an input; nil where an output does not depend on it and `allowUnused`.
+public func grad(
+    _ outputs: [Tensor], _ inputs: [Tensor], gradOutputs: [Tensor?]? = nil, retainGraph: Bool? = nil,
+    createGraph: Bool = false, allowUnused: Bool = false
+) throws(CressetError) -> [Tensor?] {
+    var seeds: [Tensor] = []
+    for (i, output) in outputs.enumerated() { seeds.append(try output.seed(gradOutputs?[i], op: "grad")) }
+    let results = try Engine.run(
+        roots: outputs, gradients: seeds, retainGraph: retainGraph ?? createGraph, createGraph: createGraph,
+        captured: inputs, accumulate: false)
+    if !allowUnused, let i = results.firstIndex(where: { $0 == nil }) {
+        throw CressetError(
+            .autograd, op: "grad", "input \(i) was not used to compute the outputs; pass allowUnused: true for nil")
+    }
+    return results
+}

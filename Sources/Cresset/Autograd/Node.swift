@@ -1,0 +1,196 @@
+import Synchronization
+
+/// Gradient state of a tensor.
+final class AutogradState: @unchecked Sendable {
+    /// Set by the user on a leaf, or because a recorded operation made the tensor.
+    var requiresGrad: Bool
+    /// The operation that made the tensor; nil for a leaf.
+    var node: Node?
+    /// Which of the node's results the tensor is.
+    var outputIndex = 0
+    var retainsGrad = false
+    /// The tensor is a view of another with a history of its own.
+    var isView = false
+    private let accumulated = Lock(Tensor?.none)
+    private let accumulator = Lock(WeakNode())
+
+    private struct WeakNode { weak var node: AccumulateGrad? }
+
+    init(requiresGrad: Bool, node: Node? = nil, outputIndex: Int = 0) {
+        self.requiresGrad = requiresGrad
+        self.node = node
+        self.outputIndex = outputIndex
+    }
+
+    var grad: Tensor? {
+        get { accumulated.withLock { $0 } }
+        set { accumulated.withLock { $0 = newValue } }
+    }
+
+    /// Where the gradient of this tensor goes.
+    func edge(of tensor: TensorImpl) -> Edge? {
+        if let node { return Edge(node: node, index: outputIndex) }
+        guard requiresGrad else { return nil }
+        return accumulator.withLock { weak in
+            if let known = weak.node { return Edge(node: known, index: 0) }
+            let made = AccumulateGrad(tensor)
+            weak.node = made
+            return Edge(node: made, index: 0)
+        }
+    }
+}
+
+/// A place in the graph that a gradient flows to: result `index` of `node`.
+struct Edge: Sendable {
+    var node: Node
+    var index: Int
+}
+
+/// One recorded operation: knows how to turn gradients of its results into gradients of its inputs.
+class Node: @unchecked Sendable {
+    /// "aten::mul.Tensor"
+    let name: String
+    /// Where the gradient of each input goes; nil for inputs that need none.
+    fileprivate(set) var edges: [Edge?]
+    /// Nodes made later have higher numbers, so descending order is a topological one.
+    let sequence: UInt64
+    let outputCount: Int
+    private(set) var isReleased = false
+
+    private static let counter = Atomic<UInt64>(1)
+
+    init(_ name: String, edges: [Edge?], outputCount: Int = 1) {
+        self.name = name
+        self.edges = edges
+        self.outputCount = outputCount
+        sequence = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    fileprivate init(last name: String) {
+        self.name = name
+        edges = []
+        outputCount = 1
+        sequence = 0
+    }
+
+    /// Gradients of the inputs from those of the results; nil stands for zeros.
+    func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] { [] }
+
+    /// Frees what was saved; a second backward is then an error.
+    func release() { isReleased = true }
+
+    deinit {
+        // A long chain of nodes must not be freed recursively: unlink it step by step.
+        var pending = edges.compactMap { $0?.node }
+        edges = []
+        while let node = pending.popLast() {
+            var node = node
+            if isKnownUniquelyReferenced(&node) {
+                pending += node.edges.compactMap { $0?.node }
+                node.edges = []
+            }
+        }
+    }
+}
+
+/// A node whose backward is a closure over saved tensors.
+final class ClosureNode: Node, @unchecked Sendable {
+    typealias Body = @Sendable (_ gradients: [Tensor?], _ saved: [Tensor]) throws(CressetError) -> [Tensor?]
+    private var saved: [SavedTensor]
+    private let body: Body
+
+    init(
+        _ name: String, edges: [Edge?], outputCount: Int = 1, saved: [SavedTensor], body: @escaping Body
+    ) {
+        self.saved = saved
+        self.body = body
+        super.init(name, edges: edges, outputCount: outputCount)
+    }
+
+    override func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] {
+        guard !isReleased else {
+            throw CressetError(
+                .autograd, op: name,
+                "backward ran through this operation before and its saved tensors were freed; pass retainGraph: true "
+                    + "to the first backward")
+        }
+        return try body(gradients, saved.map { (x) throws(CressetError) in try x.unpack(for: self) })
+    }
+
+    override func release() {
+        super.release()
+        saved = []
+    }
+
+    /// A result of this node, saved after the node was made.
+    func save(result: SavedTensor) { saved.append(result) }
+}
+
+/// The end of the line: adds what arrives to a leaf's `grad`.
+final class AccumulateGrad: Node, @unchecked Sendable {
+    let leaf: TensorImpl
+
+    init(_ leaf: TensorImpl) {
+        self.leaf = leaf
+        super.init(last: "AccumulateGrad")
+    }
+
+    override func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] {
+        guard let gradient = gradients[0], let state = leaf.autograd else { return [] }
+        if let old = state.grad {
+            state.grad = try Ops.add(old, gradient)
+        } else {
+            // A gradient shared with other holders must not be changed through one of them.
+            state.grad = isGradEnabled ? gradient : gradient.detach()
+        }
+        return []
+    }
+}
+
+/// A tensor kept for backward, with the version it had.
+struct SavedTensor: @unchecked Sendable {
+    /// Without gradient state of its own, so that saving a result makes no cycle.
+    private let alias: TensorImpl
+    private let edge: Edge?
+    private let isResult: Bool
+    private let version: Int
+
+    /// Saves an input.
+    init(_ tensor: Tensor) {
+        edge = tensor.impl.autograd?.edge(of: tensor.impl)
+        alias = edge == nil ? tensor.impl : tensor.detachedImpl
+        isResult = false
+        version = tensor.impl.storage.version
+    }
+
+    /// Saves a result of the node that will hold this.
+    init(result: Tensor) {
+        edge = nil
+        alias = result.detachedImpl
+        isResult = true
+        version = result.impl.storage.version
+    }
+
+    func unpack(for node: Node) throws(CressetError) -> Tensor {
+        guard alias.storage.version == version else {
+            throw CressetError(
+                .autograd, op: node.name,
+                "a tensor it saved (\(Tensor(alias).summary)) was changed in place since: it is at version "
+                    + "\(alias.storage.version), version \(version) was saved; use the operation that returns a new tensor")
+        }
+        guard isGradEnabled, let target = isResult ? Edge(node: node, index: 0) : edge else { return Tensor(alias) }
+        let copy = Tensor(alias).detachedImpl
+        copy.autograd = AutogradState(requiresGrad: true, node: target.node, outputIndex: target.index)
+        return Tensor(copy)
+    }
+}
+
+extension Tensor {
+    /// Another handle on the same elements, with no gradient state.
+    var detachedImpl: TensorImpl {
+        let copy = TensorImpl(
+            storage: impl.storage, shape: impl.shape, strides: impl.strides, offset: impl.offset, dtype: impl.dtype)
+        copy.isInvalid = impl.isInvalid
+        return copy
+    }
+}

@@ -1,0 +1,97 @@
+import BackendKit
+import CCresset
+import Runtime
+
+/// What went wrong in a call, and where.
+public struct CressetError: Error, Sendable, CustomStringConvertible {
+    public enum Kind: String, Sendable {
+        case shape, dtype, device, index, argument, autograd
+        case memory, unsupported, plugin, io, invalidFile, backend
+        case `internal`
+        /// An operand was already invalid; never the first error.
+        case passedThrough
+    }
+
+    private final class Box: Sendable {
+        let kind: Kind
+        let op: String
+        let message: String
+        let site: CallSite?
+        init(kind: Kind, op: String, message: String, site: CallSite?) {
+            self.kind = kind
+            self.op = op
+            self.message = message
+            self.site = site
+        }
+    }
+    private let box: Box
+
+    /// An error of `op`; the line of the user's code is found from the call stack.
+    public init(_ kind: Kind, op: String, _ message: String) {
+        self.init(kind, op: op, message, site: CallSite.here())
+    }
+
+    package init(_ kind: Kind, op: String, _ message: String, site: CallSite?) {
+        box = Box(kind: kind, op: op, message: message, site: site)
+    }
+
+    public var kind: Kind { box.kind }
+    /// The operation: "aten::add.Tensor", or the function that failed.
+    public var op: String { box.op }
+    /// The rule that was broken and the numbers that broke it.
+    public var message: String { box.message }
+    /// "file.swift:12" of the user's call, where debug information tells.
+    public var location: String? { box.site?.location }
+
+    public var description: String {
+        "\(op): \(message)" + (location.map { "\n  at \($0)" } ?? "")
+    }
+}
+
+extension CressetError {
+    /// The error of a backend, as seen from `op`.
+    init(_ error: BackendError, op: String, device: String) {
+        let kind: Kind =
+            switch error.kind {
+            case .unsupported: .unsupported
+            case .outOfMemory: .memory
+            case .index: .index
+            default: .backend
+            }
+        // An asynchronous failure names the op of the launch that failed; the line is then that of
+        // the synchronisation, and CRESSET_SYNC=1 moves it to the launch.
+        self.init(kind, op: error.op ?? op, "\(error.message) [device \(device)]", site: CallSite.here())
+    }
+}
+
+/// Where in the user's code an operation was called: "file.swift:12".
+///
+/// Keeps the call stack as addresses; names and lines are looked up only when a message is shown,
+/// which reads debug information and may take a tenth of a second.
+package struct CallSite: Sendable {
+    private let trace: Backtrace?
+
+    /// The call stack of this moment.
+    static func here() -> CallSite { CallSite(trace: try? Backtrace.capture(limit: 32)) }
+
+    /// The first frame that is not the library's own.
+    var location: String? {
+        guard let frames = trace?.symbolicated()?.frames else { return nil }
+        for frame in frames {
+            guard let source = frame.symbol?.sourceLocation, source.line > 0, !Self.isLibrary(source.path) else { continue }
+            let file = source.path.split(separator: "/").last.map(String.init) ?? source.path
+            return "\(file):\(source.line)"
+        }
+        return nil
+    }
+
+    private static func isLibrary(_ path: String) -> Bool {
+        // Some paths are relative to the package, some absolute.
+        libraryFolders.contains { path.hasPrefix($0) || path.contains("/" + $0) } || path.contains("<")
+    }
+
+    private static let libraryFolders = [
+        "Sources/Cresset/", "Sources/CressetNN/", "Sources/CressetOptim/", "Sources/CressetData/",
+        "Sources/CressetIO/", "Sources/BackendKit/", "swift/stdlib/",
+    ]
+}

@@ -1,0 +1,178 @@
+import BackendKit
+import CBackend
+import Synchronization
+
+/// Every device that has been named, and those that have been opened.
+final class DeviceTable: @unchecked Sendable {
+    static let shared = DeviceTable()
+    static let capacity = 64
+
+    struct Entry {
+        var type: String
+        var index: Int
+    }
+    private struct State {
+        var entries: [Entry] = []
+        var defaultDevice: Device?
+        var openErrors: [Int32: CressetError] = [:]
+    }
+    private let state = Lock(State())
+    /// Opened devices by id, read without a lock; each is written once, under `opening`, and lives on.
+    private let runtimes: UnsafeMutablePointer<Atomic<UnsafeRawPointer?>>
+    private let opening = Lock(())
+
+    private init() {
+        runtimes = .allocate(capacity: Self.capacity)
+        for i in 0..<Self.capacity { (runtimes + i).initialize(to: Atomic(nil)) }
+    }
+
+    func intern(_ type: String, _ index: Int) -> Int32 {
+        state.withLock { state in
+            if let i = state.entries.firstIndex(where: { $0.type == type && $0.index == index }) { return Int32(i) }
+            precondition(state.entries.count < Self.capacity, "more than \(Self.capacity) devices named")
+            state.entries.append(Entry(type: type, index: index))
+            return Int32(state.entries.count - 1)
+        }
+    }
+
+    func entry(_ id: Int32) -> Entry { state.withLock { $0.entries[Int(id)] } }
+
+    var defaultDevice: Device {
+        get {
+            if let set = state.withLock({ $0.defaultDevice }) { return set }
+            let found: Device
+            if let named = Environment["CRESSET_DEVICE"] {
+                do throws(CressetError) {
+                    found = try resolve(named)
+                } catch {
+                    fatalError("CRESSET_DEVICE=\(named): \(error.message)")
+                }
+            } else if PluginLoader.shared.backends.contains(where: { $0.name == "cpu" }) {
+                found = .cpu
+            } else {
+                Log.warning("no cpu backend was found, the slow reference is the default; see `cresset devices --explain`")
+                found = .reference
+            }
+            state.withLock { if $0.defaultDevice == nil { $0.defaultDevice = found } }
+            return found
+        }
+        set { state.withLock { $0.defaultDevice = newValue } }
+    }
+
+    // MARK: Finding
+
+    /// The devices of one backend in the order of their indices: real ones before software ones.
+    private func ordered(_ backend: LoadedBackend) throws(CressetError) -> [(ordinal: Int, info: CressetDeviceInfo)] {
+        let software = UInt32((CRESSET_DEVICE_SOFTWARE))
+        let infos = try backend.devices().enumerated().map { (ordinal: $0.offset, info: $0.element) }
+        return infos.filter { $0.info.flags & software == 0 } + infos.filter { $0.info.flags & software != 0 }
+    }
+
+    var all: [Device] {
+        PluginLoader.shared.backends.flatMap { backend -> [Device] in
+            guard let infos = try? ordered(backend) else { return [] }
+            return infos.indices.map { Device(id: intern(backend.name, $0)) }
+        }
+    }
+
+    /// The device of a spelling, checked to exist.
+    func resolve(_ spelling: String) throws(CressetError) -> Device {
+        let parts = spelling.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        if let backend = PluginLoader.shared.backends.first(where: { $0.name == parts[0] }) {
+            let infos = try ordered(backend)
+            guard parts.count == 2 else { return Device(id: intern(backend.name, 0)) }
+            if let index = Int(parts[1]) {
+                guard infos.indices.contains(index) else {
+                    throw unknown(spelling, "\(backend.name) has \(infos.count) device(s), 0 to \(infos.count - 1)")
+                }
+                return Device(id: intern(backend.name, index))
+            }
+            if let i = infos.firstIndex(where: { Self.name($0.info).lowercased().contains(parts[1].lowercased()) }) {
+                return Device(id: intern(backend.name, i))
+            }
+            throw unknown(spelling, "no device of \(backend.name) has \"\(parts[1])\" in its name")
+        }
+        let wanted = spelling.lowercased().filter { $0 != "-" }
+        if wanted.count == 32, wanted.allSatisfy(\.isHexDigit) {
+            for backend in PluginLoader.shared.backends {
+                guard let infos = try? ordered(backend) else { continue }
+                if let i = infos.firstIndex(where: { Self.uuid($0.info) == wanted }) {
+                    return Device(id: intern(backend.name, i))
+                }
+            }
+        }
+        throw unknown(spelling, "no backend of that name is loaded")
+    }
+
+    private func unknown(_ spelling: String, _ why: String) -> CressetError {
+        let known = all.map(\.description).joined(separator: ", ")
+        let failed = PluginLoader.shared.attempts.compactMap { attempt -> String? in
+            if case .failed(let reason) = attempt.outcome { return "\n  \(attempt.path): \(reason)" }
+            return nil
+        }.joined()
+        return CressetError(
+            .device, op: "Device(\"\(spelling)\")",
+            "\(why). Known devices: \(known). `cresset devices --explain` tells what was searched.\(failed)")
+    }
+
+    // MARK: Opening
+
+    func runtime(_ id: Int32, op: String) throws(CressetError) -> DeviceRuntime {
+        if let pointer = runtimes[Int(id)].load(ordering: .acquiring) {
+            return Unmanaged<DeviceRuntime>.fromOpaque(pointer).takeUnretainedValue()
+        }
+        return try opening.withLock { (_: inout ()) throws(CressetError) -> DeviceRuntime in
+            if let pointer = runtimes[Int(id)].load(ordering: .acquiring) {
+                return Unmanaged<DeviceRuntime>.fromOpaque(pointer).takeUnretainedValue()
+            }
+            if let error = state.withLock({ $0.openErrors[id] }) { throw error }
+            do throws(CressetError) {
+                let opened = try open(id)
+                // Retained for good: a device once opened stays.
+                runtimes[Int(id)].store(
+                    UnsafeRawPointer(Unmanaged.passRetained(opened).toOpaque()), ordering: .releasing)
+                return opened
+            } catch {
+                state.withLock { $0.openErrors[id] = error }
+                throw error
+            }
+        }
+    }
+
+    /// The devices that have been opened.
+    var opened: [DeviceRuntime] {
+        (0..<Self.capacity).compactMap { i in
+            runtimes[i].load(ordering: .acquiring).map {
+                Unmanaged<DeviceRuntime>.fromOpaque($0).takeUnretainedValue()
+            }
+        }
+    }
+
+    private func open(_ id: Int32) throws(CressetError) -> DeviceRuntime {
+        let entry = entry(id)
+        guard let backend = PluginLoader.shared.backends.first(where: { $0.name == entry.type }) else {
+            throw unknown("\(entry.type):\(entry.index)", "no backend of that name is loaded")
+        }
+        let infos = try ordered(backend)
+        guard infos.indices.contains(entry.index) else {
+            throw unknown("\(entry.type):\(entry.index)", "\(entry.type) has \(infos.count) device(s)")
+        }
+        let (ordinal, info) = infos[entry.index]
+        return try DeviceRuntime(device: Device(id: id), backend: backend, ordinal: ordinal, info: info)
+    }
+
+    static func name(_ info: CressetDeviceInfo) -> String { text(info.name) }
+    static func driver(_ info: CressetDeviceInfo) -> String { text(info.driver) }
+
+    /// The text up to the first NUL, or all of it where a plugin wrote none.
+    private static func text<Bytes>(_ bytes: Bytes) -> String {
+        withUnsafeBytes(of: bytes) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    static func uuid(_ info: CressetDeviceInfo) -> String {
+        withUnsafeBytes(of: info.uuid) { bytes in
+            guard bytes.contains(where: { $0 != 0 }) else { return "" }
+            return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }
+    }
+}

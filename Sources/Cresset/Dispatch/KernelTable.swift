@@ -1,0 +1,187 @@
+import BackendKit
+import CBackend
+import Synchronization
+
+/// One registered kernel. Immutable; lives as long as the process.
+final class KernelRecord: @unchecked Sendable {
+    typealias Launch =
+        @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CressetCall>?) ->
+        UnsafeMutablePointer<CressetStatus>?
+    typealias Supports =
+        @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CressetCall>?) -> UnsafePointer<CChar>?
+
+    let key: KernelKey
+    let dtype: DType
+    let priority: Int
+    /// Who registered it: "opencl 1.0 (path)".
+    let owner: String
+    /// The backend's own; handed back with every launch.
+    let context: UnsafeMutableRawPointer?
+    let launch: Launch
+    let supports: Supports?
+    /// Set for kernels registered from Swift in this process, which are called with tensors.
+    let swiftKernel: SwiftKernel?
+
+    init(key: KernelKey, raw: CressetKernel, dtype: DType, launch: @escaping Launch, owner: String) {
+        self.key = key
+        self.dtype = dtype
+        self.priority = Int(raw.priority)
+        self.owner = owner
+        self.context = raw.context
+        self.launch = launch
+        self.supports = raw.supports
+        self.swiftKernel = nil
+    }
+
+    init(op: OperatorName, dtype: DType, priority: Int, owner: String, kernel: SwiftKernel) {
+        self.key = .override(op)
+        self.dtype = dtype
+        self.priority = priority
+        self.owner = owner
+        self.context = nil
+        self.launch = { _, _, _ in nil }
+        self.supports = nil
+        self.swiftKernel = kernel
+    }
+}
+
+/// What a kernel is registered for.
+enum KernelKey: Hashable, Sendable, CustomStringConvertible {
+    case family(Family)
+    case override(OperatorName)
+
+    /// Row of the flat table.
+    @inline(__always)
+    var row: Int {
+        switch self {
+        case .family(let family): Int(family.rawValue)
+        case .override(let op): Int(CRESSET_FAMILY_COUNT) + op.id
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .family(let family): "\(family)"
+        case .override(let op): op.text
+        }
+    }
+}
+
+/// The kernels of one (family or op, dtype) on one device, best first.
+final class KernelChain: Sendable {
+    let records: [KernelRecord]
+    /// The only record, where it takes every call: what the eager path wants to know.
+    let simple: KernelRecord?
+
+    init(_ records: [KernelRecord]) {
+        self.records = records
+        let first = records.first
+        simple = records.count == 1 && first?.supports == nil && first?.swiftKernel == nil ? first : nil
+    }
+}
+
+/// A device's kernels: a flat table read without a lock.
+///
+/// A cell is replaced whole by a registration and the chain it pointed to is never freed, so a reader
+/// may go on with what it read.
+final class KernelTable: @unchecked Sendable {
+    private static let columns = DType.allCases.count
+    private static let rows = Int(CRESSET_FAMILY_COUNT) + OperatorName.capacity
+
+    private let deviceName: String
+    private let cells: UnsafeMutablePointer<Atomic<UnsafeRawPointer?>>
+    private let writing = Lock([KernelRecord]())
+
+    init(deviceName: String) {
+        self.deviceName = deviceName
+        let count = Self.columns * Self.rows
+        cells = .allocate(capacity: count)
+        for i in 0..<count { (cells + i).initialize(to: Atomic(nil)) }
+    }
+
+    @inline(__always)
+    func chain(_ key: KernelKey, _ dtype: DType) -> KernelChain? {
+        let cell = cells + (key.row * Self.columns + Int(dtype.rawValue))
+        guard let pointer = cell.pointee.load(ordering: .acquiring) else { return nil }
+        return Unmanaged<KernelChain>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0 }
+    }
+
+    /// Everything registered, in order of registration.
+    var records: [KernelRecord] { writing.withLock { $0 } }
+
+    /// Enters a backend's kernels. One that breaks a rule of the header is reported and left out;
+    /// the rest are entered.
+    func register(_ kernels: [CressetKernel], from backend: LoadedBackend) {
+        let owner = "\(backend.name) \(backend.version) (\(backend.origin))"
+        for raw in kernels {
+            do throws(CressetError) {
+                try register(Self.check(raw, owner: owner))
+            } catch {
+                Log.warning("\(deviceName): a kernel of \(owner) was left out: \(error.message)")
+            }
+        }
+    }
+
+    private static func check(_ raw: CressetKernel, owner: String) throws(CressetError) -> KernelRecord {
+        func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "register", why, site: nil) }
+        guard let dtype = UInt8(exactly: raw.dtype).flatMap(DType.init(rawValue:)) else {
+            throw refuse("there is no dtype \(raw.dtype)")
+        }
+        guard let family = Family(rawValue: raw.family) else { throw refuse("there is no family \(raw.family)") }
+        guard let launch = raw.launch else { throw refuse("\(family) for \(dtype) has no launch function") }
+        let key: KernelKey
+        if family == .override {
+            guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
+            key = .override(OperatorName(String(cString: op)))
+        } else {
+            key = .family(family)
+        }
+        return KernelRecord(key: key, raw: raw, dtype: dtype, launch: launch, owner: owner)
+    }
+
+    /// Enters one kernel; refuses a second one of the same priority, naming both owners.
+    func register(_ record: KernelRecord) throws(CressetError) {
+        try writing.withLock { (all: inout [KernelRecord]) throws(CressetError) -> Void in
+            let old = chain(record.key, record.dtype)?.records ?? []
+            if let rival = old.first(where: { $0.priority == record.priority }) {
+                throw CressetError(
+                    .plugin, op: "register",
+                    "\(record.key) for \(record.dtype) on \(deviceName) is registered twice with priority "
+                        + "\(record.priority): by \(rival.owner) and by \(record.owner); the first is kept",
+                    site: nil)
+            }
+            let chain = KernelChain((old + [record]).sorted { $0.priority > $1.priority })
+            let cell = cells + (record.key.row * Self.columns + Int(record.dtype.rawValue))
+            // Retained for good: readers hold no count of their own.
+            cell.pointee.store(UnsafeRawPointer(Unmanaged.passRetained(chain).toOpaque()), ordering: .releasing)
+            all.append(record)
+        }
+    }
+}
+
+/// An operation's name, "aten::add.Tensor", as a small number.
+struct OperatorName: Hashable, @unchecked Sendable {
+    static let capacity = 2048
+    let id: Int
+    /// NUL-terminated; lives as long as the process, as the ABI says of `op`.
+    let cString: UnsafePointer<CChar>
+
+    init(_ text: String) {
+        self = Self.names.withLock { names in
+            if let known = names[text] { return known }
+            precondition(names.count < Self.capacity, "more than \(Self.capacity) operator names")
+            let name = OperatorName(id: names.count, cString: UnsafePointer(text.allocatedCString))
+            names[text] = name
+            return name
+        }
+    }
+
+    private init(id: Int, cString: UnsafePointer<CChar>) {
+        self.id = id
+        self.cString = cString
+    }
+
+    var text: String { String(cString: cString) }
+
+    private static let names = Lock([String: OperatorName]())
+}

@@ -1,0 +1,368 @@
+import BackendKit
+import CBackend
+import CCresset
+
+/// A program together with the devices it is known to run on.
+final class KernelProgram: @unchecked Sendable {
+    let program: Program
+    /// Bit i: the device of id i can run every instruction. Bits are only ever set, to the same
+    /// value by whoever comes first, under `lock`.
+    private var admitted: UInt64 = 0
+    private let lock = Lock(())
+
+    init(_ program: Program) { self.program = program }
+
+    /// Throws where the device says it cannot run an instruction.
+    @inline(__always)
+    func check(on runtime: DeviceRuntime, op: OperatorName) throws(CressetError) {
+        if lock.withLock({ _ in admitted & (1 << UInt64(runtime.device.id)) != 0 }) { return }
+        try admit(runtime, op)
+    }
+
+    private func admit(_ runtime: DeviceRuntime, _ op: OperatorName) throws(CressetError) {
+        for i in 0..<program.count {
+            let instruction = program[i]
+            if let why = runtime.inability(instruction) {
+                throw CressetError(.unsupported, op: op.text, "\(runtime.name) cannot run it: \(why)")
+            }
+        }
+        lock.withLock { _ in admitted |= 1 << UInt64(runtime.device.id) }
+    }
+}
+
+extension DeviceRuntime {
+    /// Why an instruction cannot run here, nil if it can.
+    func inability(_ instruction: Instruction) -> String? {
+        switch instruction.opcode {
+        case .load, .store, .narrow:
+            if instruction.opcode != .narrow && !holds(instruction.dtype) && instruction.dtype != .int64
+                && instruction.dtype != .bool
+            {
+                return "it does not hold \(instruction.dtype)"
+            }
+        default: break
+        }
+        if instruction.type == .f64 && !holds(.float64) { return "it has no float64 arithmetic" }
+        if let table = info.instruction_types, Int(instruction.raw.opcode) < Int(info.instruction_count),
+            table[Int(instruction.raw.opcode)] & (1 << instruction.type.rawValue) == 0
+        {
+            return "it has no \(instruction.opcode) for \(instruction.type)"
+        }
+        return nil
+    }
+}
+
+/// One tensor argument of a primitive.
+struct Operand {
+    var storage: Storage
+    var dtype: DType
+    /// In elements from the start of the storage.
+    var offset: Int
+    var shape: Shape
+    var strides: Shape
+
+    init(_ t: Tensor) {
+        storage = t.impl.storage
+        dtype = t.impl.dtype
+        offset = t.impl.offset
+        shape = t.impl.shape
+        strides = t.impl.strides
+    }
+
+    /// The tensor as seen over a larger shape: strides of 0 where it is broadcast.
+    init(_ t: Tensor, broadcastTo target: Shape) {
+        self.init(t)
+        strides = t.impl.shape.broadcastStrides(t.impl.strides, to: target)
+        shape = target
+    }
+
+    var tensor: Tensor { Tensor(storage: storage, shape: shape, strides: strides, offset: offset, dtype: dtype) }
+}
+
+extension Shape {
+    /// Strides that repeat this shape over `target`, which it must broadcast to.
+    func broadcastStrides(_ strides: Shape, to target: Shape) -> Shape {
+        var result = Shape(repeating: 0, count: target.count)
+        let lead = target.count - count
+        for d in 0..<count { result[lead + d] = self[d] == 1 && target[lead + d] != 1 ? 0 : strides[d] }
+        return result
+    }
+}
+
+/// One launch of a primitive family, before a kernel is chosen.
+struct Primitive {
+    enum Attributes {
+        case none
+        case reduce(CressetReduceAttributes)
+        case index(CressetIndexAttributes)
+    }
+
+    var family: Family
+    var op: OperatorName
+    var program: KernelProgram?
+    var epilogue: KernelProgram?
+    var params: [CressetScalar] = []
+    var inputs: [Operand]
+    var outputs: [Operand]
+    var attributes: Attributes = .none
+
+    /// The dtype the registry is asked for.
+    var keyDType: DType { family == .scatter ? inputs[0].dtype : outputs[0].dtype }
+
+    /// Runs it on the device of its outputs, or where the fallback policy says.
+    func run() throws(CressetError) {
+        let runtime = outputs[0].storage.runtime
+        let state = threadState
+        if state.pointee.layers & Layer.record != 0, let recorder = state.pointee.recorder {
+            Unmanaged<LaunchRecorder>.fromOpaque(recorder).takeUnretainedValue().primitives.append(coalesced())
+        }
+        if let refusals = try attempt(on: runtime) { try refuse(refusals, on: runtime) }
+    }
+
+    /// Tries the registered kernels in order. nil: done; else why each refused.
+    private func attempt(on runtime: DeviceRuntime) throws(CressetError) -> [String]? {
+        do throws(CressetError) {
+            try program?.check(on: runtime, op: op)
+            try epilogue?.check(on: runtime, op: op)
+        } catch {
+            return [error.message]
+        }
+        guard let chain = runtime.kernels.chain(.family(family), keyDType) else { return [] }
+        let prepared = coalesced()
+        var refusals: [String] = []
+        for record in chain.records {
+            var failure: CressetError?
+            let refusal: String? = prepared.withCall { call in
+                if let why = runtime.refusal(of: record, call) { return "\(record.owner): \(why)" }
+                do throws(CressetError) {
+                    try runtime.launch(record, call, op: op.text)
+                } catch {
+                    failure = error
+                }
+                return nil
+            }
+            if let failure { throw failure }
+            guard let refusal else { return nil }
+            refusals.append(refusal)
+        }
+        return refusals
+    }
+
+    private func refuse(_ refusals: [String], on runtime: DeviceRuntime) throws(CressetError) {
+        if let target = Fallback.target(for: runtime) {
+            Fallback.note(op: op.text, from: runtime.name, to: target.name)
+            try runElsewhere(target)
+            return
+        }
+        throw Registry.missing(
+            "\(family)", .family(family), keyDType, on: runtime, op: op.text, refusals: refusals)
+    }
+
+    /// Copies the operands to `target`, runs there, and copies the outputs back.
+    private func runElsewhere(_ target: DeviceRuntime) throws(CressetError) {
+        var moved = self
+        for i in inputs.indices { moved.inputs[i] = Operand(try inputs[i].tensor.copied(to: target, op: op.text)) }
+        for i in outputs.indices { moved.outputs[i] = Operand(try outputs[i].tensor.copied(to: target, op: op.text)) }
+        try moved.run()
+        for i in outputs.indices {
+            let back = try moved.outputs[i].tensor.copied(to: outputs[i].storage.runtime, op: op.text)
+            try Copy.run(from: back, to: outputs[i].tensor, op: OperatorName("aten::copy_"))
+        }
+    }
+
+    // MARK: Coalescing
+
+    /// Dims of size 1 dropped and neighbours merged where every operand allows; only for families
+    /// whose meaning does not depend on the dims themselves.
+    func coalesced() -> Primitive {
+        guard family == .pointwise || family == .gather || family == .scatter || family == .reduce else { return self }
+        let shape = family == .scatter ? inputs[0].shape : family == .reduce ? inputs[0].shape : outputs[0].shape
+        var reduced: UInt32 = 0
+        if case .reduce(let attributes) = attributes { reduced = attributes.reduced_dims }
+
+        var result = self
+        let all = inputs.count + outputs.count
+        func strides(_ k: Int) -> Shape { k < inputs.count ? inputs[k].strides : outputs[k - inputs.count].strides }
+        var newShape = Shape()
+        var newStrides = [Shape](repeating: Shape(), count: all)
+        var newReduced: UInt32 = 0
+        var lastReduced = false
+        for d in 0..<shape.count where shape[d] != 1 {
+            let isReduced = reduced & (1 << UInt32(d)) != 0
+            let last = newShape.count - 1
+            var mergeable = last >= 0 && isReduced == lastReduced
+            if mergeable {
+                for k in 0..<all where newStrides[k][last] != strides(k)[d] * shape[d] {
+                    mergeable = false
+                    break
+                }
+            }
+            if mergeable {
+                newShape[last] *= shape[d]
+                for k in 0..<all { newStrides[k][last] = strides(k)[d] }
+            } else {
+                newShape.append(shape[d])
+                for k in 0..<all { newStrides[k].append(strides(k)[d]) }
+                if isReduced { newReduced |= 1 << UInt32(newShape.count - 1) }
+                lastReduced = isReduced
+            }
+        }
+        for i in inputs.indices {
+            result.inputs[i].shape = newShape
+            result.inputs[i].strides = newStrides[i]
+        }
+        for i in outputs.indices {
+            result.outputs[i].shape = newShape
+            result.outputs[i].strides = newStrides[inputs.count + i]
+        }
+        if case .reduce(var attributes) = attributes {
+            attributes.reduced_dims = newReduced
+            result.attributes = .reduce(attributes)
+        }
+        return result
+    }
+
+    // MARK: The C form
+
+    /// Calls `body` with the C structs, which are valid during it.
+    func withCall<Result>(_ body: (UnsafePointer<CressetCall>) -> Result) -> Result {
+        let all = inputs + outputs
+        return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: max(all.count, 1)) { tensors in
+            withUnsafeTemporaryAllocation(of: Int64.self, capacity: max(all.count, 1) * 2 * maxRank) { numbers in
+                for (k, operand) in all.enumerated() {
+                    // Each operand owns 2·maxRank numbers of the scratch: sizes, then strides.
+                    let sizes = numbers.baseAddress.unsafelyUnwrapped + k * 2 * maxRank
+                    let strides = sizes + maxRank
+                    for d in 0..<operand.shape.count {
+                        sizes[d] = Int64(operand.shape[d])
+                        strides[d] = Int64(operand.strides[d])
+                    }
+                    (tensors.baseAddress.unsafelyUnwrapped + k).initialize(to: operand.raw(sizes, strides))
+                }
+                return withAttributes { attributes in
+                    params.withUnsafeBufferPointer { params in
+                        var call = CressetCall()
+                        call.struct_size = UInt32(MemoryLayout<CressetCall>.size)
+                        call.family = family.rawValue
+                        call.input_count = UInt32(inputs.count)
+                        call.output_count = UInt32(outputs.count)
+                        call.inputs = UnsafePointer(tensors.baseAddress)
+                        call.outputs = tensors.baseAddress.map { UnsafePointer($0 + inputs.count) }
+                        call.program = program?.program.raw
+                        call.epilogue = epilogue?.program.raw
+                        call.params = params.baseAddress
+                        call.param_count = UInt32(params.count)
+                        call.attributes = attributes
+                        call.op = op.cString
+                        return withUnsafePointer(to: &call, body)
+                    }
+                }
+            }
+        }
+    }
+
+    private func withAttributes<Result>(_ body: (UnsafeRawPointer?) -> Result) -> Result {
+        switch attributes {
+        case .none: body(nil)
+        case .reduce(let value): withUnsafeBytes(of: value) { body($0.baseAddress) }
+        case .index(let value): withUnsafeBytes(of: value) { body($0.baseAddress) }
+        }
+    }
+}
+
+extension Operand {
+    /// The ABI's form over scratch memory for sizes and strides.
+    @inline(__always)
+    func raw(_ sizes: UnsafePointer<Int64>, _ strides: UnsafePointer<Int64>) -> CressetTensor {
+        CressetTensor(
+            struct_size: UInt32(MemoryLayout<CressetTensor>.size), dtype: UInt32(dtype.rawValue),
+            dl: CressetDLTensor(
+                data: storage.host, device: CressetDLDevice(device_type: 0, device_id: 0),
+                ndim: Int32(shape.count), dtype: dtype.dlpack, shape: sizes, strides: strides,
+                byte_offset: UInt64(offset * dtype.size)),
+            buffer: storage.buffer, buffer_bytes: UInt64(storage.bytes))
+    }
+}
+
+/// Launches seen while recording, in order: what `Device.prepare` compiles.
+final class LaunchRecorder {
+    var primitives: [Primitive] = []
+}
+
+/// What `body` launches; it runs as usual.
+package func recordingLaunches<Result>(_ body: () throws -> Result) rethrows -> (Result, RecordedLaunches) {
+    let recorder = LaunchRecorder()
+    let state = threadState
+    let previous = state.pointee.recorder
+    state.pointee.recorder = Unmanaged.passUnretained(recorder).toOpaque()
+    defer { state.pointee.recorder = previous }
+    let result = try withExtendedLifetime(recorder) { try withRecording(body) }
+    return (result, RecordedLaunches(primitives: recorder.primitives))
+}
+
+private func withRecording<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let state = threadState
+    let previous = state.pointee.layers
+    state.pointee.layers = previous | Layer.record
+    defer { state.pointee.layers = previous }
+    return try body()
+}
+
+/// Launches that were recorded on one device and can be compiled ahead for another.
+package struct RecordedLaunches {
+    let primitives: [Primitive]
+
+    package var isEmpty: Bool { primitives.isEmpty }
+
+    /// Compiles on `device` the kernels these launches will need, together.
+    package func prepare(on device: Device) throws(CressetError) {
+        let runtime = try device.runtime(for: "prepare")
+        // One of each kind is enough: kernels do not depend on sizes.
+        var seen: Set<[Int]> = []
+        var distinct: [Primitive] = []
+        for primitive in primitives where runtime.kernels.chain(.family(primitive.family), primitive.keyDType) != nil {
+            var key = [Int(primitive.family.rawValue), primitive.program?.program.id ?? -1]
+            key.append(primitive.epilogue?.program.id ?? -1)
+            for operand in primitive.inputs + primitive.outputs {
+                key.append(Int(operand.dtype.rawValue))
+                key.append(operand.shape.isContiguous(operand.strides) ? 1 : 0)
+            }
+            if case .reduce(let a) = primitive.attributes { key.append(Int(a.kinds.0)) }
+            if case .index(let a) = primitive.attributes { key += [Int(a.index_count), Int(a.reduce)] }
+            if seen.insert(key).inserted { distinct.append(primitive) }
+        }
+        try Self.withCalls(distinct[...], []) { calls in runtime.prepareQuietly(calls) }
+    }
+
+    /// Nests `withCall` so that all C forms are alive together.
+    private static func withCalls(
+        _ rest: ArraySlice<Primitive>, _ calls: [CressetCall], _ body: (UnsafeBufferPointer<CressetCall>) -> CressetError?
+    ) throws(CressetError) {
+        var failure: CressetError?
+        func nest(_ rest: ArraySlice<Primitive>, _ calls: [CressetCall]) {
+            guard let first = rest.first else {
+                failure = calls.withUnsafeBufferPointer(body)
+                return
+            }
+            first.withCall { nest(rest.dropFirst(), calls + [$0.pointee]) }
+        }
+        // Bounded nesting: each level holds a few kilobytes of stack.
+        var rest = rest
+        while !rest.isEmpty && failure == nil {
+            nest(rest.prefix(48), [])
+            rest = rest.dropFirst(48)
+        }
+        if let failure { throw failure }
+    }
+}
+
+extension DeviceRuntime {
+    fileprivate func prepareQuietly(_ calls: UnsafeBufferPointer<CressetCall>) -> CressetError? {
+        do throws(CressetError) {
+            try prepare(calls, op: "prepare")
+            return nil
+        } catch {
+            return error
+        }
+    }
+}

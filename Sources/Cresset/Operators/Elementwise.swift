@@ -1,0 +1,110 @@
+/// Declarations of operations on each element of one or two tensors.
+///
+/// One line declares the operation: its schema, type rule, meaning and the range its samples come
+/// from. Kernel, derivative, call by name, in-place form and samples follow.
+final class Unary: Sendable {
+    let kernel: Pointwise
+    let declaration: Operator
+
+    /// - Parameters:
+    ///   - name: without "aten::".
+    ///   - dtypes: what it is meant for.
+    ///   - samples: range of the sample values, as wide as is interesting.
+    ///   - body: the meaning for one element.
+    init(
+        _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real, samples: ClosedRange<Double> = -4...4,
+        differentiable: Bool = true, derivative: (@Sendable (Pointwise.Context) -> Expr)? = nil,
+        body: @escaping @Sendable (Expr) -> Expr
+    ) {
+        var explicit: (@Sendable (Int, Pointwise.Context) -> Expr?)?
+        if let derivative { explicit = { _, context in derivative(context) } }
+        let kernel = Pointwise("aten::" + name, rule, derivative: explicit) { body($0.inputs[0]) }
+        self.kernel = kernel
+        declaration = Operator(
+            "\(name)(Tensor self) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+            isDifferentiable: differentiable && rule != .compare,
+            samples: { g in
+                let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3], [33]]
+                return shapes.map { shape in
+                    Sample([Value.tensor(g.tensor(shape, samples.lowerBound, samples.upperBound))])
+                }
+            },
+            call: { (a) throws(CressetError) in [.tensor(try kernel(try a.tensor("self")))] })
+    }
+
+    func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor { try kernel(x) }
+}
+
+final class Binary: Sendable {
+    let kernel: Pointwise
+    /// The second (first) operand is a number.
+    let scalarSecond: Pointwise
+    let scalarFirst: Pointwise
+    let declarations: [Operator]
+
+    /// - Parameters:
+    ///   - name: without overload; `overloads` are those of the tensor and the scalar form, nil if
+    ///     there is none.
+    ///   - body: the meaning for two elements, which knows the computation dtype.
+    init(
+        _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real,
+        overloads: (tensor: String, scalar: String?) = ("Tensor", "Scalar"),
+        samples: (ClosedRange<Double>, ClosedRange<Double>) = (-4...4, -4...4), differentiable: Bool = true,
+        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil,
+        body: @escaping @Sendable (Expr, Expr, DType) -> Expr
+    ) {
+        let tensorName = overloads.tensor.isEmpty ? name : name + "." + overloads.tensor
+        let kernel = Pointwise("aten::" + tensorName, rule, derivative: derivative) {
+            body($0.inputs[0], $0.inputs[1], $0.dtype)
+        }
+        let scalarName = overloads.scalar.map { name + "." + $0 } ?? tensorName
+        let second = Pointwise("aten::" + scalarName, rule) { body($0.inputs[0], $0.scalars[0], $0.dtype) }
+        let first = Pointwise("aten::" + scalarName, rule) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
+        self.kernel = kernel
+        scalarSecond = second
+        scalarFirst = first
+        let (a, b) = samples
+        var declared = [
+            Operator(
+                "\(tensorName)(Tensor self, Tensor other) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+                isDifferentiable: differentiable && rule != .compare,
+                samples: { g in
+                    let pairs: [(Shape, Shape)] = [
+                        ([5, 7], [5, 7]), ([3, 1, 5], [4, 1]), ([6], []), ([], []), ([0, 4], [1, 4]), ([2, 3, 4], [4]),
+                    ]
+                    return pairs.map { x, y in
+                        Sample([
+                            .tensor(g.tensor(x, a.lowerBound, a.upperBound)), .tensor(g.tensor(y, b.lowerBound, b.upperBound)),
+                        ])
+                    }
+                },
+                call: { (arguments) throws(CressetError) in
+                    [.tensor(try kernel(try arguments.tensor("self"), try arguments.tensor("other")))]
+                })
+        ]
+        if overloads.scalar != nil {
+            declared.append(
+                Operator(
+                    "\(scalarName)(Tensor self, Scalar other) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+                    isDifferentiable: differentiable && rule != .compare,
+                    samples: { g in
+                        let scalars: [Scalar] = [.int(3), .int(1), .double(b.upperBound / 2)]
+                        return scalars.map { scalar in
+                            Sample([.tensor(g.tensor([4, 6], a.lowerBound, a.upperBound)), .scalar(scalar)])
+                        }
+                    },
+                    call: { (arguments) throws(CressetError) in
+                        let scalar = try arguments.scalar("other")
+                        return [.tensor(try second(try arguments.tensor("self"), scalars: scalar))]
+                    }))
+        }
+        declarations = declared
+    }
+
+    func callAsFunction(_ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor { try kernel(x, y) }
+    func callAsFunction(_ x: Tensor, _ y: Scalar) throws(CressetError) -> Tensor { try scalarSecond(x, scalars: y) }
+    func callAsFunction(_ x: Scalar, _ y: Tensor) throws(CressetError) -> Tensor { try scalarFirst(y, scalars: x) }
+}
+
+/// The declared elementwise operations; each is in the file of its family.
+enum Ops {}

@@ -1,0 +1,207 @@
+import BackendKit
+import CBackend
+
+/// Reading and writing by index tensors.
+enum Indexing {
+    private static let gatherName = OperatorName("aten::gather")
+    private static let scatterName = OperatorName("aten::scatter.src")
+
+    private static func check(_ index: Tensor, on x: Tensor, op: String) throws(CressetError) {
+        try x.checkValid(op)
+        try index.checkValid(op)
+        guard index.dtype == .int64 || index.dtype == .int32 else {
+            throw CressetError(.dtype, op: op, "the index must be int64 or int32, got \(index.summary)")
+        }
+        guard index.runtime === x.runtime else {
+            throw CressetError(.device, op: op, "index and tensor must live on one device: \(x.summary), \(index.summary)")
+        }
+    }
+
+    private static func attributes(size: Int, stride: Int, reduce: ScatterReduction = .set) -> CressetIndexAttributes {
+        var attributes = CressetIndexAttributes()
+        attributes.struct_size = UInt32(MemoryLayout<CressetIndexAttributes>.size)
+        attributes.index_count = 1
+        attributes.reduce = reduce.rawValue
+        attributes.index_sizes.0 = Int64(size)
+        attributes.index_strides.0 = Int64(stride)
+        return attributes
+    }
+
+    /// `x` seen over the iteration space `shape`, standing still along `dim`, which the index addresses.
+    private static func base(_ x: Tensor, dim: Int, over shape: Shape) -> Operand {
+        var operand = Operand(x)
+        operand.shape = shape
+        operand.strides[dim] = 0
+        return operand
+    }
+
+    /// out[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on.
+    static func gather(_ x: Tensor, _ dim: Int, _ index: Tensor) throws(CressetError) -> Tensor {
+        let op = gatherName.text
+        try check(index, on: x, op: op)
+        let d = try x.dim(dim, op: op)
+        // 0-d tensors gather as if they had one dim.
+        if x.ndim == 0 { return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op)).reshaped(index.shape, op: op) }
+        guard index.ndim == x.ndim, (0..<x.ndim).allSatisfy({ $0 == d || index.shape[$0] <= x.shape[$0] }) else {
+            throw CressetError(
+                .shape, op: op,
+                "the index \(index.shape) must have the rank of the tensor \(x.shape) and, but for dim \(d), no larger sizes")
+        }
+        let result = try Tensor.empty(index.shape, x.dtype, on: x.runtime, op: op)
+        if result.numel > 0 {
+            try Primitive(
+                family: .gather, op: gatherName, inputs: [base(x, dim: d, over: index.shape), Operand(index)],
+                outputs: [Operand(result)], attributes: .index(attributes(size: x.shape[d], stride: x.strides[d]))
+            ).run()
+        }
+        let shape = x.shape
+        return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    let zeros = try Tensor.filled(shape, 0, dtype: g.dtype, on: g.runtime, op: op)
+                    return try scatter(zeros, d, saved[0], g, .add, op: op)
+                }
+            ]
+        }
+    }
+
+    /// A copy of `x` with `source` combined into it at the places the index names.
+    static func scatter(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction, op: String
+    ) throws(CressetError) -> Tensor {
+        try check(index, on: x, op: op)
+        let result = try Copy.clone(x, op: op)
+        try scatter(into: result, dim, index, source, reduce, op: op)
+        switch reduce {
+        case .add:
+            return Tape.record(op, result, inputs: [x, source], saving: [index]) { (gradients, saved) throws(CressetError) in
+                try [gradients[0], gradients[0].map { (g) throws(CressetError) in try gather(g, dim, saved[0]) }]
+            }
+        case .set:
+            return Tape.record(op, result, inputs: [x, source], saving: [index]) { (gradients, saved) throws(CressetError) in
+                guard let g = gradients[0] else { return [nil, nil] }
+                let zeros = try Tensor.filled(saved[0].shape, 0, dtype: g.dtype, on: g.runtime, op: op)
+                return [try scatter(g, dim, saved[0], zeros, .set, op: op), try gather(g, dim, saved[0])]
+            }
+        case .mul, .max, .min:
+            guard !Tape.isOn([x, source]) else {
+                throw CressetError(.autograd, op: op, "scatter with \(reduce) has no derivative here")
+            }
+            return result
+        }
+    }
+
+    /// The same in place; nothing is recorded.
+    static func scatter(
+        into x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction, op: String
+    ) throws(CressetError) {
+        try check(index, on: x, op: op)
+        if x.ndim == 0 {
+            try scatter(
+                into: x.reshaped([1], op: op), 0, index.reshaped([-1], op: op), source.reshaped([-1], op: op), reduce, op: op)
+            return
+        }
+        let d = try x.dim(dim, op: op)
+        guard source.dtype == x.dtype else {
+            throw CressetError(.dtype, op: op, "source and tensor must have one dtype: \(x.summary), \(source.summary)")
+        }
+        guard source.runtime === x.runtime else {
+            throw CressetError(.device, op: op, "source and tensor must live on one device: \(x.summary), \(source.summary)")
+        }
+        guard index.ndim == x.ndim, source.ndim == x.ndim,
+            (0..<x.ndim).allSatisfy({
+                index.shape[$0] <= source.shape[$0] && ($0 == d || index.shape[$0] <= x.shape[$0])
+            })
+        else {
+            throw CressetError(
+                .shape, op: op,
+                "the index \(index.shape) must have the rank of the tensor \(x.shape) and the source \(source.shape), no "
+                    + "size above the source's, and but for dim \(d) none above the tensor's")
+        }
+        guard index.numel > 0 else { return }
+        var values = Operand(source)
+        values.shape = index.shape
+        try Primitive(
+            family: .scatter, op: OperatorName(op), inputs: [values, Operand(index)],
+            outputs: [base(x, dim: d, over: index.shape)],
+            attributes: .index(attributes(size: x.shape[d], stride: x.strides[d], reduce: reduce))
+        ).run()
+    }
+
+    /// Rows (or slices along `dim`) of x in the order of a 1-d index.
+    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor, op: String = "aten::index_select") throws(CressetError) -> Tensor {
+        try check(index, on: x, op: op)
+        guard index.ndim <= 1 else { throw CressetError(.shape, op: op, "the index must have 1 dim, got \(index.summary)") }
+        if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index, op: op).reshaped([], op: op) }
+        let d = try x.dim(dim, op: op)
+        var shape = x.shape
+        shape[d] = index.numel
+        let along = try alongDim(index, d, shape, op: op)
+        let result = try Tensor.empty(shape, x.dtype, on: x.runtime, op: op)
+        if result.numel > 0 {
+            try Primitive(
+                family: .gather, op: OperatorName(op), inputs: [base(x, dim: d, over: shape), Operand(along)],
+                outputs: [Operand(result)], attributes: .index(attributes(size: x.shape[d], stride: x.strides[d]))
+            ).run()
+        }
+        let original = x.shape
+        return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    let zeros = try Tensor.filled(original, 0, dtype: g.dtype, on: g.runtime, op: op)
+                    return try add(zeros, d, saved[0], g)
+                }
+            ]
+        }
+    }
+
+    /// The 1-d index repeated without copying over the other dims of `shape`.
+    private static func alongDim(_ index: Tensor, _ d: Int, _ shape: Shape, op: String) throws(CressetError) -> Tensor {
+        var column = Shape(repeating: 1, count: shape.count)
+        column[d] = index.numel
+        return try index.detach().reshaped(column, op: op).expanded(shape, op: op)
+    }
+
+    /// x with slices of `source` added at the places a 1-d index names.
+    static func add(_ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor) throws(CressetError) -> Tensor {
+        let op = "aten::index_add"
+        try check(index, on: x, op: op)
+        guard index.ndim <= 1, x.ndim > 0, source.ndim == x.ndim else {
+            throw CressetError(
+                .shape, op: op, "needs a 1-d index and a source of the tensor's rank: \(x.summary), \(index.summary), "
+                    + source.summary)
+        }
+        let d = try x.dim(dim, op: op)
+        guard source.shape[d] == index.numel else {
+            throw CressetError(.shape, op: op, "\(index.numel) indices need a source of that size along dim \(d): \(source.summary)")
+        }
+        return try scatter(x, d, try alongDim(index, d, source.shape, op: op), source, .add, op: op)
+    }
+}
+
+extension Tensor {
+    /// Values along `dim` at the places `index` names, one for each element of the index.
+    public func gather(_ dim: Int, _ index: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.gather(self, dim, index) }
+    }
+    /// A copy with `source` written where the index says; of duplicates the last wins.
+    public func scatter(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Indexing.scatter(self, dim, index, source, .set, op: "aten::scatter.src")
+        }
+    }
+    /// A copy with `source` added where the index says.
+    public func scatterAdd(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Indexing.scatter(self, dim, index, source, .add, op: "aten::scatter_add")
+        }
+    }
+    /// Slices along `dim` in the order of a 1-d index.
+    public func indexSelect(dim: Int, index: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.select(self, dim, index) }
+    }
+    /// A copy with slices of `source` added at the places a 1-d index names.
+    public func indexAdd(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.add(self, dim, index, source) }
+    }
+}

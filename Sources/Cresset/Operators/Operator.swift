@@ -1,0 +1,80 @@
+import BackendKit
+
+/// The declaration of one operation: everything that is known of it stands here.
+///
+/// The Swift method beside it, the call by name, the coverage matrix and the conformance cases all
+/// follow from it.
+public final class Operator: Sendable {
+    /// PyTorch's signature.
+    public let schema: Schema
+    /// "aten::softmax.int"
+    public var name: String { schema.name }
+    /// dtypes of the first tensor it is meant for.
+    public let dtypes: Set<DType>
+    /// Primitive families or operations it is made of, for the matrix; nil for a view.
+    public let composition: [String]
+    /// True if gradients flow from its result to its floating-point inputs.
+    public let isDifferentiable: Bool
+    /// Calls the operation with checked arguments.
+    package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
+    /// Calls the conformance suite makes, by seed.
+    package let samples: @Sendable (inout SampleMaker) -> [Sample]
+
+    package init(
+        _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
+        samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
+    ) {
+        self.schema = Schema(schema)
+        self.dtypes = dtypes
+        self.composition = composition
+        self.isDifferentiable = isDifferentiable
+        self.samples = samples
+        self.call = call
+    }
+}
+
+/// Every declared operation, and calls by name.
+public enum Operators {
+    /// Calls an operation by its PyTorch name: `Operators.call("aten::softmax.int", [.tensor(x), -1, nil])`.
+    ///
+    /// Arguments are checked against the schema; missing ones take its defaults.
+    public static func call(
+        _ name: String, _ values: [Value], named: [String: Value] = [:]
+    ) throws(CressetError) -> [Value] {
+        guard let op = find(name) else {
+            throw CressetError(.argument, op: name, "there is no operation of that name")
+        }
+        let arguments = try op.schema.bind(values, named: named)
+        return try op.invoke(arguments)
+    }
+
+    /// The declaration of that name, with or without "aten::".
+    public static func find(_ name: String) -> Operator? {
+        byName[name] ?? byName["aten::" + name]
+    }
+
+    private static let byName: [String: Operator] = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+}
+
+extension Operator {
+    /// Calls it; an error inside is thrown, whatever the caller's surroundings.
+    package func invoke(_ arguments: Arguments) throws(CressetError) -> [Value] {
+        do {
+            return try catchingFirst { try call(arguments) }
+        } catch let error as CressetError {
+            throw error
+        } catch {
+            throw CressetError(.internal, op: name, "\(error)")
+        }
+    }
+}
+
+/// dtype sets the declarations use.
+extension Set<DType> {
+    public static let floating: Set<DType> = [.float16, .bfloat16, .float32, .float64]
+    public static let integer: Set<DType> = [.uint8, .int8, .int16, .int32, .int64]
+    public static let boolean: Set<DType> = [.bool]
+    public static let number: Set<DType> = floating.union(integer)
+    public static let real: Set<DType> = number.union(boolean)
+}

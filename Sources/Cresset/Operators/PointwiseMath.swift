@@ -1,0 +1,130 @@
+/// Arithmetic and elementary functions of one tensor.
+extension Ops {
+    static let neg = Unary("neg", .promote, .number) { -$0 }
+    static let abs = Unary("abs", .promote, .number) { Cresset.abs($0) }
+    static let sign = Unary("sign", .promote, .number) { x in
+        let t = x.type ?? .f32
+        // NaN stays NaN, as in PyTorch's integer-like but NaN-less sign: sign(NaN) is 0 there.
+        return select(Expr(0, t) .< x, Expr(1, t), select(x .< Expr(0, t), Expr(-1, t), Expr(0, t)))
+    }
+    static let square = Unary("square", .promote, .number) { $0 * $0 }
+    static let reciprocal = Unary("reciprocal", .promoteFloat, samples: 0.2...4) { 1 / $0 }
+    static let sqrt = Unary("sqrt", .promoteFloat, samples: 0...9) { Cresset.sqrt($0) }
+    static let rsqrt = Unary("rsqrt", .promoteFloat, samples: 0.1...9) { 1 / Cresset.sqrt($0) }
+    static let exp = Unary("exp", .promoteFloat) { Cresset.exp($0) }
+    static let exp2 = Unary("exp2", .promoteFloat) { .call(.exp2, $0) }
+    static let expm1 = Unary("expm1", .promoteFloat) { Cresset.expm1($0) }
+    static let log = Unary("log", .promoteFloat, samples: 0.01...9) { Cresset.log($0) }
+    static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9) { .call(.log2, $0) }
+    static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9) { .call(.log10, $0) }
+    static let log1p = Unary("log1p", .promoteFloat, samples: -0.9...9) { Cresset.log1p($0) }
+    static let sin = Unary("sin", .promoteFloat, samples: -12...12) { Cresset.sin($0) }
+    static let cos = Unary("cos", .promoteFloat, samples: -12...12) { Cresset.cos($0) }
+    static let tan = Unary("tan", .promoteFloat, samples: -1.4...1.4) { .call(.tan, $0) }
+    static let asin = Unary("asin", .promoteFloat, samples: -0.95...0.95) { .call(.asin, $0) }
+    static let acos = Unary("acos", .promoteFloat, samples: -0.95...0.95) { .call(.acos, $0) }
+    static let atan = Unary("atan", .promoteFloat) { .call(.atan, $0) }
+    static let sinh = Unary("sinh", .promoteFloat) { .call(.sinh, $0) }
+    static let cosh = Unary("cosh", .promoteFloat) { .call(.cosh, $0) }
+    static let tanh = Unary("tanh", .promoteFloat) { Cresset.tanh($0) }
+    static let asinh = Unary("asinh", .promoteFloat) { .call(.asinh, $0) }
+    static let acosh = Unary("acosh", .promoteFloat, samples: 1.1...9) { .call(.acosh, $0) }
+    static let atanh = Unary("atanh", .promoteFloat, samples: -0.9...0.9) { .call(.atanh, $0) }
+    static let erf = Unary("erf", .promoteFloat) { Cresset.erf($0) }
+    static let erfc = Unary("erfc", .promoteFloat) { .call(.erfc, $0) }
+    static let erfinv = Unary("erfinv", .promoteFloat, samples: -0.9...0.9) { .call(.erfinv, $0) }
+    static let lgamma = Unary("lgamma", .promoteFloat, samples: 0.2...9) { .call(.lgamma, $0) }
+    static let digamma = Unary("digamma", .promoteFloat, samples: 0.5...9) { .call(.digamma, $0) }
+    static let floor = Unary("floor", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.floor($0) : $0 }
+    static let ceil = Unary("ceil", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.ceil($0) : $0 }
+    static let trunc = Unary("trunc", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.trunc($0) : $0 }
+    static let round = Unary("round", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.round($0) : $0 }
+    static let isnan = Unary("isnan", .compare) { isNaN($0) }
+    static let isinf = Unary("isinf", .compare) { x in
+        x.isFloat ? Cresset.abs(x) .== Expr(.infinity, x.type ?? .f32) : x .!= x
+    }
+    static let isfinite = Unary("isfinite", .compare) { x in
+        x.isFloat ? Cresset.abs(x) .< Expr(.infinity, x.type ?? .f32) : x .== x
+    }
+    static let logicalNot = Unary("logical_not", .compare) { !$0.cast(to: .bool) }
+    static let bitwiseNot = Unary("bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false) { !$0 }
+    static let sigmoid = Unary(
+        "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) }
+    ) { 1 / (1 + Cresset.exp(-$0)) }
+
+    static let unary: [Unary] = [
+        neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin,
+        acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
+        round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid,
+    ]
+}
+
+extension Expr {
+    var isFloat: Bool { type?.isFloat ?? true }
+}
+
+extension Tensor {
+    /// -x
+    public func neg() -> Tensor { trapping { () throws(CressetError) in try Ops.neg(self) } }
+    /// |x|
+    public func abs() -> Tensor { trapping { () throws(CressetError) in try Ops.abs(self) } }
+    /// -1, 0 or 1.
+    public func sign() -> Tensor { trapping { () throws(CressetError) in try Ops.sign(self) } }
+    /// x²
+    public func square() -> Tensor { trapping { () throws(CressetError) in try Ops.square(self) } }
+    /// 1/x
+    public func reciprocal() -> Tensor { trapping { () throws(CressetError) in try Ops.reciprocal(self) } }
+    /// √x
+    public func sqrt() -> Tensor { trapping { () throws(CressetError) in try Ops.sqrt(self) } }
+    /// 1/√x
+    public func rsqrt() -> Tensor { trapping { () throws(CressetError) in try Ops.rsqrt(self) } }
+    /// eˣ
+    public func exp() -> Tensor { trapping { () throws(CressetError) in try Ops.exp(self) } }
+    /// 2ˣ
+    public func exp2() -> Tensor { trapping { () throws(CressetError) in try Ops.exp2(self) } }
+    /// eˣ - 1, exact near 0.
+    public func expm1() -> Tensor { trapping { () throws(CressetError) in try Ops.expm1(self) } }
+    /// ln x
+    public func log() -> Tensor { trapping { () throws(CressetError) in try Ops.log(self) } }
+    /// log₂ x
+    public func log2() -> Tensor { trapping { () throws(CressetError) in try Ops.log2(self) } }
+    /// log₁₀ x
+    public func log10() -> Tensor { trapping { () throws(CressetError) in try Ops.log10(self) } }
+    /// ln(1 + x), exact near 0.
+    public func log1p() -> Tensor { trapping { () throws(CressetError) in try Ops.log1p(self) } }
+    public func sin() -> Tensor { trapping { () throws(CressetError) in try Ops.sin(self) } }
+    public func cos() -> Tensor { trapping { () throws(CressetError) in try Ops.cos(self) } }
+    public func tan() -> Tensor { trapping { () throws(CressetError) in try Ops.tan(self) } }
+    public func asin() -> Tensor { trapping { () throws(CressetError) in try Ops.asin(self) } }
+    public func acos() -> Tensor { trapping { () throws(CressetError) in try Ops.acos(self) } }
+    public func atan() -> Tensor { trapping { () throws(CressetError) in try Ops.atan(self) } }
+    public func sinh() -> Tensor { trapping { () throws(CressetError) in try Ops.sinh(self) } }
+    public func cosh() -> Tensor { trapping { () throws(CressetError) in try Ops.cosh(self) } }
+    public func tanh() -> Tensor { trapping { () throws(CressetError) in try Ops.tanh(self) } }
+    public func asinh() -> Tensor { trapping { () throws(CressetError) in try Ops.asinh(self) } }
+    public func acosh() -> Tensor { trapping { () throws(CressetError) in try Ops.acosh(self) } }
+    public func atanh() -> Tensor { trapping { () throws(CressetError) in try Ops.atanh(self) } }
+    /// The error function.
+    public func erf() -> Tensor { trapping { () throws(CressetError) in try Ops.erf(self) } }
+    /// 1 - erf x, exact for large x.
+    public func erfc() -> Tensor { trapping { () throws(CressetError) in try Ops.erfc(self) } }
+    public func erfinv() -> Tensor { trapping { () throws(CressetError) in try Ops.erfinv(self) } }
+    /// ln |Γ(x)|
+    public func lgamma() -> Tensor { trapping { () throws(CressetError) in try Ops.lgamma(self) } }
+    /// The logarithmic derivative of Γ.
+    public func digamma() -> Tensor { trapping { () throws(CressetError) in try Ops.digamma(self) } }
+    public func floor() -> Tensor { trapping { () throws(CressetError) in try Ops.floor(self) } }
+    public func ceil() -> Tensor { trapping { () throws(CressetError) in try Ops.ceil(self) } }
+    public func trunc() -> Tensor { trapping { () throws(CressetError) in try Ops.trunc(self) } }
+    /// To the nearest integer, ties to even.
+    public func round() -> Tensor { trapping { () throws(CressetError) in try Ops.round(self) } }
+    public func isnan() -> Tensor { trapping { () throws(CressetError) in try Ops.isnan(self) } }
+    public func isinf() -> Tensor { trapping { () throws(CressetError) in try Ops.isinf(self) } }
+    public func isfinite() -> Tensor { trapping { () throws(CressetError) in try Ops.isfinite(self) } }
+    public func logicalNot() -> Tensor { trapping { () throws(CressetError) in try Ops.logicalNot(self) } }
+    public func bitwiseNot() -> Tensor { trapping { () throws(CressetError) in try Ops.bitwiseNot(self) } }
+    /// 1 / (1 + e⁻ˣ)
+    public func sigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.sigmoid(self) } }
+
+    public static prefix func - (x: Tensor) -> Tensor { x.neg() }
+}

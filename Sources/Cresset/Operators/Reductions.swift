@@ -1,0 +1,367 @@
+import BackendKit
+import CBackend
+
+/// A reduction kernel: a prologue for each element, accumulators, an epilogue for each result.
+final class ReductionKernel: Sendable {
+    typealias Prologue = @Sendable (_ inputs: [Expr], _ params: [Expr]) -> [Expr]
+    typealias Epilogue = @Sendable (_ accumulators: [Expr], _ params: [Expr]) -> [Expr]
+
+    let name: OperatorName
+    let kinds: [Reduction]
+    /// Params are of the first accumulator's type.
+    private let prologue: Prologue
+    private let epilogue: Epilogue
+
+    private struct Key: Hashable {
+        var inputs: [DType]
+        var accumulators: [ArithmeticType]
+        var outputs: [DType]
+        var params: Int
+    }
+    private let programs = Lock([Key: (KernelProgram, KernelProgram)]())
+
+    init(
+        _ name: String, _ kinds: [Reduction], prologue: @escaping Prologue = { x, _ in [x[0]] },
+        epilogue: @escaping Epilogue = { a, _ in a }
+    ) {
+        self.name = OperatorName(name)
+        self.kinds = kinds
+        self.prologue = prologue
+        self.epilogue = epilogue
+    }
+
+    /// Reduces `dims` of the inputs, which have one shape; results keep the dims with size 1.
+    ///
+    /// - Parameters:
+    ///   - accumulators: the arithmetic type of each accumulator.
+    ///   - outputs: dtype of each result.
+    func run(
+        _ inputs: [Tensor], dims: [Int], accumulators: [ArithmeticType], outputs: [DType], scalars: [Scalar] = []
+    ) throws(CressetError) -> [Tensor] {
+        let shape = inputs[0].shape
+        var reduced = shape
+        for d in dims { reduced[d] = 1 }
+        let results = try outputs.map { (dtype) throws(CressetError) -> Tensor in
+            try Tensor.empty(reduced, dtype, on: inputs[0].runtime, op: name.text)
+        }
+        guard results[0].numel > 0 else { return results }
+        let (before, after) = programs(
+            Key(inputs: inputs.map(\.dtype), accumulators: accumulators, outputs: outputs, params: scalars.count))
+        var attributes = CressetReduceAttributes()
+        attributes.struct_size = UInt32(MemoryLayout<CressetReduceAttributes>.size)
+        attributes.accumulator_count = UInt32(kinds.count)
+        for d in dims { attributes.reduced_dims |= 1 << UInt32(d) }
+        withUnsafeMutableBytes(of: &attributes.kinds) { bytes in
+            for (k, kind) in kinds.enumerated() {
+                bytes.storeBytes(of: kind.rawValue, toByteOffset: 4 * k, as: UInt32.self)
+            }
+        }
+        try Primitive(
+            family: .reduce, op: name, program: before, epilogue: after,
+            params: scalars.map { $0.param(accumulators[0]) }, inputs: inputs.map { Operand($0) },
+            outputs: results.map { Operand($0, broadcastTo: shape) }, attributes: .reduce(attributes)
+        ).run()
+        return results
+    }
+
+    private func programs(_ key: Key) -> (KernelProgram, KernelProgram) {
+        programs.withLock { known in
+            if let programs = known[key] { return programs }
+            let params = (0..<key.params).map { Expr(.param($0, key.accumulators[0]), key.accumulators[0]) }
+            let inputs = key.inputs.enumerated().map { Expr(.input($0, $1), $1.arithmetic) }
+            let values = zip(prologue(inputs, params), key.accumulators).map { value, type in
+                (value.cast(to: type), type.dtype)
+            }
+            // What an argument reduction hands to the epilogue is an index.
+            let accumulated = zip(kinds, key.accumulators).enumerated().map { k, pair -> Expr in
+                let type = pair.0.isArgument ? ArithmeticType.i64 : pair.1
+                return Expr(.input(k, type.dtype), type)
+            }
+            let results = zip(epilogue(accumulated, params), key.outputs).map { value, dtype in
+                (value.cast(to: dtype.arithmetic), dtype)
+            }
+            let programs = (KernelProgram(Expr.program(values)), KernelProgram(Expr.program(results)))
+            known[key] = programs
+            return programs
+        }
+    }
+}
+
+/// Sums, products, extrema and their positions.
+enum Reductions {
+    static let sumKernel = ReductionKernel("aten::sum.dim_IntList", [.sum])
+    static let meanKernel = ReductionKernel("aten::mean.dim", [.sum], epilogue: { a, p in [a[0] / p[0]] })
+    static let prodKernel = ReductionKernel("aten::prod", [.prod])
+    static let maxKernel = ReductionKernel("aten::amax", [.max])
+    static let minKernel = ReductionKernel("aten::amin", [.min])
+    static let maxWithIndex = ReductionKernel("aten::max.dim", [.max, .argmax], prologue: { x, _ in [x[0], x[0]] })
+    static let minWithIndex = ReductionKernel("aten::min.dim", [.min, .argmin], prologue: { x, _ in [x[0], x[0]] })
+    static let argmaxKernel = ReductionKernel("aten::argmax", [.argmax])
+    static let argminKernel = ReductionKernel("aten::argmin", [.argmin])
+    static let anyKernel = ReductionKernel("aten::any.dims", [.any], prologue: { x, _ in [x[0].cast(to: .bool)] })
+    static let allKernel = ReductionKernel("aten::all.dims", [.all], prologue: { x, _ in [x[0].cast(to: .bool)] })
+    /// Σ (x - m)², with the mean m broadcast, over a divisor given as a param.
+    static let varKernel = ReductionKernel(
+        "aten::var.correction", [.sum],
+        prologue: { x, _ in
+            let d = x[0] - x[1]
+            return [d * d]
+        }, epilogue: { a, p in [a[0] / p[0]] })
+    /// Σ exp(x - m)
+    static let sumExpKernel = ReductionKernel("aten::logsumexp", [.sum], prologue: { x, _ in [exp(x[0] - x[1])] })
+
+    /// Integers and bool add up in int64, as in PyTorch.
+    static func sumDType(_ dtype: DType) -> DType { dtype.isFloatingPoint ? dtype : .int64 }
+
+    private static func finish(_ result: Tensor, _ dims: [Int], _ keepdim: Bool, op: String) -> Tensor {
+        keepdim ? result : result.squeezed(dims, op: op)
+    }
+
+    static func sum(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
+        let op = sumKernel.name.text
+        try x.checkValid(op)
+        let output = dtype ?? sumDType(x.dtype)
+        // (An empty list is meant here: it comes from within, and reduces nothing.)
+        let dims = dims?.isEmpty == true ? [] : try x.dims(dims, op: op)
+        let raw = try sumKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])[0]
+        let (shape, kept) = (x.shape, raw.shape)
+        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x]) { (gradients, _) throws(CressetError) in
+            [try gradients[0].map { (g) throws(CressetError) in try g.reshaped(kept, op: op).expanded(shape, op: op) }]
+        }
+    }
+
+    static func mean(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
+        let op = meanKernel.name.text
+        try x.checkValid(op)
+        let output = dtype ?? x.dtype
+        guard output.isFloatingPoint else {
+            throw CressetError(
+                .dtype, op: op, "the mean of \(x.dtype) is not defined; give a floating dtype or convert first")
+        }
+        let dims = try x.dims(dims, op: op)
+        let count = dims.reduce(1) { $0 * x.shape[$1] }
+        let raw = try meanKernel.run(
+            [x], dims: dims, accumulators: [output.arithmetic], outputs: [output], scalars: [.int(Int64(count))])[0]
+        let (shape, kept) = (x.shape, raw.shape)
+        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x]) { (gradients, _) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(count))).expanded(shape, op: op)
+                }
+            ]
+        }
+    }
+
+    static func prod(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
+        let op = prodKernel.name.text
+        try x.checkValid(op)
+        let output = dtype ?? sumDType(x.dtype)
+        let dims = try x.dims(dims, op: op)
+        let raw = try prodKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])[0]
+        let (shape, kept) = (x.shape, raw.shape)
+        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x]) {
+            (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    try prodGradient(saved[0], g.reshaped(kept, op: op).expanded(shape, op: op), dims: dims)
+                }
+            ]
+        }
+    }
+
+    /// ∂Πx/∂xᵢ = Π of the others, also where an element is 0: with one zero only its own gradient is
+    /// not 0, and it is the product of the rest.
+    private static func prodGradient(_ x: Tensor, _ g: Tensor, dims: [Int]) throws(CressetError) -> Tensor {
+        let isZero = try Ops.eq(x, .int(0))
+        let zeros = try sum(isZero, dims: dims, keepdim: true)
+        let ones = try Tensor.filled([], 1, dtype: x.dtype, on: x.runtime, op: "aten::prod")
+        let rest = try prod(try Selection.whereSelf(isZero, ones, x), dims: dims, keepdim: true)
+        let none = try Ops.eq(zeros, .int(0))
+        let one = try Ops.eq(zeros, .int(1))
+        let nothing = try Tensor.filled([], 0, dtype: x.dtype, on: x.runtime, op: "aten::prod")
+        // No zero: Π/xᵢ; one zero: the rest at it, 0 elsewhere; more: 0.
+        let safe = try Selection.whereSelf(isZero, ones, x)
+        let regular = try Selection.whereSelf(none, try Ops.div(rest, safe), nothing)
+        let atZero = try Selection.whereSelf(try Ops.logicalAnd(one, isZero), rest, nothing)
+        return try Ops.mul(g, try Ops.add(regular, atZero))
+    }
+
+    /// amax and amin: gradients are shared evenly among ties, as in PyTorch.
+    static func extremum(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
+        let op = kernel.name.text
+        try x.checkValid(op)
+        let dims = try x.dims(dims, op: op)
+        try checkNotEmpty(x, dims, op: op)
+        let raw = try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [x.dtype])[0]
+        let kept = raw.shape
+        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x, raw]) {
+            (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    let mask = try Ops.eq(saved[0], saved[1]).converted(to: g.dtype)
+                    let count = try sum(mask, dims: dims, keepdim: true)
+                    return try Ops.div(try Ops.mul(mask, try g.reshaped(kept, op: op)), count)
+                }
+            ]
+        }
+    }
+
+    /// max and min along one dim, with the first index where it is.
+    static func extremumWithIndex(
+        _ kernel: ReductionKernel, _ x: Tensor, dim: Int, keepdim: Bool
+    ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
+        let op = kernel.name.text
+        try x.checkValid(op)
+        let d = try x.dim(dim, op: op)
+        let dims = x.ndim == 0 ? [] : [d]
+        try checkNotEmpty(x, dims, op: op)
+        let type = x.dtype.arithmetic
+        let raw = try kernel.run([x], dims: dims, accumulators: [type, type], outputs: [x.dtype, .int64])
+        let indices = raw[1]
+        let (shape, kept) = (x.shape, raw[0].shape)
+        let values = Tape.record(op, finish(raw[0], dims, keepdim, op: op), inputs: [x], saving: [indices]) {
+            (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    if shape.count == 0 { return g }
+                    let zeros = try Tensor.filled(shape, 0, dtype: g.dtype, on: g.runtime, op: op)
+                    return try Indexing.scatter(zeros, d, saved[0], try g.reshaped(kept, op: op), .add, op: op)
+                }
+            ]
+        }
+        return (values, finish(indices, dims, keepdim, op: op))
+    }
+
+    static func argument(_ kernel: ReductionKernel, _ x: Tensor, dim: Int?, keepdim: Bool) throws(CressetError) -> Tensor {
+        let op = kernel.name.text
+        try x.checkValid(op)
+        let dims = try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
+        try checkNotEmpty(x, dims, op: op)
+        let raw = try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [.int64])[0]
+        return finish(raw, dims, keepdim, op: op)
+    }
+
+    static func truth(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
+        let op = kernel.name.text
+        try x.checkValid(op)
+        let dims = try x.dims(dims, op: op)
+        let raw = try kernel.run([x], dims: dims, accumulators: [.bool], outputs: [.bool])[0]
+        return finish(raw, dims, keepdim, op: op)
+    }
+
+    static func variance(_ x: Tensor, dims: [Int]?, correction: Double, keepdim: Bool) throws(CressetError) -> Tensor {
+        let op = varKernel.name.text
+        try x.checkValid(op)
+        guard x.dtype.isFloatingPoint else {
+            throw CressetError(.dtype, op: op, "the variance of \(x.dtype) is not defined; convert to a floating dtype")
+        }
+        let dims = try x.dims(dims, op: op)
+        let count = dims.reduce(1) { $0 * x.shape[$1] }
+        let divisor = Scalar.double(Swift.max(0, Double(count) - correction))
+        let type = x.dtype.arithmetic
+        // The mean is kept in the accumulation type: rounding it to a narrow dtype would bias the result.
+        let mean = try meanKernel.run(
+            [x.detach()], dims: dims, accumulators: [type], outputs: [type.dtype], scalars: [.int(Int64(count))])[0]
+        let raw = try varKernel.run(
+            [x, try mean.expanded(x.shape, op: op)], dims: dims, accumulators: [type], outputs: [x.dtype],
+            scalars: [divisor])[0]
+        let kept = raw.shape
+        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x]) {
+            (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    let centred = try Ops.sub(saved[0], try Reductions.mean(saved[0], dims: dims, keepdim: true))
+                    let scale = try Ops.div(try Ops.mul(g.reshaped(kept, op: op), .int(2)), divisor)
+                    return try Ops.mul(centred, scale)
+                }
+            ]
+        }
+    }
+
+    private static func checkNotEmpty(_ x: Tensor, _ dims: [Int], op: String) throws(CressetError) {
+        guard let d = dims.first(where: { x.shape[$0] == 0 }) else { return }
+        throw CressetError(.shape, op: op, "\(x.summary) has no elements along dim \(d), so there is no extremum")
+    }
+}
+
+extension Tensor {
+    /// The sum over all dims, or the given ones. Integers and bool give int64.
+    public func sum(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.sum(self, dims: dim.flatMap { $0.isEmpty ? nil : $0 }, keepdim: keepdim, dtype: dtype)
+        }
+    }
+    public func sum(dim: Int, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
+        sum(dim: [dim], keepdim: keepdim, dtype: dtype)
+    }
+    /// The mean over all dims, or the given ones.
+    public func mean(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Reductions.mean(self, dims: dim, keepdim: keepdim, dtype: dtype) }
+    }
+    public func mean(dim: Int, keepdim: Bool = false) -> Tensor { mean(dim: [dim], keepdim: keepdim) }
+    /// The product of all elements, or along one dim.
+    public func prod(dim: Int? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.prod(self, dims: dim.map { [$0] }, keepdim: keepdim, dtype: dtype)
+        }
+    }
+    /// The largest elements over the dims; NaN wins.
+    public func amax(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.extremum(Reductions.maxKernel, self, dims: dim, keepdim: keepdim)
+        }
+    }
+    public func amin(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.extremum(Reductions.minKernel, self, dims: dim, keepdim: keepdim)
+        }
+    }
+    /// The largest element.
+    public func max() -> Tensor { amax() }
+    /// The smallest element.
+    public func min() -> Tensor { amin() }
+    /// The largest elements along a dim and where they are (the first of equals).
+    public func max(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {
+        trapping(default: (.invalid, .invalid)) { () throws(CressetError) in
+            try Reductions.extremumWithIndex(Reductions.maxWithIndex, self, dim: dim, keepdim: keepdim)
+        }
+    }
+    public func min(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {
+        trapping(default: (.invalid, .invalid)) { () throws(CressetError) in
+            try Reductions.extremumWithIndex(Reductions.minWithIndex, self, dim: dim, keepdim: keepdim)
+        }
+    }
+    /// Index of the largest element, over all or along a dim; the first of equals, NaN wins.
+    public func argmax(dim: Int? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.argument(Reductions.argmaxKernel, self, dim: dim, keepdim: keepdim)
+        }
+    }
+    public func argmin(dim: Int? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.argument(Reductions.argminKernel, self, dim: dim, keepdim: keepdim)
+        }
+    }
+    /// True if any element is not 0.
+    public func any(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.truth(Reductions.anyKernel, self, dims: dim, keepdim: keepdim)
+        }
+    }
+    /// True if no element is 0.
+    public func all(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.truth(Reductions.allKernel, self, dims: dim, keepdim: keepdim)
+        }
+    }
+    /// Variance, divided by N - correction.
+    public func `var`(dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in
+            try Reductions.variance(self, dims: dim, correction: correction, keepdim: keepdim)
+        }
+    }
+    /// Standard deviation.
+    public func std(dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) -> Tensor {
+        `var`(dim: dim, correction: correction, keepdim: keepdim).sqrt()
+    }
+}

@@ -1,0 +1,70 @@
+/// Makes the arguments of conformance cases, the same for the same seed everywhere.
+///
+/// Tensors are made on the reference device from integers of a counter-based generator; the suite
+/// lays them out in other ways and copies them to the device under test.
+public struct SampleMaker: Sendable {
+    public let dtype: DType
+    private var state: UInt64
+
+    public init(dtype: DType, seed: UInt64) {
+        self.dtype = dtype
+        state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678
+    }
+
+    /// The next 64 bits: SplitMix64 (Steele, Lea, Flood 2014).
+    public mutating func bits() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// Uniform in [0, 1).
+    public mutating func unit() -> Double { Double(bits() >> 11) * 0x1p-53 }
+
+    public mutating func int(_ range: Range<Int>) -> Int { range.lowerBound + Int(bits() % UInt64(range.count)) }
+
+    /// A tensor of values that suit the dtype: floats in `low` … `high`, integers within it too (not
+    /// below 0 for unsigned), bools at random.
+    public mutating func tensor(_ shape: Shape, _ low: Double = -4, _ high: Double = 4, dtype: DType? = nil) -> Tensor {
+        let dtype = dtype ?? self.dtype
+        let values = (0..<shape.elementCount).map { _ -> Double in
+            let x = low + (high - low) * unit()
+            switch dtype {
+            case .bool: return unit() < 0.5 ? 0 : 1
+            case .uint8: return x.magnitude.rounded(.down)
+            case _ where dtype.isInteger: return x.rounded(.down)
+            default: return x
+            }
+        }
+        return Tensor(values, shape: shape, dtype: dtype, device: .reference)
+    }
+
+    /// An int64 tensor of indices below `size`.
+    public mutating func indices(_ shape: Shape, below size: Int) -> Tensor {
+        let values = (0..<shape.elementCount).map { _ in int(0..<Swift.max(size, 1)) }
+        return Tensor(values, shape: shape, device: .reference)
+    }
+
+    /// Values that are all different, in random order: for max, sort and the like, where ties would
+    /// make the gradient ambiguous.
+    public mutating func distinct(_ shape: Shape) -> Tensor {
+        var values = (0..<shape.elementCount).map { Double($0) - Double(shape.elementCount / 2) }
+        for i in values.indices.reversed() where i > 0 { values.swapAt(i, int(0..<(i + 1))) }
+        if dtype == .uint8 || dtype == .bool { values = values.map(\.magnitude) }
+        return Tensor(values, shape: shape, dtype: dtype, device: .reference)
+    }
+}
+
+/// One call the conformance suite makes.
+public struct Sample: Sendable {
+    public var values: [Value]
+    /// False where the result is not a smooth function of the inputs at this point.
+    public var checksGradient = true
+
+    public init(_ values: [Value], checksGradient: Bool = true) {
+        self.values = values
+        self.checksGradient = checksGradient
+    }
+}

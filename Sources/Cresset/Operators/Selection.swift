@@ -1,0 +1,149 @@
+import BackendKit
+
+/// Choosing between tensors, clamping, joining.
+enum Selection {
+    /// c ? x : y, where c keeps its own dtype.
+    private static let whereKernel = Pointwise("aten::where.self", .promote, promotes: { $0 > 0 }) { c in
+        select(c.inputs[0].cast(to: .bool), c.inputs[1], c.inputs[2])
+    }
+    private static let maskedFill = Pointwise("aten::masked_fill.Scalar", .promote, promotes: { $0 == 0 }) { c in
+        select(c.inputs[1].cast(to: .bool), c.scalars[0], c.inputs[0])
+    }
+    static let clampKernel = Pointwise("aten::clamp", .promote, derivative: { _, c in
+        // PyTorch: the gradient passes where min <= x <= max.
+        select((c.scalars[0] .<= c.inputs[0]) & (c.inputs[0] .<= c.scalars[1]), c.grad, Expr(0, c.type))
+    }) { c in
+        minimum(maximum(c.inputs[0], c.scalars[0]), c.scalars[1])
+    }
+    static let clampMin = Pointwise("aten::clamp", .promote, derivative: { _, c in
+        select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type))
+    }) { maximum($0.inputs[0], $0.scalars[0]) }
+    static let clampMax = Pointwise("aten::clamp", .promote, derivative: { _, c in
+        select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type))
+    }) { minimum($0.inputs[0], $0.scalars[0]) }
+
+    static func whereSelf(_ condition: Tensor, _ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
+        guard condition.dtype == .bool || condition.isInvalid else {
+            throw CressetError(.dtype, op: "aten::where.self", "the condition must be bool, got \(condition.summary)")
+        }
+        return try whereKernel(condition, x, y)
+    }
+
+    static func fill(_ x: Tensor, _ mask: Tensor, _ value: Scalar) throws(CressetError) -> Tensor {
+        guard mask.dtype == .bool || mask.isInvalid else {
+            throw CressetError(.dtype, op: "aten::masked_fill.Scalar", "the mask must be bool, got \(mask.summary)")
+        }
+        return try maskedFill.run([x, mask], [value], promoting: [])
+    }
+
+    static func clamp(_ x: Tensor, _ low: Scalar?, _ high: Scalar?) throws(CressetError) -> Tensor {
+        switch (low, high) {
+        case (let low?, let high?): return try clampKernel.run([x], [low, high])
+        case (let low?, nil): return try clampMin.run([x], [low])
+        case (nil, let high?): return try clampMax.run([x], [high])
+        case (nil, nil):
+            throw CressetError(.argument, op: "aten::clamp", "at least one of min and max must be given")
+        }
+    }
+
+    static func cat(_ tensors: [Tensor], dim: Int, op: String = "aten::cat") throws(CressetError) -> Tensor {
+        for tensor in tensors { try tensor.checkValid(op) }
+        // PyTorch's legacy: one-dimensional empty tensors join with anything.
+        let parts = tensors.filter { !($0.ndim == 1 && $0.numel == 0) }
+        guard let first = parts.first else {
+            guard let any = tensors.first else { throw CressetError(.argument, op: op, "needs at least one tensor") }
+            return any
+        }
+        let d = try first.dim(dim, op: op)
+        var shape = first.shape
+        guard first.ndim > 0 else { throw CressetError(.shape, op: op, "0-d tensors cannot be joined; use stack") }
+        for part in parts.dropFirst() {
+            guard part.ndim == first.ndim, (0..<first.ndim).allSatisfy({ $0 == d || part.shape[$0] == first.shape[$0] }) else {
+                throw CressetError(
+                    .shape, op: op, "sizes must be equal but for dim \(d): \(parts.map { "\($0.shape)" }.joined(separator: ", "))")
+            }
+            shape[d] += part.shape[d]
+        }
+        let dtype = Promotion.result(parts)
+        let result = try Tensor.empty(shape, dtype, on: first.runtime, op: op)
+        var offset = 0
+        try noGrad { () throws(CressetError) in
+            for part in try Tensor.onOneDevice(parts, op: op) {
+                if part.numel > 0 {
+                    try Copy.run(
+                        from: part.detach(), to: result.narrow(d, offset, part.shape[d]), op: OperatorName(op))
+                }
+                offset += part.shape[d]
+            }
+        }
+        let sizes = parts.map { $0.shape[d] }
+        return Tape.record(op, result, inputs: parts) { (gradients, _) in
+            var start = 0
+            return sizes.map { size in
+                defer { start += size }
+                return gradients[0]?.narrow(d, start, size)
+            }
+        }
+    }
+}
+
+extension Tensor {
+    /// x where the condition is true, y elsewhere.
+    public static func `where`(_ condition: Tensor, _ x: Tensor, _ y: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Selection.whereSelf(condition, x, y) }
+    }
+    /// A copy with `value` where the mask is true.
+    public func maskedFill(_ mask: Tensor, _ value: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Selection.fill(self, mask, value) }
+    }
+    /// Limited to min … max; NaN stays NaN.
+    public func clamp(min: Scalar? = nil, max: Scalar? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Selection.clamp(self, min, max) }
+    }
+    /// The tensors one after another along a dim.
+    public static func cat(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping { () throws(CressetError) in try Selection.cat(tensors, dim: dim) }
+    }
+    /// The tensors, which have one shape, along a new dim.
+    public static func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping { () throws(CressetError) in
+            guard let first = tensors.first else {
+                throw CressetError(.argument, op: "aten::stack", "needs at least one tensor")
+            }
+            guard tensors.allSatisfy({ $0.shape == first.shape }) else {
+                throw CressetError(
+                    .shape, op: "aten::stack",
+                    "shapes must be equal: \(tensors.map { "\($0.shape)" }.joined(separator: ", "))")
+            }
+            let d = try first.dim(dim, op: "aten::stack", rank: first.ndim + 1)
+            return try Selection.cat(tensors.map { $0.unsqueeze(d) }, dim: d, op: "aten::stack")
+        }
+    }
+    /// Elements on and above a diagonal of the last two dims; 0 elsewhere.
+    public func triu(_ diagonal: Int = 0) -> Tensor { banded("aten::triu", diagonal, keepsUpper: true) }
+    /// Elements on and below a diagonal of the last two dims; 0 elsewhere.
+    public func tril(_ diagonal: Int = 0) -> Tensor { banded("aten::tril", diagonal, keepsUpper: false) }
+
+    private func banded(_ op: String, _ diagonal: Int, keepsUpper: Bool) -> Tensor {
+        trapping { () throws(CressetError) in
+            try checkValid(op)
+            guard ndim >= 2 else { throw CressetError(.shape, op: op, "needs at least 2 dims, got \(summary)") }
+            let columns = Scalar.int(Int64(Swift.max(size(-1), 1)))
+            let rows = Scalar.int(Int64(Swift.max(size(-2), 1)))
+            let kernel = keepsUpper ? Self.triuKernel : Self.trilKernel
+            return try kernel.run([self], [columns, rows, .int(Int64(diagonal))], types: (dtype, dtype))
+        }
+    }
+
+    private static func bandKernel(_ name: String, _ keeps: @escaping @Sendable (Expr, Expr) -> Expr) -> Pointwise {
+        Pointwise(name, .promote, scalarType: { _, _ in .i64 }) { c in
+            let index = elementIndex()
+            let (columns, rows, diagonal) = (c.scalars[0], c.scalars[1], c.scalars[2])
+            let column = index % columns
+            let row = (index / columns) % rows
+            return Cresset.select(keeps(column - row, diagonal), c.inputs[0], Expr(0, c.type))
+        }
+    }
+    private static let triuKernel = bandKernel("aten::triu") { $1 .<= $0 }
+    private static let trilKernel = bandKernel("aten::tril") { $0 .<= $1 }
+}

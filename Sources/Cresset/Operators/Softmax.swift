@@ -1,0 +1,217 @@
+import BackendKit
+
+/// Softmax and the losses built on it.
+enum Softmax {
+    private static let normalize = Pointwise("aten::_log_softmax", .promote) { $0.inputs[0] - $0.inputs[1] - log($0.inputs[2]) }
+    private static let divide = Pointwise("aten::_softmax", .promote) { exp($0.inputs[0] - $0.inputs[1]) / $0.inputs[2] }
+    private static let logBackward = Pointwise("aten::_log_softmax_backward_data", .promote) { c in
+        c.inputs[0] - exp(c.inputs[1]) * c.inputs[2]
+    }
+
+    /// Maximum and Σ exp(x - max) over one dim, in the accumulation type.
+    private static func statistics(_ x: Tensor, _ d: Int) throws(CressetError) -> (Tensor, Tensor) {
+        let type = x.dtype.arithmetic
+        let dims = x.ndim == 0 ? [] : [d]
+        let largest = try Reductions.maxKernel.run([x], dims: dims, accumulators: [type], outputs: [x.dtype])[0]
+        let sum = try Reductions.sumExpKernel.run(
+            [x, try largest.expanded(x.shape, op: "aten::softmax.int")], dims: dims, accumulators: [type],
+            outputs: [type.dtype])[0]
+        return (largest, sum)
+    }
+
+    private static func prepare(_ x: Tensor, _ dim: Int, _ dtype: DType?, op: String) throws(CressetError) -> (Tensor, Int) {
+        try x.checkValid(op)
+        let x = try x.converted(to: dtype ?? x.dtype)
+        guard x.dtype.isFloatingPoint else {
+            throw CressetError(.dtype, op: op, "is defined for floating dtypes, got \(x.summary); give a dtype")
+        }
+        return (x, try x.dim(dim, op: op))
+    }
+
+    static func softmax(_ x: Tensor, dim: Int, dtype: DType? = nil) throws(CressetError) -> Tensor {
+        let op = "aten::softmax.int"
+        let (x, d) = try prepare(x, dim, dtype, op: op)
+        if x.numel == 0 { return try Copy.clone(x, op: op) }
+        if let chain = x.runtime.kernels.chain(.override(OperatorName(op)), x.dtype),
+            let found = try Override.run(
+                chain, op: OperatorName(op), [.tensor(x), .scalar(.int(Int64(d))), .none],
+                outputs: { () throws(CressetError) in [try .empty(x.shape, x.dtype, on: x.runtime, op: op)] })?.first
+        {
+            return recordSoftmax(found, x, d, op: op)
+        }
+        let result = try noGrad { () throws(CressetError) -> Tensor in
+            let (largest, sum) = try statistics(x.detach(), d)
+            return try divide.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))
+        }
+        return recordSoftmax(result, x, d, op: op)
+    }
+
+    /// y = softmax(x): ∂x = y·(g - Σ g·y)
+    private static func recordSoftmax(_ result: Tensor, _ x: Tensor, _ d: Int, op: String) -> Tensor {
+        Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    let gy = try Ops.mul(g, saved[0])
+                    return try Ops.sub(gy, try Ops.mul(saved[0], try Reductions.sum(gy, dims: g.ndim == 0 ? [] : [d], keepdim: true)))
+                }
+            ]
+        }
+    }
+
+    static func logSoftmax(_ x: Tensor, dim: Int, dtype: DType? = nil) throws(CressetError) -> Tensor {
+        let op = "aten::log_softmax.int"
+        let (x, d) = try prepare(x, dim, dtype, op: op)
+        if x.numel == 0 { return try Copy.clone(x, op: op) }
+        let result = try noGrad { () throws(CressetError) -> Tensor in
+            let (largest, sum) = try statistics(x.detach(), d)
+            return try normalize.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))
+        }
+        // y = x - ln Σ eˣ: ∂x = g - eʸ·Σ g
+        return Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
+            [
+                try gradients[0].map { (g) throws(CressetError) in
+                    try logBackward(g, saved[0], try Reductions.sum(g, dims: g.ndim == 0 ? [] : [d], keepdim: true))
+                }
+            ]
+        }
+    }
+
+    static func logSumExp(_ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
+        let op = "aten::logsumexp"
+        try x.checkValid(op)
+        let dims = try x.dims(dims, op: op)
+        let largest = try Reductions.extremum(Reductions.maxKernel, x.detach(), dims: dims, keepdim: true)
+        // An infinite maximum would give inf - inf.
+        let finite = try Selection.whereSelf(
+            try Ops.isfinite(largest), largest, try .filled([], 0, dtype: x.dtype, on: x.runtime, op: op))
+        let sum = try Reductions.sum(try Ops.exp(try Ops.sub(x, finite)), dims: dims, keepdim: true)
+        let result = try Ops.add(try Ops.log(sum), finite)
+        return keepdim ? result : result.squeezed(dims, op: op)
+    }
+}
+
+/// How a loss over many elements becomes one number.
+public enum LossReduction: String, Sendable {
+    case none, mean, sum
+}
+
+/// Losses, as `torch.nn.functional` has them.
+public enum Losses {
+    static func reduce(_ losses: Tensor, _ reduction: LossReduction) -> Tensor {
+        switch reduction {
+        case .none: losses
+        case .mean: losses.mean()
+        case .sum: losses.sum()
+        }
+    }
+
+    /// -log p of the target class; `input` holds log-probabilities [N, C] or [C] or [N, C, d…].
+    public static func nllLoss(
+        _ input: Tensor, _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100,
+        reduction: LossReduction = .mean
+    ) -> Tensor {
+        trapping { () throws(CressetError) in
+            let op = "aten::nll_loss_nd"
+            try input.checkValid(op)
+            try target.checkValid(op)
+            guard input.ndim >= 1, target.ndim == input.ndim - 1 else {
+                throw CressetError(
+                    .shape, op: op, "the target \(target.shape) must have the shape of the input \(input.shape) without "
+                        + "its class dim")
+            }
+            let classDim = input.ndim == 1 ? 0 : 1
+            var expected = input.shape
+            expected.remove(at: classDim)
+            guard target.shape == expected else {
+                throw CressetError(.shape, op: op, "the target has shape \(target.shape), the input wants \(expected)")
+            }
+            guard target.dtype == .int64 || target.dtype == .int32 || target.dtype == .uint8 else {
+                throw CressetError(.dtype, op: op, "the target must hold class indices, got \(target.summary)")
+            }
+            let target = try target.converted(to: .int64)
+            let keep = target .!= Scalar(ignoreIndex)
+            let zero = Tensor.zerosLike(target)
+            let safe = Tensor.where(keep, target, zero)
+            var weights = try keep.converted(to: input.dtype)
+            if let weight { weights = weights * weight.indexSelect(dim: 0, index: safe.flatten()).reshape(safe.shape) }
+            let picked = try Indexing.gather(input, classDim, safe.unsqueeze(classDim)).squeeze(classDim)
+            // where, not a product: an ignored -inf must not become NaN.
+            let losses = Tensor.where(keep, -(picked * weights), Tensor.zerosLike(picked))
+            switch reduction {
+            case .none: return losses
+            case .sum: return losses.sum()
+            case .mean: return losses.sum() / weights.sum()
+            }
+        }
+    }
+
+    /// The cross entropy of logits and class indices, or of logits and class probabilities.
+    public static func crossEntropy(
+        _ input: Tensor, _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100,
+        reduction: LossReduction = .mean, labelSmoothing: Double = 0
+    ) -> Tensor {
+        let classDim = input.ndim == 1 ? 0 : 1
+        let logs = input.logSoftmax(dim: classDim)
+        if target.shape == input.shape && target.dtype.isFloatingPoint {
+            let classes = Double(input.size(classDim))
+            let soft = labelSmoothing > 0 ? target * Scalar(1 - labelSmoothing) + Scalar(labelSmoothing / classes) : target
+            var scaled = logs * soft
+            if let weight {
+                var shape = Shape(repeating: 1, count: input.ndim)
+                shape[classDim] = weight.numel
+                scaled = scaled * weight.reshape(shape)
+            }
+            let losses = -scaled.sum(dim: classDim)
+            if reduction == .mean {
+                let samples = Swift.max(1, input.numel / Swift.max(1, input.size(classDim)))
+                return losses.sum() / Scalar(samples)
+            }
+            return reduce(losses, reduction)
+        }
+        let hard = nllLoss(logs, target, weight: weight, ignoreIndex: ignoreIndex, reduction: reduction)
+        guard labelSmoothing > 0 else { return hard }
+        let keep = (target .!= Scalar(ignoreIndex)).to(input.dtype)
+        var each = logs
+        var weights = keep
+        if let weight {
+            var shape = Shape(repeating: 1, count: input.ndim)
+            shape[classDim] = weight.numel
+            each = each * weight.reshape(shape)
+            let safe = Tensor.where(target .!= Scalar(ignoreIndex), target, Tensor.zerosLike(target))
+            weights = keep * weight.indexSelect(dim: 0, index: safe.flatten()).reshape(safe.shape)
+        }
+        let smooth = -each.sum(dim: classDim) * keep
+        let uniform = reduction == .mean ? smooth.sum() / weights.sum() : reduce(smooth, reduction)
+        return hard * Scalar(1 - labelSmoothing) + uniform * Scalar(labelSmoothing / Double(input.size(classDim)))
+    }
+
+    /// (x - y)²
+    public static func mseLoss(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
+        reduce((x - y).square(), reduction)
+    }
+
+    /// |x - y|
+    public static func l1Loss(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
+        reduce((x - y).abs(), reduction)
+    }
+
+    /// The cross entropy of logits x and probabilities y, without overflow.
+    public static func binaryCrossEntropyWithLogits(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
+        reduce((1 - y) * x - x.logSigmoid(), reduction)
+    }
+}
+
+extension Tensor {
+    /// exp(x) over its sum along a dim.
+    public func softmax(dim: Int, dtype: DType? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Softmax.softmax(self, dim: dim, dtype: dtype) }
+    }
+    /// ln softmax(x), without overflow or cancellation.
+    public func logSoftmax(dim: Int, dtype: DType? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Softmax.logSoftmax(self, dim: dim, dtype: dtype) }
+    }
+    /// ln Σ exp(x) over the dims, without overflow.
+    public func logsumexp(dim: [Int], keepdim: Bool = false) -> Tensor {
+        trapping { () throws(CressetError) in try Softmax.logSumExp(self, dims: dim, keepdim: keepdim) }
+    }
+}

@@ -1,0 +1,126 @@
+/// A boxed argument or result, for calls by name.
+public enum Value: Sendable {
+    case none
+    case tensor(Tensor)
+    case tensors([Tensor])
+    case scalar(Scalar)
+    case ints([Int])
+    case dtype(DType)
+    case string(String)
+
+    public var tensor: Tensor? { if case .tensor(let x) = self { x } else { nil } }
+    public var isNone: Bool { if case .none = self { true } else { false } }
+}
+
+extension Value: ExpressibleByNilLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByStringLiteral
+{
+    public init(nilLiteral: ()) { self = .none }
+    public init(integerLiteral value: Int64) { self = .scalar(.int(value)) }
+    public init(floatLiteral value: Double) { self = .scalar(.double(value)) }
+    public init(booleanLiteral value: Bool) { self = .scalar(.bool(value)) }
+    public init(arrayLiteral elements: Int...) { self = .ints(elements) }
+    public init(stringLiteral value: String) { self = .string(value) }
+}
+
+/// The arguments of a call by name, checked against the schema.
+public struct Arguments: Sendable {
+    let op: String
+    let schema: Schema
+    public let values: [Value]
+
+    private func position(_ name: String) throws(CressetError) -> Int {
+        guard let i = schema.arguments.firstIndex(where: { $0.name == name }) else {
+            throw CressetError(.internal, op: op, "the schema has no argument \(name)")
+        }
+        return i
+    }
+
+    private func wrong(_ name: String, _ what: String, _ got: Value) -> CressetError {
+        CressetError(.argument, op: op, "argument \(name) must be \(what), not \(got.kind); schema: \(schema.text)")
+    }
+
+    public func tensor(_ name: String) throws(CressetError) -> Tensor {
+        let value = values[try position(name)]
+        guard case .tensor(let tensor) = value else { throw wrong(name, "a tensor", value) }
+        return tensor
+    }
+
+    public func optionalTensor(_ name: String) throws(CressetError) -> Tensor? {
+        values[try position(name)].isNone ? nil : try tensor(name)
+    }
+
+    public func tensors(_ name: String) throws(CressetError) -> [Tensor] {
+        let value = values[try position(name)]
+        guard case .tensors(let tensors) = value else { throw wrong(name, "a list of tensors", value) }
+        return tensors
+    }
+
+    public func scalar(_ name: String) throws(CressetError) -> Scalar {
+        let value = values[try position(name)]
+        guard case .scalar(let scalar) = value else { throw wrong(name, "a number", value) }
+        return scalar
+    }
+
+    public func optionalScalar(_ name: String) throws(CressetError) -> Scalar? {
+        values[try position(name)].isNone ? nil : try scalar(name)
+    }
+
+    public func int(_ name: String) throws(CressetError) -> Int {
+        let value = values[try position(name)]
+        guard case .scalar(.int(let x)) = value else { throw wrong(name, "an integer", value) }
+        return Int(x)
+    }
+
+    public func optionalInt(_ name: String) throws(CressetError) -> Int? {
+        values[try position(name)].isNone ? nil : try int(name)
+    }
+
+    public func double(_ name: String) throws(CressetError) -> Double { try scalar(name).doubleValue }
+
+    public func bool(_ name: String) throws(CressetError) -> Bool {
+        let value = values[try position(name)]
+        guard case .scalar(.bool(let x)) = value else { throw wrong(name, "a boolean", value) }
+        return x
+    }
+
+    public func ints(_ name: String) throws(CressetError) -> [Int] {
+        let value = values[try position(name)]
+        if case .scalar(.int(let x)) = value { return [Int(x)] }
+        guard case .ints(let list) = value else { throw wrong(name, "a list of integers", value) }
+        return list
+    }
+
+    public func optionalInts(_ name: String) throws(CressetError) -> [Int]? {
+        values[try position(name)].isNone ? nil : try ints(name)
+    }
+
+    public func optionalDType(_ name: String) throws(CressetError) -> DType? {
+        let value = values[try position(name)]
+        switch value {
+        case .none: return nil
+        case .dtype(let dtype): return dtype
+        default: throw wrong(name, "a dtype", value)
+        }
+    }
+
+    public func string(_ name: String) throws(CressetError) -> String {
+        let value = values[try position(name)]
+        guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+        return text
+    }
+}
+
+extension Value {
+    var kind: String {
+        switch self {
+        case .none: "None"
+        case .tensor: "a tensor"
+        case .tensors: "a list of tensors"
+        case .scalar(let x): "\(x)"
+        case .ints(let x): "\(x)"
+        case .dtype(let x): "\(x)"
+        case .string(let x): "\"\(x)\""
+        }
+    }
+}

@@ -1,0 +1,250 @@
+import BackendKit
+
+/// A scalar expression: what a pointwise operation means for one element.
+///
+/// Expressions read like mathematics (`x * 0.5 * (1 + erf(x / √2))`), are typed when they are made,
+/// and are turned into a `Program` by `lower` and differentiated by `Derivative`. Equal
+/// subexpressions need not be shared by hand: lowering computes each once.
+package struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+    package indirect enum Node: Sendable {
+        case input(Int, DType)
+        case param(Int, ArithmeticType)
+        case const(Double, ArithmeticType)
+        case integer(Int64, ArithmeticType)
+        case index
+        case unary(Opcode, Expr)
+        case binary(Opcode, Expr, Expr)
+        case select(Expr, Expr, Expr)
+        case call(Function, Expr, Expr?)
+        case cast(Expr, ArithmeticType)
+        case bitcast(Expr, ArithmeticType)
+        case narrow(Expr, DType)
+        case philox(key: Expr, counter: Expr, word: Int)
+    }
+
+    /// Shared by every use of the expression: identity tells repeated uses apart from equal ones cheaply.
+    package final class Box: Sendable {
+        let node: Node
+        /// nil for a literal that has yet to take the type of what it meets.
+        let type: ArithmeticType?
+        init(_ node: Node, _ type: ArithmeticType?) {
+            self.node = node
+            self.type = type
+        }
+    }
+    package let box: Box
+
+    var node: Node { box.node }
+    var type: ArithmeticType? { box.type }
+
+    init(_ node: Node, _ type: ArithmeticType?) { box = Box(node, type) }
+
+    /// A literal; it takes the type of the other operand.
+    package init(floatLiteral value: Double) { self.init(.const(value, .f64), nil) }
+    package init(integerLiteral value: Int) { self.init(.const(Double(value), .f64), nil) }
+    package init(_ value: Double) { self.init(.const(value, .f64), nil) }
+    package init(_ value: Double, _ type: ArithmeticType) { self.init(.const(value, type), type) }
+    package init(integer value: Int64, _ type: ArithmeticType) { self.init(.integer(value, type), type) }
+
+    /// The literal with a type, or the expression as it is.
+    func typed(_ type: ArithmeticType) -> Expr {
+        if case .const(let value, _) = node, self.type == nil { return Expr(value, type) }
+        return self
+    }
+
+    // MARK: Making
+
+    private static func matched(_ x: Expr, _ y: Expr) -> (Expr, Expr, ArithmeticType) {
+        let type = x.type ?? y.type ?? .f64
+        let (x, y) = (x.typed(type), y.typed(type))
+        precondition(x.type == y.type, "expression mixes \(String(describing: x.type)) and \(String(describing: y.type))")
+        return (x, y, type)
+    }
+
+    static func unary(_ opcode: Opcode, _ x: Expr) -> Expr { Expr(.unary(opcode, x), x.type) }
+
+    static func binary(_ opcode: Opcode, _ x: Expr, _ y: Expr) -> Expr {
+        let (x, y, type) = matched(x, y)
+        return Expr(.binary(opcode, x, y), opcode.isComparison ? .bool : type)
+    }
+
+    package func cast(to type: ArithmeticType) -> Expr {
+        if self.type == nil { return typed(type) }
+        return self.type == type ? self : Expr(.cast(self, type), type)
+    }
+
+    package func bitcast(to type: ArithmeticType) -> Expr { Expr(.bitcast(self, type), type) }
+
+    /// Rounded (or wrapped) to what `dtype` stores.
+    package func narrow(to dtype: DType) -> Expr {
+        let x = typed(dtype.arithmetic)
+        return dtype == dtype.arithmetic.dtype ? x : Expr(.narrow(x, dtype), dtype.arithmetic)
+    }
+
+    package static func philox(key: Expr, counter: Expr, word: Int) -> Expr {
+        Expr(.philox(key: key, counter: counter, word: word), .i32)
+    }
+
+    package static func call(_ function: Function, _ x: Expr, _ y: Expr? = nil) -> Expr {
+        guard let y else { return Expr(.call(function, x, nil), x.type) }
+        let (a, b, type) = matched(x, y)
+        return Expr(.call(function, a, b), type)
+    }
+}
+
+// MARK: Operators
+
+extension Expr {
+    package static func + (x: Expr, y: Expr) -> Expr { binary(.add, x, y) }
+    package static func - (x: Expr, y: Expr) -> Expr { binary(.sub, x, y) }
+    package static func * (x: Expr, y: Expr) -> Expr { binary(.mul, x, y) }
+    package static func / (x: Expr, y: Expr) -> Expr { binary(.div, x, y) }
+    package static func % (x: Expr, y: Expr) -> Expr { binary(.rem, x, y) }
+    package static prefix func - (x: Expr) -> Expr { unary(.neg, x) }
+
+    package static func .== (x: Expr, y: Expr) -> Expr { binary(.eq, x, y) }
+    package static func .!= (x: Expr, y: Expr) -> Expr { binary(.ne, x, y) }
+    package static func .< (x: Expr, y: Expr) -> Expr { binary(.lt, x, y) }
+    package static func .<= (x: Expr, y: Expr) -> Expr { binary(.le, x, y) }
+    package static func .> (x: Expr, y: Expr) -> Expr { binary(.lt, y, x) }
+    package static func .>= (x: Expr, y: Expr) -> Expr { binary(.le, y, x) }
+
+    package static func & (x: Expr, y: Expr) -> Expr { binary(.and, x, y) }
+    package static func | (x: Expr, y: Expr) -> Expr { binary(.or, x, y) }
+    package static func ^ (x: Expr, y: Expr) -> Expr { binary(.xor, x, y) }
+    package static prefix func ! (x: Expr) -> Expr { unary(.not, x) }
+}
+
+// MARK: Functions
+
+package func select(_ condition: Expr, _ x: Expr, _ y: Expr) -> Expr {
+    let type = x.type ?? y.type ?? .f64
+    return Expr(.select(condition.typed(.bool), x.typed(type), y.typed(type)), type)
+}
+package func abs(_ x: Expr) -> Expr { .unary(.abs, x) }
+package func sqrt(_ x: Expr) -> Expr { .unary(.sqrt, x) }
+package func floor(_ x: Expr) -> Expr { .unary(.floor, x) }
+package func ceil(_ x: Expr) -> Expr { .unary(.ceil, x) }
+package func trunc(_ x: Expr) -> Expr { .unary(.trunc, x) }
+package func round(_ x: Expr) -> Expr { .unary(.round, x) }
+package func minimum(_ x: Expr, _ y: Expr) -> Expr { .binary(.min, x, y) }
+package func maximum(_ x: Expr, _ y: Expr) -> Expr { .binary(.max, x, y) }
+package func exp(_ x: Expr) -> Expr { .call(.exp, x) }
+package func expm1(_ x: Expr) -> Expr { .call(.expm1, x) }
+package func log(_ x: Expr) -> Expr { .call(.log, x) }
+package func log1p(_ x: Expr) -> Expr { .call(.log1p, x) }
+package func sin(_ x: Expr) -> Expr { .call(.sin, x) }
+package func cos(_ x: Expr) -> Expr { .call(.cos, x) }
+package func tanh(_ x: Expr) -> Expr { .call(.tanh, x) }
+package func erf(_ x: Expr) -> Expr { .call(.erf, x) }
+package func pow(_ x: Expr, _ y: Expr) -> Expr { .call(.pow, x, y) }
+/// True where x is NaN.
+package func isNaN(_ x: Expr) -> Expr { x .!= x }
+/// Row-major index of the element, an i64.
+package func elementIndex() -> Expr { Expr(.index, .i64) }
+
+// MARK: Lowering
+
+extension Expr {
+    /// Appends the instructions that compute this expression; a subexpression used twice is computed once.
+    func lower(into builder: inout ProgramBuilder, _ done: inout [ObjectIdentifier: ProgramBuilder.Value])
+        -> ProgramBuilder.Value
+    {
+        let id = ObjectIdentifier(box)
+        if let value = done[id] { return value }
+        let value: ProgramBuilder.Value
+        switch node {
+        case .input(let k, let dtype): value = builder.load(k, dtype)
+        case .param(let k, let type): value = builder.param(k, type)
+        case .const(let x, let type): value = builder.const(x, type)
+        case .integer(let x, let type): value = builder.const(x, type)
+        case .index: value = builder.index()
+        case .unary(let opcode, let x): value = builder.unary(opcode, x.lower(into: &builder, &done))
+        case .binary(let opcode, let x, let y):
+            let a = x.lower(into: &builder, &done)
+            let b = y.lower(into: &builder, &done)
+            value = builder.binary(opcode, a, b)
+        case .select(let c, let x, let y):
+            let condition = c.lower(into: &builder, &done)
+            let a = x.lower(into: &builder, &done)
+            let b = y.lower(into: &builder, &done)
+            value = builder.select(condition, a, b)
+        case .call(let function, let x, let y):
+            let a = x.lower(into: &builder, &done)
+            let b = y?.lower(into: &builder, &done)
+            value = builder.call(function, a, b)
+        case .cast(let x, let type): value = builder.cast(x.lower(into: &builder, &done), to: type)
+        case .bitcast(let x, let type): value = builder.bitcast(x.lower(into: &builder, &done), to: type)
+        case .narrow(let x, let dtype): value = builder.narrow(x.lower(into: &builder, &done), to: dtype)
+        case .philox(let key, let counter, let word):
+            let k = key.lower(into: &builder, &done)
+            let c = counter.lower(into: &builder, &done)
+            value = builder.philox(key: k, counter: c, word: word)
+        }
+        done[id] = value
+        return value
+    }
+
+    /// The program that stores these expressions as outputs of the given dtypes.
+    static func program(_ outputs: [(Expr, DType)]) -> Program {
+        var builder = ProgramBuilder()
+        var done: [ObjectIdentifier: ProgramBuilder.Value] = [:]
+        for (k, (expr, dtype)) in outputs.enumerated() {
+            let value = expr.typed(dtype.arithmetic).lower(into: &builder, &done)
+            builder.store(builder.cast(value, to: dtype.arithmetic), to: k, as: dtype)
+        }
+        return builder.finish()
+    }
+
+    /// The expressions this one is made of, for walks.
+    var operands: [Expr] {
+        switch node {
+        case .input, .param, .const, .integer, .index: []
+        case .unary(_, let x), .cast(let x, _), .bitcast(let x, _), .narrow(let x, _): [x]
+        case .binary(_, let x, let y): [x, y]
+        case .select(let c, let x, let y): [c, x, y]
+        case .call(_, let x, let y): y.map { [x, $0] } ?? [x]
+        case .philox(let k, let c, _): [k, c]
+        }
+    }
+}
+
+extension Expr: CustomStringConvertible {
+    package var description: String {
+        func infix(_ opcode: Opcode) -> String? {
+            switch opcode {
+            case .add: "+"
+            case .sub: "-"
+            case .mul: "*"
+            case .div: "/"
+            case .rem: "%"
+            case .eq: "=="
+            case .ne: "!="
+            case .lt: "<"
+            case .le: "<="
+            case .and: "&"
+            case .or: "|"
+            case .xor: "^"
+            default: nil
+            }
+        }
+        switch node {
+        case .input(let k, _): return ["x", "y", "z"].indices.contains(k) ? ["x", "y", "z"][k] : "x\(k)"
+        case .param(let k, _): return "p\(k)"
+        case .const(let value, _): return value == value.rounded() && Swift.abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+        case .integer(let value, _): return "\(value)"
+        case .index: return "index"
+        case .unary(.neg, let x): return "-\(x)"
+        case .unary(let opcode, let x): return "\(opcode)(\(x))"
+        case .binary(let opcode, let x, let y):
+            if let symbol = infix(opcode) { return "(\(x) \(symbol) \(y))" }
+            return "\(opcode)(\(x), \(y))"
+        case .select(let c, let x, let y): return "(\(c) ? \(x) : \(y))"
+        case .call(let function, let x, let y): return "\(function)(\(x)\(y.map { ", \($0)" } ?? ""))"
+        case .cast(let x, let type): return "\(type)(\(x))"
+        case .bitcast(let x, let type): return "bits_\(type)(\(x))"
+        case .narrow(let x, let dtype): return "\(dtype)(\(x))"
+        case .philox(let key, let counter, let word): return "philox(\(key), \(counter))[\(word)]"
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import BackendKit
+
+/// Sets the seed of the default stream of random numbers and starts it anew.
+public func manualSeed(_ seed: UInt64) { RandomStream.default.reset(seed) }
+
+/// A stream of random numbers: a Philox4x32-10 key and a counter that moves by one for each element
+/// drawn, on every device alike. The same seed gives the same bits everywhere.
+public final class RandomStream: Sendable {
+    public static let `default` = RandomStream(seed: 0)
+
+    private struct State {
+        var seed: UInt64
+        var counter: UInt64
+    }
+    private let state: Lock<State>
+
+    public init(seed: UInt64) { state = Lock(State(seed: seed, counter: 0)) }
+
+    public func reset(_ seed: UInt64) { state.withLock { $0 = State(seed: seed, counter: 0) } }
+
+    /// Key and first counter for `count` elements.
+    func take(_ count: Int) -> [Scalar] {
+        state.withLock { state in
+            defer { state.counter &+= UInt64(count) }
+            return [.int(Int64(bitPattern: state.seed)), .int(Int64(bitPattern: state.counter))]
+        }
+    }
+}
+
+/// The programs that draw one element.
+enum Draw {
+    private static func words(_ c: Pointwise.Context, _ word: Int) -> Expr {
+        .philox(key: c.scalars[0], counter: c.scalars[1] + elementIndex(), word: word)
+    }
+
+    private static func wrapped(
+        _ name: String, _ body: @escaping @Sendable (Pointwise.Context) -> Expr
+    ) -> Pointwise {
+        Pointwise(name, .explicit, scalarType: { i, dtype in i < 2 ? .i64 : dtype.arithmetic }, body: body)
+    }
+
+    /// The top `bits` bits of a word as an integer, in [0, 2^bits).
+    private static func top(_ word: Expr, _ bits: Int) -> Expr {
+        .binary(.ushr, word, Expr(integer: Int64(32 - bits), .i32))
+    }
+
+    /// k·2^-b for a uniform b-bit integer k, with b the precision of the dtype: exact, so never 1.
+    static func unit(_ c: Pointwise.Context) -> Expr {
+        switch c.dtype {
+        case .float64:
+            let high = top(words(c, 0), 26).cast(to: .f64)
+            let low = top(words(c, 1), 27).cast(to: .f64)
+            return (high * Expr(0x1p27) + low) * Expr(0x1p-53)
+        case .float16: return top(words(c, 0), 11).cast(to: .f32) * Expr(0x1p-11)
+        case .bfloat16: return top(words(c, 0), 8).cast(to: .f32) * Expr(0x1p-8)
+        default: return top(words(c, 0), 24).cast(to: .f32) * Expr(0x1p-24)
+        }
+    }
+
+    static let uniform = wrapped("aten::uniform_") { c in
+        c.scalars[2] + unit(c) * (c.scalars[3] - c.scalars[2])
+    }
+
+    /// The normal quantile of a uniform number strictly inside (0, 1).
+    static let normal = wrapped("aten::normal_") { c in
+        let u: Expr
+        if c.dtype == .float64 {
+            let high = top(words(c, 0), 26).cast(to: .f64)
+            let low = top(words(c, 1), 26).cast(to: .f64)
+            u = (high * Expr(0x1p26) + low + 0.5) * Expr(0x1p-52)
+        } else {
+            u = (top(words(c, 0), 23).cast(to: .f32) + 0.5) * Expr(0x1p-23)
+        }
+        return .call(.normal, u) * c.scalars[3] + c.scalars[2]
+    }
+
+    /// 1 with probability p.
+    static let bernoulli = wrapped("aten::bernoulli_.float") { c in
+        let u = top(words(c, 0), 24).cast(to: .f32) * Expr(0x1p-24)
+        return (u.cast(to: c.type.isFloat ? c.type : .f32) .< c.scalars[2].cast(to: c.type.isFloat ? c.type : .f32))
+            .cast(to: c.type)
+    }
+
+    /// low + k mod (high - low) for a 62-bit k: the bias is below 2^-30 for ranges below 2^32.
+    static let integers = Pointwise("aten::random_.from", .explicit, scalarType: { _, _ in .i64 }) { c in
+        let high = top(words(c, 0), 31).cast(to: .i64)
+        let low = top(words(c, 1), 31).cast(to: .i64)
+        let k = high * Expr(integer: 1 << 31, .i64) + low
+        return (c.scalars[2] + k % (c.scalars[3] - c.scalars[2])).cast(to: c.type)
+    }
+
+    static func fill(
+        _ kernel: Pointwise, _ target: Tensor, _ stream: RandomStream, _ scalars: [Scalar]
+    ) throws(CressetError) {
+        try kernel.generate(stream.take(target.numel) + scalars, into: target)
+    }
+}
+
+extension Tensor {
+    private static func draw(
+        _ kernel: Pointwise, _ shape: Shape, _ dtype: DType, _ device: Device?, _ stream: RandomStream,
+        _ scalars: [Scalar]
+    ) -> Tensor {
+        trapping { () throws(CressetError) in
+            let op = kernel.name.text
+            let result = try Tensor.empty(shape, dtype, on: try (device ?? .default).runtime(for: op), op: op)
+            try Draw.fill(kernel, result, stream, scalars)
+            return result
+        }
+    }
+
+    private static func checkFloat(_ dtype: DType, _ op: String) {
+        guard dtype.isFloatingPoint else {
+            _ = failed(CressetError(.dtype, op: op, "draws floating-point numbers, not \(dtype)"))
+            return
+        }
+    }
+
+    /// Uniform in [0, 1).
+    public static func rand(
+        _ shape: Shape, dtype: DType = .float32, device: Device? = nil, stream: RandomStream = .default
+    ) -> Tensor {
+        checkFloat(dtype, "aten::rand")
+        return draw(Draw.uniform, shape, dtype, device, stream, [.double(0), .double(1)])
+    }
+
+    /// Normal with mean 0 and variance 1.
+    public static func randn(
+        _ shape: Shape, dtype: DType = .float32, device: Device? = nil, stream: RandomStream = .default
+    ) -> Tensor {
+        checkFloat(dtype, "aten::randn")
+        return draw(Draw.normal, shape, dtype, device, stream, [.double(0), .double(1)])
+    }
+
+    /// Integers from 0 to below high.
+    public static func randint(
+        _ high: Int, _ shape: Shape, dtype: DType = .int64, device: Device? = nil, stream: RandomStream = .default
+    ) -> Tensor {
+        randint(0, high, shape, dtype: dtype, device: device, stream: stream)
+    }
+
+    /// Integers from low to below high.
+    public static func randint(
+        _ low: Int, _ high: Int, _ shape: Shape, dtype: DType = .int64, device: Device? = nil,
+        stream: RandomStream = .default
+    ) -> Tensor {
+        guard low < high else {
+            return failed(CressetError(.argument, op: "aten::randint", "low (\(low)) must be below high (\(high))"))
+        }
+        return draw(Draw.integers, shape, dtype, device, stream, [Scalar(low), Scalar(high)])
+    }
+
+    /// The numbers 0 ..< n in random order.
+    public static func randperm(_ n: Int, device: Device? = nil, stream: RandomStream = .default) -> Tensor {
+        let draws = [Int64](rand([Swift.max(n, 1)], dtype: .float64, device: .reference, stream: stream)
+            .mul(.double(0x1p53)).to(.int64))
+        var order = Array(0..<Int64(n))
+        // Fisher-Yates from the back.
+        for i in order.indices.reversed() where i > 0 { order.swapAt(i, Int(draws[i] % Int64(i + 1))) }
+        return Tensor(order, device: device)
+    }
+
+    private func refill(_ kernel: Pointwise, _ stream: RandomStream, _ scalars: [Scalar]) -> Tensor {
+        inPlace(kernel.name.text) { (x) throws(CressetError) in
+            let fresh = try Tensor.empty(x.shape, x.dtype, on: x.runtime, op: kernel.name.text)
+            try Draw.fill(kernel, fresh, stream, scalars)
+            return fresh
+        }
+    }
+
+    /// Every element uniform in [from, to).
+    @discardableResult
+    public func uniform_(_ from: Double = 0, _ to: Double = 1, stream: RandomStream = .default) -> Tensor {
+        refill(Draw.uniform, stream, [.double(from), .double(to)])
+    }
+
+    /// Every element normal.
+    @discardableResult
+    public func normal_(_ mean: Double = 0, _ std: Double = 1, stream: RandomStream = .default) -> Tensor {
+        refill(Draw.normal, stream, [.double(mean), .double(std)])
+    }
+
+    /// Every element 1 with probability p, else 0.
+    @discardableResult
+    public func bernoulli_(_ p: Double = 0.5, stream: RandomStream = .default) -> Tensor {
+        refill(Draw.bernoulli, stream, [.double(p)])
+    }
+
+    /// Elements zeroed with probability p and the rest scaled by 1/(1 - p).
+    public func dropout(_ p: Double = 0.5, training: Bool = true, stream: RandomStream = .default) -> Tensor {
+        guard p >= 0, p <= 1 else {
+            return failed(CressetError(.argument, op: "aten::dropout", "p must be in 0 ... 1, got \(p)"))
+        }
+        if !training || p == 0 { return self }
+        if p == 1 { return self * 0 }
+        let keep = noGrad { Tensor.empty(shape, dtype: dtype, device: device).bernoulli_(1 - p, stream: stream) }
+        return self * keep * Scalar(1 / (1 - p))
+    }
+}

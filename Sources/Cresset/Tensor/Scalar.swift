@@ -1,0 +1,61 @@
+import BackendKit
+import CBackend
+
+/// A number given to an operation: it takes part in type promotion as Python's numbers do.
+public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral
+{
+    case int(Int64)
+    case double(Double)
+    case bool(Bool)
+
+    public init(integerLiteral value: Int64) { self = .int(value) }
+    public init(floatLiteral value: Double) { self = .double(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(_ value: Int) { self = .int(Int64(value)) }
+    public init(_ value: Double) { self = .double(value) }
+    public init(_ value: Float) { self = .double(Double(value)) }
+
+    public var doubleValue: Double {
+        switch self {
+        case .int(let x): Double(x)
+        case .double(let x): x
+        case .bool(let x): x ? 1 : 0
+        }
+    }
+
+    /// Truncated; out of range saturates.
+    public var intValue: Int64 {
+        switch self {
+        case .int(let x): x
+        case .double(let x): x.isNaN ? 0 : Int64(exactly: x.rounded(.towardZero)) ?? (x < 0 ? .min : .max)
+        case .bool(let x): x ? 1 : 0
+        }
+    }
+
+    /// The dtype such a number promotes as.
+    var dtype: DType {
+        switch self {
+        case .int: .int64
+        case .double: .float32
+        case .bool: .bool
+        }
+    }
+
+    var isOne: Bool { self == .int(1) || self == .double(1) }
+
+    /// As a launch parameter of an arithmetic type.
+    func param(_ type: ArithmeticType) -> CressetScalar {
+        switch type {
+        case .bool: CressetScalar(i: doubleValue != 0 ? 1 : 0)
+        case .i32: CressetScalar(i: Int64(Int32(truncatingIfNeeded: intValue)))
+        case .i64: CressetScalar(i: intValue)
+        case .f32:
+            switch self {
+            case .int(let x): CressetScalar(f: Float(x))
+            default: CressetScalar(f: Float(doubleValue))
+            }
+        case .f64: CressetScalar(d: doubleValue)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import BackendKit
+
+/// A block of device memory that tensors share.
+final class Storage: @unchecked Sendable {
+    /// Devices are never closed, so no count is kept.
+    unowned(unsafe) let runtime: DeviceRuntime
+    let buffer: OpaquePointer
+    /// Where the host can reach the bytes, on host-visible devices.
+    let host: UnsafeMutableRawPointer?
+    /// Bytes of the block; all offsets stay below.
+    let bytes: Int
+    /// Counts in-place changes; autograd compares it. Concurrent in-place writes are the user's race.
+    var version = 0
+
+    /// At least `bytes` bytes of uninitialised memory.
+    init(_ runtime: DeviceRuntime, bytes: Int, op: String) throws(CressetError) {
+        let block = try runtime.memory.take(Swift.max(bytes, 1), op: op)
+        self.runtime = runtime
+        buffer = block.buffer
+        host = block.host
+        self.bytes = block.bytes
+    }
+
+    deinit { runtime.memory.give(Memory.Block(buffer: buffer, host: host, bytes: bytes)) }
+}

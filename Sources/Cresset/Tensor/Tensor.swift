@@ -1,0 +1,104 @@
+@_exported import enum BackendKit.DType
+import BackendKit
+
+
+/// An n-dimensional array on a device.
+///
+/// A handle to storage plus shape, strides, offset and dtype, as in PyTorch: views alias, methods
+/// that end in `_` write in place, and `a += b` rebinds `a` without touching other holders.
+/// Concurrent reads are safe; concurrent in-place writes to one storage are a race of the caller's.
+public struct Tensor: Sendable {
+    let impl: TensorImpl
+
+    @inline(__always)
+    init(_ impl: TensorImpl) { self.impl = impl }
+
+    /// A tensor over existing storage.
+    init(storage: Storage, shape: Shape, strides: Shape, offset: Int, dtype: DType) {
+        impl = TensorImpl(storage: storage, shape: shape, strides: strides, offset: offset, dtype: dtype)
+    }
+
+    /// A new contiguous tensor with uninitialised elements.
+    static func empty(
+        _ shape: Shape, _ dtype: DType, on runtime: DeviceRuntime, op: String
+    ) throws(CressetError) -> Tensor {
+        guard runtime.holds(dtype) else {
+            let held = runtime.properties.dtypes.map(\.name).joined(separator: ", ")
+            throw CressetError(.dtype, op: op, "\(runtime.name) cannot hold \(dtype); it holds \(held)")
+        }
+        var bytes = dtype.size
+        for size in shape {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
+            guard !overflow && size >= 0 else {
+                throw CressetError(.shape, op: op, "the shape \(shape) is negative or too large for \(dtype)")
+            }
+            bytes = product
+        }
+        let storage = try Storage(runtime, bytes: bytes, op: op)
+        return Tensor(
+            storage: storage, shape: shape, strides: shape.contiguousStrides, offset: 0, dtype: dtype)
+    }
+
+    // MARK: What it is
+
+    public var shape: Shape { impl.shape }
+    /// Elements between neighbours along each dim.
+    public var strides: Shape { impl.strides }
+    /// Elements from the start of the storage to the first one.
+    public var storageOffset: Int { impl.offset }
+    public var dtype: DType { impl.dtype }
+    public var device: Device { impl.runtime.device }
+    /// The number of dims.
+    public var ndim: Int { impl.shape.count }
+    /// The number of elements.
+    public var numel: Int { impl.shape.elementCount }
+    /// Size of a dim, counted from the end if negative.
+    public func size(_ dim: Int) -> Int {
+        let d = dim < 0 ? dim + ndim : dim
+        precondition(d >= 0 && d < ndim, "size: dim \(dim) of a tensor of rank \(ndim)")
+        return impl.shape[d]
+    }
+    /// True when the elements lie one after another in row-major order.
+    public var isContiguous: Bool { impl.isContiguous }
+
+    /// True when both are views of one storage.
+    public func sharesStorage(with other: Tensor) -> Bool { impl.storage === other.impl.storage }
+    /// Times the storage was changed in place.
+    public var version: Int { impl.storage.version }
+}
+
+/// What a tensor handle points to.
+final class TensorImpl: @unchecked Sendable {
+    let storage: Storage
+    let shape: Shape
+    let strides: Shape
+    let offset: Int
+    let dtype: DType
+    let isContiguous: Bool
+    /// Results of a failed call inside `catching { }`: rank 0, passed through untouched.
+    var isInvalid = false
+    /// Gradient state; nil while the tensor has nothing to do with autograd.
+    var autograd: AutogradState?
+
+    @inline(__always)
+    init(storage: Storage, shape: Shape, strides: Shape, offset: Int, dtype: DType) {
+        self.storage = storage
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+        self.dtype = dtype
+        self.isContiguous = shape.isContiguous(strides)
+    }
+
+    var runtime: DeviceRuntime {
+        @inline(__always) get { storage.runtime }
+    }
+}
+
+extension Tensor {
+    /// "float32 [2, 3] on cpu:0", for messages.
+    var summary: String { "\(dtype) \(shape) on \(impl.runtime.name)" }
+
+    /// The opened device the tensor lives on.
+    var runtime: DeviceRuntime { impl.runtime }
+}

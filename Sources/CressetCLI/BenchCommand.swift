@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// `cresset bench`
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "bench", abstract: "To come.")
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// `cresset conformance`
+struct ConformanceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "conformance", abstract: "To come.")
+}
