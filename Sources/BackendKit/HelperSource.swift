@@ -7,7 +7,7 @@ enum HelperSource {
         conversions + integers + philox
             + (dialect.language == .glsl ? isNaNByBits : isNaNByComparison) + floats
             + (dialect.emulatesFMA ? fma : "")
-            + (dialect.language == .glsl ? roundingF64 : "")
+            + (dialect.language == .glsl ? widening + roundingF64 : "")
     }
 
     /// Half-width floats by integer operations, and float to integer with every case defined.
@@ -153,6 +153,14 @@ enum HelperSource {
             k1 += 0xbb67ae85u;
           }
           return MAKE_U32X4(c0, c1, c2, c3);
+        }
+
+
+        """
+
+    private static let widening = """
+        FN i64 cresset_i32_to_i64(i32 x) {
+          return TO_I64(PACK_U64(TO_U32(x >> 31), TO_U32(x)));
         }
 
 

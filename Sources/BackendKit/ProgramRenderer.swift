@@ -191,6 +191,8 @@ public struct ProgramRenderer {
         case (_, .bool): return "!(\(a) == \(conversion(source))(0))"
         case (.bool, _): return "\(a) ? \(conversion(type))(1) : \(conversion(type))(0)"
         case (.f32, .i32), (.f64, .i32), (.f32, .i64), (.f64, .i64): return "cresset_\(source)_to_\(type)(\(a))"
+        // By halves: Mesa 22.3 gets comparisons of sign-extended values with constants wrong.
+        case (.i32, .i64) where dialect.language == .glsl: return "cresset_i32_to_i64(\(a))"
         default: return "\(conversion(type))(\(a))"
         }
     }
