@@ -62,13 +62,16 @@ let package = Package(
             name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO", "CGoldens"], path: "Conformance/Suite"),
         .target(name: "CGoldens", path: "Conformance/Goldens", exclude: ["goldens.safetensors.gz", "NOTICE"]),
 
+        .target(name: "CTemplates", exclude: ["c", "swift"]),
         .executableTarget(
             name: "CressetCLI",
             dependencies: [
+                "CTemplates",
                 "Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO", "ConformanceSuite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
         .testTarget(
             name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),

@@ -38,7 +38,7 @@ extension BackendError {
         let code = has(\.code) ? status.pointee.code : 1
         let message = has(\.message) ? status.pointee.message.map { String(cString: $0) } : nil
         self.init(
-            Kind(rawValue: code) ?? .other, message ?? "failed without a message",
+            Kind(rawValue: code) ?? .other, message ?? "failed with code \(code) and no message",
             op: has(\.op) ? status.pointee.op.map { String(cString: $0) } : nil,
             site: has(\.site) ? status.pointee.site : 0)
         if has(\.release) { status.pointee.release?(status) }

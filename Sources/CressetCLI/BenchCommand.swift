@@ -1,6 +1,86 @@
 import ArgumentParser
+import Cresset
+import Glibc
 
 /// `cresset bench`
 struct BenchCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "bench", abstract: "To come.")
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Time workloads, one JSON object a line.",
+        discussion: """
+            Names and timing are those of the PyTorch table it is compared with: two warm-up runs, then at least five \
+            timed ones, each ending when the device has finished.
+            """)
+
+    @Option(help: "Only workloads whose name has a match of this regular expression.")
+    var filter = ""
+
+    @Option(help: "Threads the backends may use; 0 leaves it to them.")
+    var threads = 0
+
+    @Option(help: "Least time spent on one workload.")
+    var seconds = 0.5
+
+    @Option(help: "Where to run: \"cpu\", \"vulkan:1\", \"opencl:NVIDIA\", …; else CRESSET_DEVICE, else cpu.")
+    var device: String?
+
+    @Flag(help: "Print the names and run nothing.")
+    var list = false
+
+    @Flag(help: "With --list: also those that cannot run yet, with what is missing.")
+    var all = false
+
+    func validate() throws {
+        guard threads >= 0 else { throw ValidationError("--threads must not be negative, got \(threads)") }
+        guard seconds >= 0 && seconds.isFinite else {
+            throw ValidationError("--seconds must be a time, got \(seconds)")
+        }
+        guard list || !all else { throw ValidationError("--all goes with --list") }
+    }
+
+    func run() throws {
+        let pattern: Regex<AnyRegexOutput>
+        do {
+            pattern = try Regex(filter)
+        } catch {
+            throw ValidationError("--filter \(filter) is not a regular expression: \(error)")
+        }
+        let chosen = Workload.table.filter { $0.name.firstMatch(of: pattern) != nil }
+        guard !chosen.isEmpty else { throw ValidationError("no workload's name matches \(filter)") }
+        if list {
+            for workload in chosen {
+                switch workload.body {
+                case .setup: print(workload.name)
+                case .missing(let what): if all { print("\(workload.name)\tmissing: \(what)") }
+                }
+            }
+            return
+        }
+        // Read when the first backend starts, so it must be there before any device is named.
+        if threads > 0 { setenv("CRESSET_NUM_THREADS", "\(threads)", 1) }
+        let device = try chosenDevice()
+        Device.default = device
+        var failures = 0
+        for workload in chosen {
+            guard case .setup(let setup) = workload.body else { continue }
+            manualSeed(0)
+            do {
+                let timing = try Timing.measure(setup, on: device, seconds: seconds)
+                print(timing.json(name: workload.name, device: "\(device)"))
+                // Line by line even into a pipe: the reader may give up in the middle.
+                fflush(nil)
+            } catch {
+                failures += 1
+                complain("\(workload.name): \(error)")
+            }
+        }
+        if failures > 0 { throw ExitCode.failure }
+    }
+
+    /// Said, or set from outside, or the default; an unknown one is an error that lists the known ones.
+    private func chosenDevice() throws -> Device {
+        if let device { return try Device(device) }
+        if let set = getenv("CRESSET_DEVICE"), set.pointee != 0 { return try Device(String(cString: set)) }
+        return Device.default
+    }
 }

@@ -17,11 +17,11 @@ public struct Device: Hashable, Sendable {
     public init(_ spelling: String) throws(CressetError) { self = try DeviceTable.shared.resolve(spelling) }
 
     /// The processor, through the OpenBLAS backend.
-    public static let cpu = Device(id: DeviceTable.shared.intern("cpu", 0))
-    public static let opencl = Device(id: DeviceTable.shared.intern("opencl", 0))
-    public static let vulkan = Device(id: DeviceTable.shared.intern("vulkan", 0))
+    public static let cpu = Device(id: DeviceTable.shared.number("cpu"))
+    public static let opencl = Device(id: DeviceTable.shared.number("opencl"))
+    public static let vulkan = Device(id: DeviceTable.shared.number("vulkan"))
     /// The slow, obvious implementation that defines what is right.
-    public static let reference = Device(id: DeviceTable.shared.intern("reference", 0))
+    public static let reference = Device(id: DeviceTable.shared.number("reference"))
 
     /// The backend's name: "vulkan".
     public var type: String { DeviceTable.shared.entry(id).type }

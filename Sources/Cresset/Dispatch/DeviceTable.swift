@@ -24,15 +24,33 @@ final class DeviceTable: @unchecked Sendable {
     private init() {
         runtimes = .allocate(capacity: Self.capacity)
         for i in 0..<Self.capacity { (runtimes + i).initialize(to: Atomic(nil)) }
+        // The named ones come first, so that no crowd of other devices can take their places.
+        for type in Self.named { _ = find(type, 0) }
     }
 
-    func intern(_ type: String, _ index: Int) -> Int32 {
+    /// The devices that are names in the language.
+    private static let named = ["cpu", "opencl", "vulkan", "reference"]
+
+    /// The number of one of the `named` devices.
+    func number(_ type: String) -> Int32 { find(type, 0) ?? 0 }
+
+    /// The number of a device, a new one the first time; nil when all are taken.
+    private func find(_ type: String, _ index: Int) -> Int32? {
         state.withLock { state in
             if let i = state.entries.firstIndex(where: { $0.type == type && $0.index == index }) { return Int32(i) }
-            precondition(state.entries.count < Self.capacity, "more than \(Self.capacity) devices named")
+            guard state.entries.count < Self.capacity else { return nil }
             state.entries.append(Entry(type: type, index: index))
             return Int32(state.entries.count - 1)
         }
+    }
+
+    func intern(_ type: String, _ index: Int) throws(CressetError) -> Int32 {
+        guard let id = find(type, index) else {
+            throw CressetError(
+                .device, op: "Device(\"\(type):\(index)\")",
+                "\(Self.capacity) devices have been named, which is the limit")
+        }
+        return id
     }
 
     func entry(_ id: Int32) -> Entry { state.withLock { $0.entries[Int(id)] } }
@@ -71,7 +89,7 @@ final class DeviceTable: @unchecked Sendable {
     var all: [Device] {
         PluginLoader.shared.backends.flatMap { backend -> [Device] in
             guard let infos = try? ordered(backend) else { return [] }
-            return infos.indices.map { Device(id: intern(backend.name, $0)) }
+            return infos.indices.compactMap { find(backend.name, $0).map(Device.init(id:)) }
         }
     }
 
@@ -80,15 +98,15 @@ final class DeviceTable: @unchecked Sendable {
         let parts = spelling.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         if let backend = PluginLoader.shared.backends.first(where: { $0.name == parts[0] }) {
             let infos = try ordered(backend)
-            guard parts.count == 2 else { return Device(id: intern(backend.name, 0)) }
+            guard parts.count == 2 else { return Device(id: try intern(backend.name, 0)) }
             if let index = Int(parts[1]) {
                 guard infos.indices.contains(index) else {
                     throw unknown(spelling, "\(backend.name) has \(infos.count) device(s), 0 to \(infos.count - 1)")
                 }
-                return Device(id: intern(backend.name, index))
+                return Device(id: try intern(backend.name, index))
             }
             if let i = infos.firstIndex(where: { Self.name($0.info).lowercased().contains(parts[1].lowercased()) }) {
-                return Device(id: intern(backend.name, i))
+                return Device(id: try intern(backend.name, i))
             }
             throw unknown(spelling, "no device of \(backend.name) has \"\(parts[1])\" in its name")
         }
@@ -97,7 +115,7 @@ final class DeviceTable: @unchecked Sendable {
             for backend in PluginLoader.shared.backends {
                 guard let infos = try? ordered(backend) else { continue }
                 if let i = infos.firstIndex(where: { Self.uuid($0.info) == wanted }) {
-                    return Device(id: intern(backend.name, i))
+                    return Device(id: try intern(backend.name, i))
                 }
             }
         }

@@ -91,6 +91,7 @@ final class KernelTable: @unchecked Sendable {
     private let deviceName: String
     private let cells: UnsafeMutablePointer<Atomic<UnsafeRawPointer?>>
     private let writing = Lock([KernelRecord]())
+    private let leftOut = Lock([String]())
 
     init(deviceName: String) {
         self.deviceName = deviceName
@@ -109,6 +110,9 @@ final class KernelTable: @unchecked Sendable {
     /// Everything registered, in order of registration.
     var records: [KernelRecord] { writing.withLock { $0 } }
 
+    /// Kernels that were left out, each with its owner and the reason.
+    var refusals: [String] { leftOut.withLock { $0 } }
+
     /// Enters a backend's kernels. One that breaks a rule of the header is reported and left out;
     /// the rest are entered.
     func register(_ kernels: [CressetKernel], from backend: LoadedBackend) {
@@ -117,13 +121,19 @@ final class KernelTable: @unchecked Sendable {
             do throws(CressetError) {
                 try register(Self.check(raw, owner: owner))
             } catch {
-                Log.warning("\(deviceName): a kernel of \(owner) was left out: \(error.message)")
+                let why = "a kernel of \(owner) was left out: \(error.message)"
+                leftOut.withLock { $0.append(why) }
+                Log.warning("\(deviceName): \(why)")
             }
         }
     }
 
     private static func check(_ raw: CressetKernel, owner: String) throws(CressetError) -> KernelRecord {
         func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "register", why, site: nil) }
+        let needed = MemoryLayout<CressetKernel>.size
+        guard Int(raw.struct_size) >= needed else {
+            throw refuse("its struct_size is \(raw.struct_size), version 1 has \(needed) bytes")
+        }
         guard let dtype = UInt8(exactly: raw.dtype).flatMap(DType.init(rawValue:)) else {
             throw refuse("there is no dtype \(raw.dtype)")
         }
@@ -132,7 +142,12 @@ final class KernelTable: @unchecked Sendable {
         let key: KernelKey
         if family == .override {
             guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
-            key = .override(OperatorName(String(cString: op)))
+            let name = String(cString: op)
+            // Other namespaces are the backend's own business.
+            guard !name.hasPrefix("aten::") || Operators.find(name) != nil else {
+                throw refuse("there is no operation \(name) to override")
+            }
+            key = .override(OperatorName(name))
         } else {
             key = .family(family)
         }

@@ -37,11 +37,14 @@ public enum Registry {
         _ op: String, on device: Device, dtypes: [DType], priority: Int = 10, name: String = "user kernel",
         accepts: (@Sendable ([Value]) -> Bool)? = nil, kernel: @escaping Kernel
     ) throws(CressetError) {
+        guard let operation = Operators.find(op) else {
+            throw CressetError(.argument, op: "register", "there is no operation \(op)")
+        }
         let runtime = try device.runtime(for: "register")
         for dtype in dtypes {
             try runtime.kernels.register(
                 KernelRecord(
-                    op: OperatorName(op), dtype: dtype, priority: priority, owner: name,
+                    op: OperatorName(operation.name), dtype: dtype, priority: priority, owner: name,
                     kernel: SwiftKernel(kernel: kernel, accepts: accepts)))
         }
     }
@@ -55,6 +58,11 @@ public enum Registry {
                 key: record.key.description, isOverride: isOverride, dtype: record.dtype, priority: record.priority,
                 owner: record.owner)
         }
+    }
+
+    /// Kernels of the device's backend that broke a rule and were left out, each with the reason.
+    public static func refusals(on device: Device) throws(CressetError) -> [String] {
+        try device.runtime(for: "refusals").kernels.refusals
     }
 
     /// The error when nothing fits.

@@ -19,8 +19,9 @@ final class LoadedBackend: @unchecked Sendable {
         let size = Int(UnsafeRawPointer(raw).load(as: UInt32.self))
         let needed = MemoryLayout<CressetBackend>.offset(of: \.record) ?? 0
         guard size >= needed else {
-            throw refuse("its table says struct_size \(size), but version 1 has \(needed) bytes before the first "
-                + "optional slot")
+            throw refuse(
+                "its table says struct_size \(size), but version 1 has \(needed) bytes before the first "
+                    + "optional slot")
         }
         var copy = CressetBackend()
         withUnsafeMutableBytes(of: &copy) { target in
@@ -30,7 +31,8 @@ final class LoadedBackend: @unchecked Sendable {
         let oldest = UInt32(CRESSET_ABI_OLDEST)
         let newest = UInt32(CRESSET_ABI_VERSION)
         guard copy.abi_version >= oldest && copy.abi_version <= newest else {
-            throw refuse("its table follows ABI version \(copy.abi_version); this Cresset speaks \(oldest) to \(newest)")
+            throw refuse(
+                "its table follows ABI version \(copy.abi_version); this Cresset speaks \(oldest) to \(newest)")
         }
         guard let name = Self.text(copy.name, limit: 31), Self.isValid(name: name) else {
             throw refuse("its name is missing or not of the form [a-z][a-z0-9_]*, at most 31 characters")
@@ -98,12 +100,16 @@ final class LoadedBackend: @unchecked Sendable {
     }
 
     private func start() throws(CressetError) -> [CressetDeviceInfo] {
-        func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "start \(name)", why, site: nil) }
+        func refuse(_ why: String) -> CressetError {
+            CressetError(.plugin, op: "start \(name) (\(origin))", why, site: nil)
+        }
         if let error = BackendError(consuming: table.start(table.context, HostServices.table)) {
             throw refuse(error.message)
         }
         var count: UInt32 = 0
-        if let error = BackendError(consuming: table.devices(table.context, &count, nil)) { throw refuse(error.message) }
+        if let error = BackendError(consuming: table.devices(table.context, &count, nil)) {
+            throw refuse(error.message)
+        }
         guard count > 0 else { throw refuse("it has no device") }
         guard count <= 64 else { throw refuse("it says it has \(count) devices; the limit is 64") }
         var infos = [CressetDeviceInfo](repeating: CressetDeviceInfo(), count: Int(count))

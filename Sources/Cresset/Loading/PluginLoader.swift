@@ -24,7 +24,8 @@ final class PluginLoader: Sendable {
         var searched = false
         var attempts: [Attempt] = []
         var backends: [LoadedBackend] = []
-        var paths: Set<String> = []
+        /// Why files were refused, by resolved path.
+        var failures: [String: String] = [:]
     }
     private let state = Lock(State())
 
@@ -127,16 +128,24 @@ final class PluginLoader: Sendable {
         let resolved = Self.realPath(path)
         func fail(_ why: String) -> CressetError {
             state.attempts.append(Attempt(path: path, reason: reason, outcome: .failed(why)))
+            state.failures[resolved] = why
             return CressetError(.plugin, op: "load \(path)", why, site: nil)
         }
-        if state.paths.contains(resolved) {
+        if let known = state.backends.first(where: { $0.origin == resolved }) {
             state.attempts.append(Attempt(path: path, reason: reason, outcome: .skipped("already loaded")))
-            guard let known = state.backends.first(where: { $0.origin == resolved }) else {
-                throw fail("it failed to load before")
-            }
             return known
         }
-        state.paths.insert(resolved)
+        if let before = state.failures[resolved] {
+            // Its code may have run and may be left half-way: never a second time in one process.
+            throw CressetError(.plugin, op: "load \(path)", "it failed before: \(before)", site: nil)
+        }
+        guard access(resolved, F_OK) == 0 else {
+            // Not remembered: the file may yet come.
+            let why = String(cString: strerror(errno))
+            state.attempts.append(Attempt(path: path, reason: reason, outcome: .failed(why)))
+            throw CressetError(.plugin, op: "load \(path)", why, site: nil)
+        }
+        if let why = ELFCheck.refusal(path: resolved) { throw fail(why) }
         var message = [CChar](repeating: 0, count: 1024)
         guard let library = cresset_dlopen(resolved, &message, message.count) else {
             throw fail(String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
@@ -157,7 +166,12 @@ final class PluginLoader: Sendable {
         } catch {
             throw fail(error.message)
         }
-        try admit(backend, because: reason, &state)
+        do throws(CressetError) {
+            try admit(backend, because: reason, &state)
+        } catch {
+            state.failures[resolved] = error.message
+            throw error
+        }
         return backend
     }
 

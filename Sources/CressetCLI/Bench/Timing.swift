@@ -1,0 +1,48 @@
+import Cresset
+
+/// How long one workload took.
+struct Timing {
+    /// Microseconds of every timed run, in order.
+    var runs: [Double]
+
+    var median: Double {
+        let sorted = runs.sorted()
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+
+    /// Two warm-ups, then runs until there are five and `seconds` have passed, at most 2,000.
+    static func measure(_ setup: Workload.Setup, on device: Device, seconds: Double) throws -> Timing {
+        // What the device cannot do shows in the warm-ups, where it is thrown; the timed runs do without
+        // the cost of a `catching`.
+        let run = try catching {
+            let run = setup()
+            try run()
+            try run()
+            return run
+        }
+        try device.synchronize()
+        let clock = ContinuousClock()
+        let start = clock.now
+        var runs: [Double] = []
+        while runs.count < 5 || microseconds(clock.now - start) < seconds * 1e6 {
+            let begin = clock.now
+            try run()
+            try device.synchronize()
+            runs.append(microseconds(clock.now - begin))
+            if runs.count == 2000 { break }
+        }
+        return Timing(runs: runs)
+    }
+
+    private static func microseconds(_ duration: Duration) -> Double {
+        let (seconds, attoseconds) = duration.components
+        return Double(seconds) * 1e6 + Double(attoseconds) * 1e-12
+    }
+
+    func json(name: String, device: String) -> String {
+        func rounded(_ x: Double) -> Double { (x * 100).rounded() / 100 }
+        return "{\"name\": \"\(name)\", \"median_us\": \(rounded(median)), "
+            + "\"min_us\": \(rounded(runs.min() ?? 0)), \"runs\": \(runs.count), \"device\": \"\(device)\"}"
+    }
+}
