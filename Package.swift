@@ -43,7 +43,13 @@ let package = Package(
         .target(
             name: "OpenCLBackend", dependencies: ["BackendKit", "CBackend", "COpenCL"],
             path: "Backends/OpenCL/Backend"),
-        .target(name: "CVulkan", path: "Backends/Vulkan/CVulkan", cSettings: c23),
+        .target(
+            name: "CVulkan", path: "Backends/Vulkan/CVulkan", cSettings: c23,
+            // glslang is linked in, statically, in this order; Vulkan itself is opened at run time.
+            linkerSettings: [
+                "glslang", "MachineIndependent", "GenericCodeGen", "OSDependent", "OGLCompiler", "SPIRV",
+                "glslang-default-resource-limits", "SPIRV-Tools-opt", "SPIRV-Tools", "stdc++", "m",
+            ].map { .linkedLibrary($0) }),
         .target(
             name: "VulkanBackend", dependencies: ["BackendKit", "CBackend", "CVulkan"],
             path: "Backends/Vulkan/Backend"),

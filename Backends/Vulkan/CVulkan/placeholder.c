@@ -1,1 +1,0 @@
-typedef int cresset_placeholder;
