@@ -201,6 +201,12 @@ static Scalar cast(uint32_t from, uint32_t to, Scalar v) {
   return (Scalar){t >= -0x1p63 && t < 0x1p63 ? (int64_t)t : INT64_MIN};
 }
 
+/* Of the value of instruction k. A comparison makes a BOOL, whether its `type` says so or names its operands'. */
+static uint32_t type_of(const CressetProgram *program, uint32_t k) {
+  const CressetInstruction *i = &program->instructions[k];
+  return i->opcode >= CRESSET_OP_EQ && i->opcode <= CRESSET_OP_LE ? BOOL : i->type;
+}
+
 /* Runs a program for one element. `v` has room for the value of every instruction. */
 static void run(const CressetProgram *program, const Scalar *params, Scalar *v, char *const *inputs,
                 char *const *outputs, int64_t index) {
@@ -217,7 +223,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_STORE: store(i->aux, outputs[i->b], i->type, v[a]); break;
       case CRESSET_OP_NARROW: /* by way of memory, where elements are narrow */
         store(i->aux, cell, i->type, v[a]), v[k] = cast(widened[i->aux], i->type, load(i->aux, cell)); break;
-      case CRESSET_OP_CAST: v[k] = cast(program->instructions[a].type, i->type, v[a]); break;
+      case CRESSET_OP_CAST: v[k] = cast(type_of(program, a), i->type, v[a]); break;
       case CRESSET_OP_BITCAST: /* I64 and F64 share the union's bytes */
         v[k] = v[a];
         if (i->type == F32) bits = (uint32_t)v[a].i, memcpy(&v[k].f, &bits, 4);
@@ -232,7 +238,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_CALL: /* in double, rounded to the type */
         v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second))); break;
       case CRESSET_OP_PHILOX: v[k] = from_integer(I32, philox((uint64_t)v[a].i, (uint64_t)second.i, i->imm.i)); break;
-      default: v[k] = operation(i->opcode, program->instructions[a].type, v[a], second);
+      default: v[k] = operation(i->opcode, type_of(program, a), v[a], second);
     }
   }
 }

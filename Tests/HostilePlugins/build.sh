@@ -9,10 +9,10 @@ out=$(cd "$1" && pwd)
 
 # build NAME SOURCE [FLAGS...]: the library is named as backends are, so that a search of OUTDIR finds it
 build() {
-  name=$1 source=$2
+  plugin=$1 source=$2 # not "name", which is the caller's: a shell function has no variables of its own
   shift 2
   ${CC:-cc} -std=c11 -O1 -Wall -Wextra -pedantic -shared -fPIC "$@" -I"$root/Sources/CBackend/include" \
-    -o "$out/libcresset_backend_$name.so" "$source" -lm
+    -o "$out/libcresset_backend_$plugin.so" "$source" -lm
 }
 
 for source in "$here"/*.c; do

@@ -16,7 +16,11 @@ extension Ops {
     }) { x in
         Cresset.minimum(x, 0) - Cresset.log1p(Cresset.exp(-Cresset.abs(x)))
     }
-    static let activations: [Unary] = [relu, silu, logSigmoid]
+    /// x·tanh(softplus(x))
+    static let mish = Unary("mish", .promoteFloat, .floating) { x in
+        x * Cresset.tanh(Cresset.maximum(x, 0) + Cresset.log1p(Cresset.exp(-Cresset.abs(x))))
+    }
+    static let activations: [Unary] = [relu, silu, logSigmoid, mish]
 
     /// x·Φ(x) with the exact normal distribution function.
     static let gelu = Pointwise("aten::gelu", .promoteFloat) { c in
@@ -102,6 +106,8 @@ extension Tensor {
     }
     /// ln sigmoid(x)
     public func logSigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.logSigmoid(self) } }
+    /// x·tanh(ln(1 + eˣ))
+    public func mish() -> Tensor { trapping { () throws(CressetError) in try Ops.mish(self) } }
     /// x for positive x, slope·x otherwise.
     public func leakyRelu(_ slope: Double = 0.01) -> Tensor {
         trapping { () throws(CressetError) in try Ops.leakyReluKernel.run([self], [.double(slope)]) }
