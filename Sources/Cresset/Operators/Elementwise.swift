@@ -4,6 +4,8 @@
 /// from. Kernel, derivative, call by name, in-place form and samples follow.
 final class Unary: Sendable {
     let kernel: Pointwise
+    /// Bit d: it is meant for the dtype of raw value d.
+    private let dtypeMask: UInt32
     let declaration: Operator
 
     /// - Parameters:
@@ -20,6 +22,8 @@ final class Unary: Sendable {
         if let derivative { explicit = { _, context in derivative(context) } }
         let kernel = Pointwise("aten::" + name, rule, derivative: explicit) { body($0.inputs[0]) }
         self.kernel = kernel
+        let mask = dtypes.reduce(UInt32(0)) { $0 | 1 << UInt32($1.rawValue) }
+        dtypeMask = mask
         declaration = Operator(
             "\(name)(Tensor self) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
             isDifferentiable: differentiable && rule != .compare,
@@ -29,10 +33,18 @@ final class Unary: Sendable {
                     Sample([Value.tensor(g.tensor(shape, samples.lowerBound, samples.upperBound))])
                 }
             },
-            call: { (a) throws(CressetError) in [.tensor(try kernel(try a.tensor("self")))] })
+            call: { (a) throws(CressetError) in [.tensor(try Self.call(kernel, mask, try a.tensor("self")))] })
     }
 
-    func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor { try kernel(x) }
+    func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor { try Self.call(kernel, dtypeMask, x) }
+
+    @inline(__always)
+    private static func call(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor) throws(CressetError) -> Tensor {
+        guard mask & 1 << UInt32(x.dtype.rawValue) != 0 || x.isInvalid else {
+            throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(x.summary)")
+        }
+        return try kernel(x)
+    }
 }
 
 final class Binary: Sendable {
@@ -101,7 +113,9 @@ final class Binary: Sendable {
                     composition: ["pointwise"],
                     isDifferentiable: differentiable && rule != .compare,
                     samples: { g in
-                        let scalars: [Scalar] = [.int(3), .int(1), .double(b.upperBound / 2)]
+                        // A fraction makes integers floats, which not every operation takes.
+                        let fractions: [Scalar] = dtypes.contains(.float32) ? [.double(b.upperBound / 2)] : []
+                        let scalars: [Scalar] = [.int(3), .int(1)] + fractions
                         let shapes: [Shape] = [[], [0, 3]]
                         return scalars.map { scalar in
                             Sample([.tensor(g.tensor([4, 6], a.lowerBound, a.upperBound)), .scalar(scalar)])

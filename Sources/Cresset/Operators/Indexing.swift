@@ -9,7 +9,8 @@ enum Indexing {
     private static func check(_ index: Tensor, on x: Tensor, op: String) throws(CressetError) {
         try x.checkValid(op)
         try index.checkValid(op)
-        guard index.dtype == .int64 || index.dtype == .int32 else {
+        // (As in PyTorch, no indices at all may be of any dtype.)
+        guard index.dtype == .int64 || index.dtype == .int32 || index.numel == 0 else {
             throw CressetError(.dtype, op: op, "the index must be int64 or int32, got \(index.summary)")
         }
         guard index.runtime === x.runtime else {
@@ -42,7 +43,9 @@ enum Indexing {
         let d = try x.dim(dim, op: op)
         // 0-d tensors gather as if they had one dim.
         if x.ndim == 0 { return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op)).reshaped(index.shape, op: op) }
-        guard index.ndim == x.ndim, (0..<x.ndim).allSatisfy({ $0 == d || index.shape[$0] <= x.shape[$0] }) else {
+        // (As in PyTorch, no indices may have any shape.)
+        let fits = index.ndim == x.ndim && (0..<x.ndim).allSatisfy { $0 == d || index.shape[$0] <= x.shape[$0] }
+        guard fits || index.numel == 0 else {
             throw CressetError(
                 .shape, op: op,
                 "the index \(index.shape) must have the rank of the tensor \(x.shape) and, but for dim \(d), no larger sizes")
@@ -59,7 +62,7 @@ enum Indexing {
             [
                 try gradients[0].map { (g) throws(CressetError) in
                     let zeros = try Tensor.filled(shape, 0, dtype: g.dtype, on: g.runtime, op: op)
-                    return try scatter(zeros, d, saved[0], g, .add, op: op)
+                    return saved[0].numel == 0 ? zeros : try scatter(zeros, d, saved[0], g, .add, op: op)
                 }
             ]
         }

@@ -245,7 +245,9 @@ enum Reductions {
         let op = kernel.name.text
         try x.checkValid(op)
         let dims = try x.dims(dims, op: op)
-        let raw = try kernel.run([x], dims: dims, accumulators: [.bool], outputs: [.bool])[0]
+        // PyTorch's oddity: uint8, which was its bool once, stays uint8.
+        let output: DType = x.dtype == .uint8 ? .uint8 : .bool
+        let raw = try kernel.run([x], dims: dims, accumulators: [.bool], outputs: [output])[0]
         return finish(raw, dims, keepdim, op: op)
     }
 

@@ -23,7 +23,8 @@ enum Selection {
     }) { minimum($0.inputs[0], $0.scalars[0]) }
 
     static func whereSelf(_ condition: Tensor, _ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
-        guard condition.dtype == .bool || condition.isInvalid else {
+        // (uint8 was PyTorch's bool once, and is still taken.)
+        guard condition.dtype == .bool || condition.dtype == .uint8 || condition.isInvalid else {
             throw CressetError(.dtype, op: "aten::where.self", "the condition must be bool, got \(condition.summary)")
         }
         return try whereKernel(condition, x, y)

@@ -79,6 +79,8 @@ enum Softmax {
     static func logSumExp(_ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
         let op = "aten::logsumexp"
         try x.checkValid(op)
+        // Bool and integers give float32.
+        let x = try x.converted(to: Promotion.float(x.dtype))
         let dims = try x.dims(dims, op: op)
         let largest = try Reductions.extremum(Reductions.maxKernel, x.detach(), dims: dims, keepdim: true)
         // An infinite maximum would give inf - inf.
