@@ -27,7 +27,8 @@ extension Case {
             switch cell.direction {
             case .forward:
                 let results = try noGrad { try declaration.call(arguments.values) }
-                return Results(tensors: try results.map { try $0.tensors(of: cell.op).map { $0.contiguous() } }.flatMap { $0 })
+                return Results(
+                    tensors: try results.map { try $0.tensors(of: cell.op).map { $0.contiguous() } }.flatMap { $0 })
             case .gradient: return try gradients(arguments, on: device)
             }
         }

@@ -10,7 +10,8 @@ enum Identities {
         /// them; 0 is exact.
         var ulps: Double
         /// The two sides, and where it is not 1 the size that the errors are relative to.
-        var sides: @Sendable (_ maker: inout SampleMaker, _ place: (Tensor) -> Tensor) -> (Tensor, Tensor, scale: Double)
+        var sides:
+            @Sendable (_ maker: inout SampleMaker, _ place: (Tensor) -> Tensor) -> (Tensor, Tensor, scale: Double)
     }
 
     static func run(on device: Device, _ report: inout Report) {
@@ -36,7 +37,9 @@ enum Identities {
         return Judgement.compare(x, y, rtol: 0, atol: tolerance).map { .failed($0.text) } ?? .passed
     }
 
-    private static let exact: [DType] = [.float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8]
+    private static let exact: [DType] = [
+        .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8,
+    ]
     private static let wide: [DType] = [.float64, .float32]
     private static let whole: [DType] = [.float64, .float32, .int64, .int32]
 

@@ -88,7 +88,9 @@ extension Report {
         var matrix = JSON.Object()
         for (op, dtypes) in self.matrix.sorted(by: { $0.key < $1.key }) {
             var row = JSON.Object()
-            for (dtype, count) in dtypes.sorted(by: { $0.key.rawValue < $1.key.rawValue }) { row[dtype.name] = count.json }
+            for (dtype, count) in dtypes.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                row[dtype.name] = count.json
+            }
             matrix[op] = .object(row)
         }
         return [
@@ -149,7 +151,8 @@ extension Report {
         let reasons = Dictionary(grouping: failures.filter { $0.status == "unsupported" }, by: \.message)
         for (reason, cases) in reasons.sorted(by: { $0.key < $1.key }) {
             let ops = Set(cases.map(\.op)).sorted()
-            text += "unsupported: \(cases.count) cases of \(ops.prefix(4).joined(separator: ", "))"
+            text +=
+                "unsupported: \(cases.count) cases of \(ops.prefix(4).joined(separator: ", "))"
                 + (ops.count > 4 ? " and \(ops.count - 4) more" : "") + ": \(reason)\n"
         }
         return text
@@ -157,7 +160,9 @@ extension Report {
 }
 
 extension String {
-    fileprivate var indented: String { split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ") }
+    fileprivate var indented: String {
+        split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ")
+    }
 }
 
 extension Error {

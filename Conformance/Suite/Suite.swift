@@ -35,7 +35,8 @@ package final class Suite {
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
             throw CressetError(
-                .argument, op: "conformance", "\(device) is the oracle, which is not judged by itself; judge reference:0")
+                .argument, op: "conformance",
+                "\(device) is the oracle, which is not judged by itself; judge reference:0")
         }
         // A device that hands work to another proves nothing.
         let policy = Fallback.policy
@@ -165,7 +166,8 @@ struct DeviceRunner {
         }
         for (i, (tensor, right)) in zip(got.tensors, expected).enumerated() {
             guard let mismatch = Judgement.compare(tensor, right) else { continue }
-            let which = expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
+            let which =
+                expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
             return .failed(which + mismatch.text)
         }
         if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {

@@ -69,7 +69,8 @@ struct ConformanceCommand: ParsableCommand {
         var chosen: DType?
         if let dtype {
             guard let known = DType(name: dtype) else {
-                throw ValidationError("There is no dtype \(dtype). Known: \(DType.allCases.map(\.name).joined(separator: ", ")).")
+                throw ValidationError(
+                    "There is no dtype \(dtype). Known: \(DType.allCases.map(\.name).joined(separator: ", ")).")
             }
             chosen = known
         }

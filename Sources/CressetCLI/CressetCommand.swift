@@ -8,7 +8,8 @@ struct CressetCommand: ParsableCommand {
         abstract: "Tensors, training and conformance on pluggable backends.",
         version: "0.1.0",
         subcommands: [
-            DevicesCommand.self, OpsCommand.self, ConformanceCommand.self, TrainCommand.self, DemoCommand.self, BenchCommand.self,
+            DevicesCommand.self, OpsCommand.self, ConformanceCommand.self, TrainCommand.self, DemoCommand.self,
+            BenchCommand.self,
             NewBackendCommand.self,
         ])
 }

@@ -124,7 +124,8 @@ struct DemoCommand: ParsableCommand {
                 failures.append("\(row.device): accuracy \(fixed(100 * row.outcome.accuracy, 2)) % is below 96 %")
             }
             if row.differences.first > Self.wantedDifference {
-                failures.append("\(row.device): its losses differ by \(scientific(row.differences.first)) in the first epoch")
+                failures.append(
+                    "\(row.device): its losses differ by \(scientific(row.differences.first)) in the first epoch")
             }
             if let report = row.report, !report.isGood { failures.append("\(row.device): conformance failed") }
         }

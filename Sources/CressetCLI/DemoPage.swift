@@ -112,7 +112,8 @@ struct DemoPage {
             let points = losses.enumerated().map { "\(fixed(x($0, of: losses.count), 1)),\(fixed(y($1 / top), 1))" }
             // Thinner on top of thicker, so that curves that coincide are all seen.
             let thickness = 1 + 2.5 * Double(rows.count - 1 - i) / Double(max(rows.count - 1, 1))
-            return "<polyline fill=\"none\" stroke=\"\(colour(i))\" stroke-width=\"\(fixed(thickness, 1))\" points=\"\(points.joined(separator: " "))\"/>"
+            return
+                "<polyline fill=\"none\" stroke=\"\(colour(i))\" stroke-width=\"\(fixed(thickness, 1))\" points=\"\(points.joined(separator: " "))\"/>"
         }
         return chart([0, 0.25, 0.5, 0.75, 1].map { ($0, fixed($0 * top, 2)) }, lines.joined())
     }
@@ -121,11 +122,13 @@ struct DemoPage {
         // From 1e-9 to 1, one decade a line.
         let decades = 9.0
         let lines = rows.enumerated().dropFirst().map { i, row -> String in
-            let dots = zip(row.outcome.losses, rows[0].outcome.losses).enumerated().compactMap { step, pair -> String? in
+            let dots = zip(row.outcome.losses, rows[0].outcome.losses).enumerated().compactMap {
+                step, pair -> String? in
                 let gap = abs(pair.0 - pair.1)
                 guard gap > 0, gap.isFinite else { return nil }
                 let share = min(max((log10(gap) + decades) / decades, 0), 1)
-                return "<circle cx=\"\(fixed(x(step, of: row.outcome.losses.count), 1))\" cy=\"\(fixed(y(share), 1))\" r=\"1.4\"/>"
+                return
+                    "<circle cx=\"\(fixed(x(step, of: row.outcome.losses.count), 1))\" cy=\"\(fixed(y(share), 1))\" r=\"1.4\"/>"
             }
             return "<g fill=\"\(colour(i))\">\(dots.joined())</g>"
         }
@@ -145,7 +148,9 @@ struct DemoPage {
                 dtypes.map { dtype -> String in
                     let count = row.report?.matrix[op]?[dtype]
                     let kind = count.map { $0.failed > 0 ? "failed" : $0.passed > 0 ? "passed" : "none" } ?? "none"
-                    let title = count.map { "\(op) \(dtype) on \(row.device): \($0.passed) passed, \($0.failed) failed" } ?? "not claimed"
+                    let title =
+                        count.map { "\(op) \(dtype) on \(row.device): \($0.passed) passed, \($0.failed) failed" }
+                        ?? "not claimed"
                     return "<td><span class=\"cell \(kind)\" title=\"\(escaped(title))\"></span></td>"
                 }.joined()
             }.joined()

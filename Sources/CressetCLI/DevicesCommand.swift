@@ -28,7 +28,8 @@ struct DevicesCommand: ParsableCommand {
         }
         let names = Set(Backends.loaded.map(\.name))
         for known in Backends.known where !names.contains(known.name) {
-            print("\(known.name): no backend found; add the product \(known.product), or see `cresset devices --explain`")
+            print(
+                "\(known.name): no backend found; add the product \(known.product), or see `cresset devices --explain`")
         }
         if explain { printAttempts() }
     }

@@ -45,7 +45,9 @@ struct TrainCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        if dataset == .mnist && data == nil { throw ValidationError("mnist needs --data with the folder of its idx files.") }
+        if dataset == .mnist && data == nil {
+            throw ValidationError("mnist needs --data with the folder of its idx files.")
+        }
         if let epochs, epochs < 1 { throw ValidationError("--epochs must be at least 1.") }
         if let batchSize, batchSize < 1 { throw ValidationError("--batch-size must be at least 1.") }
     }
@@ -72,10 +74,12 @@ struct TrainCommand: ParsableCommand {
         } else {
             for (i, accuracy) in outcome.accuracies.enumerated() {
                 let end = (i + 1) * outcome.stepsPerEpoch
-                let mean = outcome.losses[(end - outcome.stepsPerEpoch)..<end].reduce(0, +) / Double(outcome.stepsPerEpoch)
+                let mean =
+                    outcome.losses[(end - outcome.stepsPerEpoch)..<end].reduce(0, +) / Double(outcome.stepsPerEpoch)
                 print("epoch \(i + 1): loss \(fixed(mean, 4)), test accuracy \(fixed(100 * accuracy, 2)) %")
             }
-            print("\(device): \(fixed(100 * outcome.accuracy, 2)) % of the test images in \(fixed(outcome.seconds, 1)) s")
+            print(
+                "\(device): \(fixed(100 * outcome.accuracy, 2)) % of the test images in \(fixed(outcome.seconds, 1)) s")
         }
         if let save { try Safetensors.save(model.stateDict(), to: save) }
     }

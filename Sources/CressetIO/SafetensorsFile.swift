@@ -82,7 +82,8 @@ public final class SafetensorsFile: Sendable {
         case .file(let reader): try reader.read(at: dataStart + entry.bytes.lowerBound, into: memory.bytes)
         case .memory(let bytes, _):
             // The header was checked against the bytes' number.
-            memory.bytes.copyBytes(from: bytes[dataStart...][(dataStart + entry.bytes.lowerBound)...].prefix(entry.bytes.count))
+            memory.bytes.copyBytes(
+                from: bytes[dataStart...][(dataStart + entry.bytes.lowerBound)...].prefix(entry.bytes.count))
         }
         if entry.dtype == .bool, let bad = memory.bytes.first(where: { $0 > 1 }) {
             throw CressetError(

@@ -8,7 +8,9 @@ public final class Linear: Module {
     public let bias: Tensor?
 
     /// Weights and bias uniform within 1/√in, as PyTorch makes them.
-    public init(_ inFeatures: Int, _ outFeatures: Int, bias: Bool = true, dtype: DType = .float32, device: Device? = nil) {
+    public init(
+        _ inFeatures: Int, _ outFeatures: Int, bias: Bool = true, dtype: DType = .float32, device: Device? = nil
+    ) {
         weight = Tensor.empty([outFeatures, inFeatures], dtype: dtype, device: device)
         // Kaiming with a = √5 has the bound 1/√fan_in.
         Init.kaimingUniform_(weight, a: 5.0.squareRoot())

@@ -54,7 +54,8 @@ open class Module {
 
     /// Every tensor of this module and those in it, by dotted name.
     public var namedTensors: [(name: String, tensor: Tensor)] {
-        tensors + children.flatMap { child in child.module.namedTensors.map { (child.name + "." + $0.name, $0.tensor) } }
+        tensors
+            + children.flatMap { child in child.module.namedTensors.map { (child.name + "." + $0.name, $0.tensor) } }
     }
 
     /// What is learned, by dotted name.

@@ -21,7 +21,8 @@ import Testing
 
     @Test func aWrongKernelIsReported() throws {
         // Right but for numbers above 3.
-        try Registry.register("aten::relu", on: .reference, dtypes: [.float32], priority: 7, name: "wrong relu") { arguments in
+        try Registry.register("aten::relu", on: .reference, dtypes: [.float32], priority: 7, name: "wrong relu") {
+            arguments in
             guard let x = arguments[0].tensor else { return [] }
             return [x.clamp(min: 0, max: 3)]
         }
@@ -32,7 +33,8 @@ import Testing
         let command = try #require(failure.command)
         #expect(command.contains("--op '^aten::relu$' --dtype float32 --seed 0 --case aten::relu/float32/"))
         // The command's case alone fails again.
-        let again = try Suite(Selection(op: { $0 == "aten::relu" }, dtype: .float32, id: failure.id)).run(on: .reference)
+        let again = try Suite(Selection(op: { $0 == "aten::relu" }, dtype: .float32, id: failure.id)).run(
+            on: .reference)
         #expect(again.total == 1 && again.failed == 1)
     }
 
@@ -40,7 +42,10 @@ import Testing
         try Registry.register("aten::no_such_operation", on: .reference, dtypes: [.float32]) { _ in [] }
         var report = Report(device: "reference:0", driver: "")
         try Claims.check(.reference, ran: [], [], &report)
-        #expect(report.failures.contains { $0.message.contains("aten::no_such_operation") && $0.message.contains("no case ran it") })
+        #expect(
+            report.failures.contains {
+                $0.message.contains("aten::no_such_operation") && $0.message.contains("no case ran it")
+            })
         #expect(report.failures.contains { $0.message.contains("the family matmul for float32") })
     }
 

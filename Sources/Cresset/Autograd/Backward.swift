@@ -40,7 +40,8 @@ enum Engine {
     ) throws(CressetError) {
         let id = ObjectIdentifier(edge.node)
         var list = arrived.removeValue(forKey: id) ?? [Tensor?](repeating: nil, count: edge.node.outputCount)
-        list[edge.index] = try list[edge.index].map { (old) throws(CressetError) in try Ops.add(old, gradient) } ?? gradient
+        list[edge.index] =
+            try list[edge.index].map { (old) throws(CressetError) in try Ops.add(old, gradient) } ?? gradient
         arrived[id] = list
     }
 

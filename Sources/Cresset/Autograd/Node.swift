@@ -176,7 +176,8 @@ struct SavedTensor: @unchecked Sendable {
             throw CressetError(
                 .autograd, op: node.name,
                 "a tensor it saved (\(Tensor(alias).summary)) was changed in place since: it is at version "
-                    + "\(alias.storage.version), version \(version) was saved; use the operation that returns a new tensor")
+                    + "\(alias.storage.version), version \(version) was saved; use the operation that returns a new tensor"
+            )
         }
         guard isGradEnabled, let target = isResult ? Edge(node: node, index: 0) : edge else { return Tensor(alias) }
         let copy = Tensor(alias).detachedImpl

@@ -111,7 +111,8 @@ extension Tensor {
                 guard on || state.node == nil else {
                     throw CressetError(
                         .autograd, op: "requires_grad_",
-                        "this tensor is the result of \(state.node?.name ?? "an operation"); use detach() to cut it off")
+                        "this tensor is the result of \(state.node?.name ?? "an operation"); use detach() to cut it off"
+                    )
                 }
                 state.requiresGrad = on
             } else if on {

@@ -78,7 +78,9 @@ package struct CallSite: Sendable {
     var location: String? {
         guard let frames = trace?.symbolicated()?.frames else { return nil }
         for frame in frames {
-            guard let source = frame.symbol?.sourceLocation, source.line > 0, !Self.isLibrary(source.path) else { continue }
+            guard let source = frame.symbol?.sourceLocation, source.line > 0, !Self.isLibrary(source.path) else {
+                continue
+            }
             let file = source.path.split(separator: "/").last.map(String.init) ?? source.path
             return "\(file):\(source.line)"
         }

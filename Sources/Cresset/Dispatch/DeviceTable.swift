@@ -68,7 +68,8 @@ final class DeviceTable: @unchecked Sendable {
             } else if PluginLoader.shared.backends.contains(where: { $0.name == "cpu" }) {
                 found = .cpu
             } else {
-                Log.warning("no cpu backend was found, the slow reference is the default; see `cresset devices --explain`")
+                Log.warning(
+                    "no cpu backend was found, the slow reference is the default; see `cresset devices --explain`")
                 found = .reference
             }
             state.withLock { if $0.defaultDevice == nil { $0.defaultDevice = found } }

@@ -117,7 +117,8 @@ package struct RecordedLaunches {
 
     /// Nests `withCall` so that all C forms are alive together.
     private static func withCalls(
-        _ rest: ArraySlice<Primitive>, _ calls: [CressetCall], _ body: (UnsafeBufferPointer<CressetCall>) -> CressetError?
+        _ rest: ArraySlice<Primitive>, _ calls: [CressetCall],
+        _ body: (UnsafeBufferPointer<CressetCall>) -> CressetError?
     ) throws(CressetError) {
         var failure: CressetError?
         func nest(_ rest: ArraySlice<Primitive>, _ calls: [CressetCall]) {

@@ -10,9 +10,11 @@ package enum Override {
     ) throws(CressetError) -> Tensor {
         let op = OperatorName(name)
         guard let chain = x.runtime.kernels.chain(.override(op), x.dtype),
-            let result = try run(chain, op: op, [.tensor(x)], outputs: { () throws(CressetError) in
-                [try .empty(x.shape, output, on: x.runtime, op: name)]
-            })?.first
+            let result = try run(
+                chain, op: op, [.tensor(x)],
+                outputs: { () throws(CressetError) in
+                    [try .empty(x.shape, output, on: x.runtime, op: name)]
+                })?.first
         else { throw Registry.missing("such", .override(op), x.dtype, on: x.runtime, op: name, refusals: []) }
         return result
     }

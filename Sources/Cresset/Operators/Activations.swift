@@ -11,9 +11,12 @@ extension Ops {
         return Cresset.maximum(x, zero)
     }
     static let silu = Unary("silu", .promoteFloat, .floating) { x in x / (1 + Cresset.exp(-x)) }
-    static let logSigmoid = Unary("log_sigmoid", .promoteFloat, .floating, derivative: { c in
-        c.grad / (1 + Cresset.exp(c.inputs[0]))
-    }) { x in
+    static let logSigmoid = Unary(
+        "log_sigmoid", .promoteFloat, .floating,
+        derivative: { c in
+            c.grad / (1 + Cresset.exp(c.inputs[0]))
+        }
+    ) { x in
         Cresset.minimum(x, 0) - Cresset.log1p(Cresset.exp(-Cresset.abs(x)))
     }
     /// x·tanh(softplus(x))
@@ -34,10 +37,13 @@ extension Ops {
     }
     /// ln(1 + eᵇˣ)/b, as x + ln(1 + e⁻ᵇˣ)/b for positive x so that nothing overflows; x itself where
     /// bx is above the threshold.
-    static let softplus = Pointwise("aten::softplus", .promoteFloat, derivative: { _, c in
-        let bx = c.inputs[0] * c.scalars[0]
-        return select(c.scalars[1] .< bx, c.grad, c.grad / (1 + Cresset.exp(-bx)))
-    }) { c in
+    static let softplus = Pointwise(
+        "aten::softplus", .promoteFloat,
+        derivative: { _, c in
+            let bx = c.inputs[0] * c.scalars[0]
+            return select(c.scalars[1] .< bx, c.grad, c.grad / (1 + Cresset.exp(-bx)))
+        }
+    ) { c in
         let (x, b) = (c.inputs[0], c.scalars[0])
         let bx = x * b
         return select(
@@ -66,7 +72,8 @@ extension Ops {
             (x, a) throws(CressetError) in try geluKernel(try a.string("approximate"))(x)
         },
         activation(
-            "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", [[1, 20], [.scalar(.double(2.5)), 4]]
+            "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor",
+            [[1, 20], [.scalar(.double(2.5)), 4]]
         ) { (x, a) throws(CressetError) in
             try softplus.run([x], [try a.scalar("beta"), try a.scalar("threshold")], promoting: [])
         },

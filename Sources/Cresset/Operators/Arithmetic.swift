@@ -143,7 +143,9 @@ extension Tensor {
     /// The remainder with the sign of the dividend, as C's fmod.
     public func fmod(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.fmod(self, other) } }
     public func fmod(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.fmod(self, other) } }
-    public func pow(_ exponent: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.pow(self, exponent) } }
+    public func pow(_ exponent: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.pow(self, exponent) }
+    }
     /// xᵇ; the exponents 2, 3, 0.5, -0.5, -1 and -2 by products and roots.
     public func pow(_ exponent: Scalar) -> Tensor {
         trapping { () throws(CressetError) in
@@ -160,9 +162,13 @@ extension Tensor {
         }
     }
     /// The larger of two; NaN if either is.
-    public func maximum(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.maximum(self, other) } }
+    public func maximum(_ other: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.maximum(self, other) }
+    }
     /// The smaller of two; NaN if either is.
-    public func minimum(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.minimum(self, other) } }
+    public func minimum(_ other: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.minimum(self, other) }
+    }
     public func atan2(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.atan2(self, other) } }
     public func logicalAnd(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.logicalAnd(self, other) }
@@ -211,8 +217,14 @@ extension Tensor {
     public static func .> (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.gt(x, y) } }
     public static func .>= (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.ge(x, y) } }
     public static func .>= (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.ge(x, y) } }
-    public static func & (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.bitwiseAnd(x, y) } }
-    public static func | (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.bitwiseOr(x, y) } }
-    public static func ^ (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.bitwiseXor(x, y) } }
+    public static func & (x: Tensor, y: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.bitwiseAnd(x, y) }
+    }
+    public static func | (x: Tensor, y: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.bitwiseOr(x, y) }
+    }
+    public static func ^ (x: Tensor, y: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Ops.bitwiseXor(x, y) }
+    }
     public static prefix func ~ (x: Tensor) -> Tensor { x.bitwiseNot() }
 }

@@ -12,8 +12,12 @@ extension Operators {
 
     // MARK: Reductions
 
-    private static func dimSamples(_ g: inout SampleMaker, _ extra: [Value], low: Double = -4, high: Double = 4) -> [Sample] {
-        let cases: [(Shape, [Int])] = [([4, 5], [0]), ([4, 5], [1]), ([3, 4, 5], [0, 2]), ([3, 4, 5], [-2]), ([70], [0])]
+    private static func dimSamples(_ g: inout SampleMaker, _ extra: [Value], low: Double = -4, high: Double = 4)
+        -> [Sample]
+    {
+        let cases: [(Shape, [Int])] = [
+            ([4, 5], [0]), ([4, 5], [1]), ([3, 4, 5], [0, 2]), ([3, 4, 5], [-2]), ([70], [0]),
+        ]
         return cases.map { shape, dims in Sample([.tensor(g.tensor(shape, low, high)), .ints(dims), false] + extra) }
             + [
                 Sample([.tensor(g.tensor([2, 3], low, high)), .ints([0, 1]), true] + extra),
@@ -27,7 +31,10 @@ extension Operators {
             "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
             dtypes: .real, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
             call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").sum(dim: try a.optionalInts("dim"), keepdim: try a.bool("keepdim"), dtype: try a.optionalDType("dtype")))
+                tensor(
+                    try a.tensor("self").sum(
+                        dim: try a.optionalInts("dim"), keepdim: try a.bool("keepdim"),
+                        dtype: try a.optionalDType("dtype")))
             }),
         Operator(
             "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
@@ -37,16 +44,21 @@ extension Operators {
             "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
             dtypes: .floating, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
             call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").mean(dim: try a.optionalInts("dim"), keepdim: try a.bool("keepdim"), dtype: try a.optionalDType("dtype")))
+                tensor(
+                    try a.tensor("self").mean(
+                        dim: try a.optionalInts("dim"), keepdim: try a.bool("keepdim"),
+                        dtype: try a.optionalDType("dtype")))
             }),
         Operator(
             "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .floating, composition: ["reduce"],
             samples: { g in [[5, 7], [], [300], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").mean(dtype: try a.optionalDType("dtype"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").mean(dtype: try a.optionalDType("dtype"))) }
+        ),
         Operator(
             "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
             samples: { g in [[3, 4], [], [0]].map { Sample([.tensor(g.tensor($0, 0.5, 2)), .none]) } },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").prod(dtype: try a.optionalDType("dtype"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").prod(dtype: try a.optionalDType("dtype"))) }
+        ),
         Operator(
             "prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
             dtypes: .real, composition: ["reduce"],
@@ -56,7 +68,9 @@ extension Operators {
                 }
             },
             call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").prod(dim: try a.int("dim"), keepdim: try a.bool("keepdim"), dtype: try a.optionalDType("dtype")))
+                tensor(
+                    try a.tensor("self").prod(
+                        dim: try a.int("dim"), keepdim: try a.bool("keepdim"), dtype: try a.optionalDType("dtype")))
             }),
         extremum("amax") { $0.amax(dim: $1, keepdim: $2) },
         extremum("amin") { $0.amin(dim: $1, keepdim: $2) },
@@ -78,7 +92,9 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 let correction = try a.optionalScalar("correction")?.doubleValue ?? 1
-                return tensor(try a.tensor("self").var(dim: try a.optionalInts("dim"), correction: correction, keepdim: try a.bool("keepdim")))
+                return tensor(
+                    try a.tensor("self").var(
+                        dim: try a.optionalInts("dim"), correction: correction, keepdim: try a.bool("keepdim")))
             }),
         Operator(
             "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .floating,
@@ -88,10 +104,14 @@ extension Operators {
                     Sample([.tensor(g.tensor($0)), .ints($1), false])
                 }
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").logsumexp(dim: try a.ints("dim"), keepdim: try a.bool("keepdim"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").logsumexp(dim: try a.ints("dim"), keepdim: try a.bool("keepdim")))
+            }),
     ]
 
-    private static func extremum(_ name: String, _ body: @escaping @Sendable (Tensor, [Int], Bool) -> Tensor) -> Operator {
+    private static func extremum(_ name: String, _ body: @escaping @Sendable (Tensor, [Int], Bool) -> Tensor)
+        -> Operator
+    {
         Operator(
             "\(name)(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", dtypes: .real, composition: ["reduce"],
             samples: { g in
@@ -100,7 +120,9 @@ extension Operators {
                 ]
                 return cases.map { Sample([.tensor(g.distinct($0)), .ints($1), false]) }
             },
-            call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"), try a.ints("dim"), try a.bool("keepdim"))) })
+            call: { (a) throws(CressetError) in
+                tensor(body(try a.tensor("self"), try a.ints("dim"), try a.bool("keepdim")))
+            })
     }
 
     private static func pair(
@@ -120,32 +142,42 @@ extension Operators {
             })
     }
 
-    private static func argument(_ name: String, _ body: @escaping @Sendable (Tensor, Int?, Bool) -> Tensor) -> Operator {
+    private static func argument(_ name: String, _ body: @escaping @Sendable (Tensor, Int?, Bool) -> Tensor) -> Operator
+    {
         Operator(
-            "\(name)(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", dtypes: .number, composition: ["reduce"],
+            "\(name)(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", dtypes: .number,
+            composition: ["reduce"],
             isDifferentiable: false,
             samples: { g in
                 [
-                    Sample([.tensor(g.distinct([4, 5])), .none, false]), Sample([.tensor(g.distinct([4, 5])), 0, true]),
+                    Sample([.tensor(g.distinct([4, 5])), .none, false]),
+                    Sample([.tensor(g.distinct([4, 5])), 0, true]),
                     Sample([.tensor(g.distinct([3, 70])), 1, false]), Sample([.tensor(g.distinct([])), .none, false]),
                     Sample([.tensor(g.distinct([0, 3])), 1, false]),
                 ]
             },
-            call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"), try a.optionalInt("dim"), try a.bool("keepdim"))) })
+            call: { (a) throws(CressetError) in
+                tensor(body(try a.tensor("self"), try a.optionalInt("dim"), try a.bool("keepdim")))
+            })
     }
 
-    private static func truth(_ name: String, _ body: @escaping @Sendable (Tensor, [Int]?, Bool) -> Tensor) -> Operator {
+    private static func truth(_ name: String, _ body: @escaping @Sendable (Tensor, [Int]?, Bool) -> Tensor) -> Operator
+    {
         Operator(
-            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .real, composition: ["reduce"],
+            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .real,
+            composition: ["reduce"],
             isDifferentiable: false,
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 5], 0, 2)), .none, false]),
                     Sample([.tensor(g.tensor([4, 5], 0, 2)), [1], false]),
-                    Sample([.tensor(g.tensor([0, 3])), [0], true]), Sample([.tensor(g.tensor([], 0, 2)), .none, false]),
+                    Sample([.tensor(g.tensor([0, 3])), [0], true]),
+                    Sample([.tensor(g.tensor([], 0, 2)), .none, false]),
                 ]
             },
-            call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"), try a.optionalInts("dim"), try a.bool("keepdim"))) })
+            call: { (a) throws(CressetError) in
+                tensor(body(try a.tensor("self"), try a.optionalInts("dim"), try a.bool("keepdim")))
+            })
     }
 
     // MARK: Softmax and losses
@@ -157,7 +189,9 @@ extension Operators {
             "cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100, float label_smoothing=0.0) -> Tensor",
             dtypes: .floating, composition: ["reduce", "pointwise", "gather"],
             samples: { g in
-                [0, 1, 2].map { Sample([.tensor(g.tensor([6, 5])), .tensor(g.indices([6], below: 5)), .none, .scalar(Scalar($0))]) }
+                [0, 1, 2].map {
+                    Sample([.tensor(g.tensor([6, 5])), .tensor(g.indices([6], below: 5)), .none, .scalar(Scalar($0))])
+                }
                     + [
                         Sample([
                             .tensor(g.tensor([2, 4, 3])), .tensor(g.indices([2, 3], below: 4)),
@@ -171,7 +205,9 @@ extension Operators {
                 let reductions: [LossReduction] = [.none, .mean, .sum]
                 let index = try a.int("reduction")
                 guard reductions.indices.contains(index) else {
-                    throw CressetError(.argument, op: "aten::cross_entropy_loss", "reduction must be 0 (none), 1 (mean) or 2 (sum), got \(index)")
+                    throw CressetError(
+                        .argument, op: "aten::cross_entropy_loss",
+                        "reduction must be 0 (none), 1 (mean) or 2 (sum), got \(index)")
                 }
                 return tensor(
                     Losses.crossEntropy(
@@ -189,18 +225,26 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 let reductions: [LossReduction] = [.none, .mean, .sum]
-                return tensor(Losses.mseLoss(try a.tensor("self"), try a.tensor("target"), reduction: reductions[Swift.max(0, Swift.min(2, try a.int("reduction")))]))
+                return tensor(
+                    Losses.mseLoss(
+                        try a.tensor("self"), try a.tensor("target"),
+                        reduction: reductions[Swift.max(0, Swift.min(2, try a.int("reduction")))]))
             }),
     ]
 
-    private static func softmax(_ name: String, _ body: @escaping @Sendable (Tensor, Int, DType?) -> Tensor) -> Operator {
+    private static func softmax(_ name: String, _ body: @escaping @Sendable (Tensor, Int, DType?) -> Tensor) -> Operator
+    {
         Operator(
             "\(name)(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", dtypes: .floating,
             composition: ["reduce", "pointwise"],
             samples: { g in
-                [([4, 6], 1), ([4, 6], 0), ([3, 4, 5], 1), ([], 0), ([0, 3], 1)].map { Sample([.tensor(g.tensor($0)), .scalar(Scalar($1)), .none]) }
+                [([4, 6], 1), ([4, 6], 0), ([3, 4, 5], 1), ([], 0), ([0, 3], 1)].map {
+                    Sample([.tensor(g.tensor($0)), .scalar(Scalar($1)), .none])
+                }
             },
-            call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"), try a.int("dim"), try a.optionalDType("dtype"))) })
+            call: { (a) throws(CressetError) in
+                tensor(body(try a.tensor("self"), try a.int("dim"), try a.optionalDType("dtype")))
+            })
     }
 
     // MARK: Indexing
@@ -210,63 +254,106 @@ extension Operators {
             "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", dtypes: .real,
             composition: ["gather"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([3, 5], below: 4)), false]),
-                 Sample([.tensor(g.tensor([4, 5])), -1, .tensor(g.indices([4, 7], below: 5)), false]),
-                 Sample([.tensor(g.tensor([3, 4, 2])), 1, .tensor(g.indices([2, 6, 2], below: 4)), false]),
-                 Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), false]),
-                 Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), false])]
+                [
+                    Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([3, 5], below: 4)), false]),
+                    Sample([.tensor(g.tensor([4, 5])), -1, .tensor(g.indices([4, 7], below: 5)), false]),
+                    Sample([.tensor(g.tensor([3, 4, 2])), 1, .tensor(g.indices([2, 6, 2], below: 4)), false]),
+                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), false]),
+                    Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), false]),
+                ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").gather(try a.int("dim"), try a.tensor("index"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").gather(try a.int("dim"), try a.tensor("index")))
+            }),
         Operator(
-            "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real, composition: ["scatter"],
+            "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
+            composition: ["scatter"],
             samples: { g in
                 // Distinct indices: with duplicates the gradient of the losers is not defined.
                 let index = Tensor([2, 0, 1, 3, 1, 2], shape: [2, 3], device: .reference)
-                return [Sample([.tensor(g.tensor([2, 4])), 1, .tensor(index), .tensor(g.tensor([2, 3]))]),
-                        Sample([.tensor(g.tensor([5])), 0, .tensor(g.indices([9], below: 5)), .tensor(g.tensor([9]))], checksGradient: false),
-                        Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
-                        Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5]))])]
+                return [
+                    Sample([.tensor(g.tensor([2, 4])), 1, .tensor(index), .tensor(g.tensor([2, 3]))]),
+                    Sample(
+                        [.tensor(g.tensor([5])), 0, .tensor(g.indices([9], below: 5)), .tensor(g.tensor([9]))],
+                        checksGradient: false),
+                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
+                    Sample([
+                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5])),
+                    ]),
+                ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").scatter(try a.int("dim"), try a.tensor("index"), try a.tensor("src"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").scatter(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
+            }),
         Operator(
-            "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real, composition: ["scatter"],
+            "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
+            composition: ["scatter"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([6, 5], below: 4)), .tensor(g.tensor([6, 5]))]),
-                 Sample([.tensor(g.tensor([3])), 0, .tensor(g.indices([12], below: 3)), .tensor(g.tensor([12]))]),
-                 Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
-                 Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5]))])]
+                [
+                    Sample([
+                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([6, 5], below: 4)), .tensor(g.tensor([6, 5])),
+                    ]),
+                    Sample([.tensor(g.tensor([3])), 0, .tensor(g.indices([12], below: 3)), .tensor(g.tensor([12]))]),
+                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
+                    Sample([
+                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5])),
+                    ]),
+                ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").scatterAdd(try a.int("dim"), try a.tensor("index"), try a.tensor("src"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").scatterAdd(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
+            }),
         Operator(
             "index_select(Tensor self, int dim, Tensor index) -> Tensor", dtypes: .real, composition: ["gather"],
             samples: { g in
-                [Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([9], below: 6))]), Sample([.tensor(g.tensor([6, 4])), 1, .tensor(g.indices([2], below: 4))]),
-                 Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1))]), Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([0], below: 6))])]
+                [
+                    Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([9], below: 6))]),
+                    Sample([.tensor(g.tensor([6, 4])), 1, .tensor(g.indices([2], below: 4))]),
+                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1))]),
+                    Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([0], below: 6))]),
+                ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").indexSelect(dim: try a.int("dim"), index: try a.tensor("index"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").indexSelect(dim: try a.int("dim"), index: try a.tensor("index")))
+            }),
     ]
 
     // MARK: Selection
 
     static let selection: [Operator] = [
         Operator(
-            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .real,
+            composition: ["pointwise"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 5], dtype: .bool)), .tensor(g.tensor([4, 5])), .tensor(g.tensor([5]))]),
-                 Sample([.tensor(g.tensor([3, 1], dtype: .bool)), .tensor(g.tensor([])), .tensor(g.tensor([3, 6]))]),
-                 Sample([.tensor(g.tensor([], dtype: .bool)), .tensor(g.tensor([])), .tensor(g.tensor([]))]),
-                 Sample([.tensor(g.tensor([0, 4], dtype: .bool)), .tensor(g.tensor([4])), .tensor(g.tensor([0, 4]))])]
+                [
+                    Sample([
+                        .tensor(g.tensor([4, 5], dtype: .bool)), .tensor(g.tensor([4, 5])), .tensor(g.tensor([5])),
+                    ]),
+                    Sample([
+                        .tensor(g.tensor([3, 1], dtype: .bool)), .tensor(g.tensor([])), .tensor(g.tensor([3, 6])),
+                    ]),
+                    Sample([.tensor(g.tensor([], dtype: .bool)), .tensor(g.tensor([])), .tensor(g.tensor([]))]),
+                    Sample([
+                        .tensor(g.tensor([0, 4], dtype: .bool)), .tensor(g.tensor([4])), .tensor(g.tensor([0, 4])),
+                    ]),
+                ]
             },
-            call: { (a) throws(CressetError) in tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.tensor("other"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.tensor("other")))
+            }),
         Operator(
-            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .real,
+            composition: ["pointwise"],
             samples: { g in
                 let shapes: [Shape] = [[4, 5], [2, 3, 4], [], [0, 3]]
                 return shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($0, dtype: .bool)), 1]) }
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").maskedFill(try a.tensor("mask"), try a.scalar("value"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").maskedFill(try a.tensor("mask"), try a.scalar("value")))
+            }),
         Operator(
-            "clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", dtypes: .number, composition: ["pointwise"],
+            "clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", dtypes: .number,
+            composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([5, 6])), 1, 3]), Sample([.tensor(g.tensor([7])), 1, .none]),
@@ -274,11 +361,16 @@ extension Operators {
                     Sample([.tensor(g.tensor([0, 3])), 1, 3]),
                 ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max"))) }),
+            call: { (a) throws(CressetError) in
+                tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max")))
+            }),
         Operator(
             "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
             samples: { g in
-                [Sample([.tensors([g.tensor([2, 3]), g.tensor([4, 3])]), 0]), Sample([.tensors([g.tensor([2, 3]), g.tensor([2, 0]), g.tensor([2, 2])]), 1])]
+                [
+                    Sample([.tensors([g.tensor([2, 3]), g.tensor([4, 3])]), 0]),
+                    Sample([.tensors([g.tensor([2, 3]), g.tensor([2, 0]), g.tensor([2, 2])]), 1]),
+                ]
             },
             call: { (a) throws(CressetError) in tensor(Tensor.cat(try a.tensors("tensors"), dim: try a.int("dim"))) }),
         Operator(
@@ -292,13 +384,19 @@ extension Operators {
         Operator(
             "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), -1]), Sample([.tensor(g.tensor([0, 3])), 0])]
+                [
+                    Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), -1]),
+                    Sample([.tensor(g.tensor([0, 3])), 0]),
+                ]
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").triu(try a.int("diagonal"))) }),
         Operator(
             "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), 1]), Sample([.tensor(g.tensor([3, 0])), 0])]
+                [
+                    Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), 1]),
+                    Sample([.tensor(g.tensor([3, 0])), 0]),
+                ]
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").tril(try a.int("diagonal"))) }),
     ]
@@ -310,7 +408,8 @@ extension Operators {
             "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .number, composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
-                    ([4, 6], [6, 5]), ([6], [6]), ([3, 6], [6]), ([6], [6, 4]), ([2, 3, 4], [4, 5]), ([2, 1, 3, 4], [3, 4, 2]), ([0, 4], [4, 3]), ([3, 0], [0, 2]),
+                    ([4, 6], [6, 5]), ([6], [6]), ([3, 6], [6]), ([6], [6, 4]), ([2, 3, 4], [4, 5]),
+                    ([2, 1, 3, 4], [3, 4, 2]), ([0, 4], [4, 3]), ([3, 0], [0, 2]),
                     ([17, 33], [33, 9]),
                 ]
                 return pairs.map { Sample([.tensor(g.tensor($0, -2, 2)), .tensor(g.tensor($1, -2, 2))]) }
@@ -353,22 +452,48 @@ extension Operators {
     }
 
     static let views: [Operator] = [
-        view("transpose.int(Tensor self, int dim0, int dim1) -> Tensor", [[0, 1], [-1, 0]], [([0, 3], [0, 1]), ([], [0, 0])]) { (x, a) throws(CressetError) in x.transpose(try a.int("dim0"), try a.int("dim1")) },
-        view("permute(Tensor self, int[] dims) -> Tensor", [[[2, 0, 1]]], [([0, 3], [[1, 0]]), ([], [[]])]) { (x, a) throws(CressetError) in x.permute(try a.ints("dims")) },
-        view("reshape(Tensor self, SymInt[] shape) -> Tensor", [[[12, 5]], [[-1]]], [([0, 3], [[3, 0]]), ([], [[1, 1]])]) { (x, a) throws(CressetError) in x.reshape(Shape(try a.ints("shape"))) },
-        view("expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor", [[[2, 4, 3, 5]]], [([0, 3], [[2, 0, 3]]), ([], [[3]])]) { (x, a) throws(CressetError) in x.expand(Shape(try a.ints("size"))) },
-        view("unsqueeze(Tensor self, int dim) -> Tensor", [[0], [-1]], [([0, 3], [1]), ([], [0])]) { (x, a) throws(CressetError) in x.unsqueeze(try a.int("dim")) },
-        view("squeeze.dim(Tensor self, int dim) -> Tensor", [[1]], [([0, 1], [1]), ([], [0]), ([3, 1, 2], [1])]) { (x, a) throws(CressetError) in x.squeeze(try a.int("dim")) },
-        view("select.int(Tensor self, int dim, SymInt index) -> Tensor", [[0, 2], [-1, -2]], [([0, 3], [1, 1])]) { (x, a) throws(CressetError) in x.select(try a.int("dim"), try a.int("index")) },
-        view("slice.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor", [[0, 1, 3, 1], [2, .none, .none, 2]], [([0, 3], [1, 1, 3, 1])]) { (x, a) throws(CressetError) in
-            x.slice(try a.int("dim"), from: try a.optionalInt("start") ?? 0, to: try a.optionalInt("end") ?? .max, step: try a.int("step"))
+        view(
+            "transpose.int(Tensor self, int dim0, int dim1) -> Tensor", [[0, 1], [-1, 0]],
+            [([0, 3], [0, 1]), ([], [0, 0])]
+        ) { (x, a) throws(CressetError) in x.transpose(try a.int("dim0"), try a.int("dim1")) },
+        view("permute(Tensor self, int[] dims) -> Tensor", [[[2, 0, 1]]], [([0, 3], [[1, 0]]), ([], [[]])]) {
+            (x, a) throws(CressetError) in x.permute(try a.ints("dims"))
         },
-        view("flatten.using_ints(Tensor self, int start_dim=0, int end_dim=-1) -> Tensor", [[0, -1], [1, 2]], [([0, 3], [0, -1]), ([], [0, -1])]) { (x, a) throws(CressetError) in x.flatten(try a.int("start_dim"), try a.int("end_dim")) },
+        view(
+            "reshape(Tensor self, SymInt[] shape) -> Tensor", [[[12, 5]], [[-1]]],
+            [([0, 3], [[3, 0]]), ([], [[1, 1]])]
+        ) { (x, a) throws(CressetError) in x.reshape(Shape(try a.ints("shape"))) },
+        view(
+            "expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor", [[[2, 4, 3, 5]]],
+            [([0, 3], [[2, 0, 3]]), ([], [[3]])]
+        ) { (x, a) throws(CressetError) in x.expand(Shape(try a.ints("size"))) },
+        view("unsqueeze(Tensor self, int dim) -> Tensor", [[0], [-1]], [([0, 3], [1]), ([], [0])]) {
+            (x, a) throws(CressetError) in x.unsqueeze(try a.int("dim"))
+        },
+        view("squeeze.dim(Tensor self, int dim) -> Tensor", [[1]], [([0, 1], [1]), ([], [0]), ([3, 1, 2], [1])]) {
+            (x, a) throws(CressetError) in x.squeeze(try a.int("dim"))
+        },
+        view("select.int(Tensor self, int dim, SymInt index) -> Tensor", [[0, 2], [-1, -2]], [([0, 3], [1, 1])]) {
+            (x, a) throws(CressetError) in x.select(try a.int("dim"), try a.int("index"))
+        },
+        view(
+            "slice.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor",
+            [[0, 1, 3, 1], [2, .none, .none, 2]], [([0, 3], [1, 1, 3, 1])]
+        ) { (x, a) throws(CressetError) in
+            x.slice(
+                try a.int("dim"), from: try a.optionalInt("start") ?? 0, to: try a.optionalInt("end") ?? .max,
+                step: try a.int("step"))
+        },
+        view(
+            "flatten.using_ints(Tensor self, int start_dim=0, int end_dim=-1) -> Tensor", [[0, -1], [1, 2]],
+            [([0, 3], [0, -1]), ([], [0, -1])]
+        ) { (x, a) throws(CressetError) in x.flatten(try a.int("start_dim"), try a.int("end_dim")) },
     ]
 
     static let conversions: [Operator] = [
         Operator(
-            "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", dtypes: .real,
+            composition: ["pointwise"],
             samples: { g in [[4, 5], [], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").clone()) }),
         Operator(
@@ -379,9 +504,13 @@ extension Operators {
                 return [DType.float32, .float64, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool]
                     .filter { $0 != source }
                     .flatMap { target in
-                        let shapes: [Shape] = target == .int32 || target == .float32 ? [[6, 5], [], [0, 3]] : [[6, 5]]
+                        let shapes: [Shape] =
+                            target == .int32 || target == .float32 ? [[6, 5], [], [0, 3]] : [[6, 5]]
                         return shapes.map {
-                            Sample([.tensor(g.tensor($0, target == .uint8 ? 0 : -100, 100)), .dtype(target), false, false, .none])
+                            Sample([
+                                .tensor(g.tensor($0, target == .uint8 ? 0 : -100, 100)), .dtype(target), false, false,
+                                .none,
+                            ])
                         }
                     }
             },

@@ -119,9 +119,10 @@ final class Binary: Sendable {
                         let shapes: [Shape] = [[], [0, 3]]
                         return scalars.map { scalar in
                             Sample([.tensor(g.tensor([4, 6], a.lowerBound, a.upperBound)), .scalar(scalar)])
-                        } + shapes.map { shape in
-                            Sample([.tensor(g.tensor(shape, a.lowerBound, a.upperBound)), 2])
                         }
+                            + shapes.map { shape in
+                                Sample([.tensor(g.tensor(shape, a.lowerBound, a.upperBound)), 2])
+                            }
                     },
                     call: { (arguments) throws(CressetError) in
                         let scalar = try arguments.scalar(secondName)

@@ -19,11 +19,13 @@ extension Tensor {
             if impl.autograd?.isView == true, isGradEnabled {
                 throw CressetError(
                     .autograd, op: op,
-                    "this view of a tensor that requires grad cannot be changed in place; write the change as a new tensor")
+                    "this view of a tensor that requires grad cannot be changed in place; write the change as a new tensor"
+                )
             }
             guard !strides.hasOverlap(shape) else {
                 throw CressetError(
-                    .shape, op: op, "several elements of \(summary) share one place (strides \(strides)); use clone() first")
+                    .shape, op: op,
+                    "several elements of \(summary) share one place (strides \(strides)); use clone() first")
             }
             // The old elements may be wanted by the operation's derivative: it sees an alias with the
             // history so far.
@@ -73,7 +75,8 @@ extension Tensor {
     /// self = source, converted and broadcast.
     @discardableResult public func copy_(_ source: Tensor) -> Tensor {
         inPlace("aten::copy_") { (x) throws(CressetError) in
-            try source.moved(to: x.runtime, op: "aten::copy_").expanded(x.shape, op: "aten::copy_").converted(to: x.dtype)
+            try source.moved(to: x.runtime, op: "aten::copy_").expanded(x.shape, op: "aten::copy_").converted(
+                to: x.dtype)
         }
     }
     /// Every element becomes `value`.

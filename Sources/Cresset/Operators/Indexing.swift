@@ -14,7 +14,8 @@ enum Indexing {
             throw CressetError(.dtype, op: op, "the index must be int64 or int32, got \(index.summary)")
         }
         guard index.runtime === x.runtime else {
-            throw CressetError(.device, op: op, "index and tensor must live on one device: \(x.summary), \(index.summary)")
+            throw CressetError(
+                .device, op: op, "index and tensor must live on one device: \(x.summary), \(index.summary)")
         }
     }
 
@@ -42,13 +43,16 @@ enum Indexing {
         try check(index, on: x, op: op)
         let d = try x.dim(dim, op: op)
         // 0-d tensors gather as if they had one dim.
-        if x.ndim == 0 { return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op)).reshaped(index.shape, op: op) }
+        if x.ndim == 0 {
+            return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op)).reshaped(index.shape, op: op)
+        }
         // (As in PyTorch, no indices may have any shape.)
         let fits = index.ndim == x.ndim && (0..<x.ndim).allSatisfy { $0 == d || index.shape[$0] <= x.shape[$0] }
         guard fits || index.numel == 0 else {
             throw CressetError(
                 .shape, op: op,
-                "the index \(index.shape) must have the rank of the tensor \(x.shape) and, but for dim \(d), no larger sizes")
+                "the index \(index.shape) must have the rank of the tensor \(x.shape) and, but for dim \(d), no larger sizes"
+            )
         }
         let result = try Tensor.empty(index.shape, x.dtype, on: x.runtime, op: op)
         if result.numel > 0 {
@@ -77,11 +81,13 @@ enum Indexing {
         try scatter(into: result, dim, index, source, reduce, op: op)
         switch reduce {
         case .add:
-            return Tape.record(op, result, inputs: [x, source], saving: [index]) { (gradients, saved) throws(CressetError) in
+            return Tape.record(op, result, inputs: [x, source], saving: [index]) {
+                (gradients, saved) throws(CressetError) in
                 try [gradients[0], gradients[0].map { (g) throws(CressetError) in try gather(g, dim, saved[0]) }]
             }
         case .set:
-            return Tape.record(op, result, inputs: [x, source], saving: [index]) { (gradients, saved) throws(CressetError) in
+            return Tape.record(op, result, inputs: [x, source], saving: [index]) {
+                (gradients, saved) throws(CressetError) in
                 guard let g = gradients[0] else { return [nil, nil] }
                 let zeros = try Tensor.filled(saved[0].shape, 0, dtype: g.dtype, on: g.runtime, op: op)
                 return [try scatter(g, dim, saved[0], zeros, .set, op: op), try gather(g, dim, saved[0])]
@@ -101,7 +107,8 @@ enum Indexing {
         try check(index, on: x, op: op)
         if x.ndim == 0 {
             try scatter(
-                into: x.reshaped([1], op: op), 0, index.reshaped([-1], op: op), source.reshaped([-1], op: op), reduce, op: op)
+                into: x.reshaped([1], op: op), 0, index.reshaped([-1], op: op), source.reshaped([-1], op: op), reduce,
+                op: op)
             return
         }
         let d = try x.dim(dim, op: op)
@@ -109,7 +116,8 @@ enum Indexing {
             throw CressetError(.dtype, op: op, "source and tensor must have one dtype: \(x.summary), \(source.summary)")
         }
         guard source.runtime === x.runtime else {
-            throw CressetError(.device, op: op, "source and tensor must live on one device: \(x.summary), \(source.summary)")
+            throw CressetError(
+                .device, op: op, "source and tensor must live on one device: \(x.summary), \(source.summary)")
         }
         guard index.ndim == x.ndim, source.ndim == x.ndim,
             (0..<x.ndim).allSatisfy({
@@ -132,9 +140,13 @@ enum Indexing {
     }
 
     /// Rows (or slices along `dim`) of x in the order of a 1-d index.
-    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor, op: String = "aten::index_select") throws(CressetError) -> Tensor {
+    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor, op: String = "aten::index_select") throws(CressetError)
+        -> Tensor
+    {
         try check(index, on: x, op: op)
-        guard index.ndim <= 1 else { throw CressetError(.shape, op: op, "the index must have 1 dim, got \(index.summary)") }
+        guard index.ndim <= 1 else {
+            throw CressetError(.shape, op: op, "the index must have 1 dim, got \(index.summary)")
+        }
         if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index, op: op).reshaped([], op: op) }
         let d = try x.dim(dim, op: op)
         var shape = x.shape
@@ -171,12 +183,14 @@ enum Indexing {
         try check(index, on: x, op: op)
         guard index.ndim <= 1, x.ndim > 0, source.ndim == x.ndim else {
             throw CressetError(
-                .shape, op: op, "needs a 1-d index and a source of the tensor's rank: \(x.summary), \(index.summary), "
+                .shape, op: op,
+                "needs a 1-d index and a source of the tensor's rank: \(x.summary), \(index.summary), "
                     + source.summary)
         }
         let d = try x.dim(dim, op: op)
         guard source.shape[d] == index.numel else {
-            throw CressetError(.shape, op: op, "\(index.numel) indices need a source of that size along dim \(d): \(source.summary)")
+            throw CressetError(
+                .shape, op: op, "\(index.numel) indices need a source of that size along dim \(d): \(source.summary)")
         }
         return try scatter(x, d, try alongDim(index, d, source.shape, op: op), source, .add, op: op)
     }

@@ -53,7 +53,8 @@ enum Matrix {
         let otherBatch = Shape(b.shape.dropLast(2))
         guard let common = batch.broadcast(with: otherBatch) else {
             throw CressetError(
-                .shape, op: name.text, "batch sizes \(batch) and \(otherBatch) do not broadcast: \(a.summary), \(b.summary)")
+                .shape, op: name.text,
+                "batch sizes \(batch) and \(otherBatch) do not broadcast: \(a.summary), \(b.summary)")
         }
         let (m, k, n) = (a.size(-2), a.size(-1), b.size(-1))
         func full(_ rows: Int, _ columns: Int) -> Shape {
@@ -71,7 +72,8 @@ enum Matrix {
             ).run()
         }
         let (wantsA, wantsB) = (a.isTracked, b.isTracked)
-        return Tape.record(name.text, result, inputs: [a, b], saving: [a, b]) { (gradients, saved) throws(CressetError) in
+        return Tape.record(name.text, result, inputs: [a, b], saving: [a, b]) {
+            (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil, nil] }
             // C = A·B: ∂A = ∂C·Bᵀ, ∂B = Aᵀ·∂C; batch dims that were broadcast are summed by the tape.
             return [
@@ -89,7 +91,9 @@ extension Tensor {
     }
 
     /// The matrix product, PyTorch's rules: vectors, matrices, batches that broadcast.
-    public func matmul(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Matrix.product(self, other) } }
+    public func matmul(_ other: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Matrix.product(self, other) }
+    }
 
     /// The product of two matrices.
     public func mm(_ other: Tensor) -> Tensor {
@@ -106,7 +110,8 @@ extension Tensor {
         trapping { () throws(CressetError) in
             guard ndim == 3, other.ndim == 3, shape[0] == other.shape[0] else {
                 throw CressetError(
-                    .shape, op: "aten::bmm", "needs two batches of equally many matrices, got \(summary), \(other.summary)")
+                    .shape, op: "aten::bmm",
+                    "needs two batches of equally many matrices, got \(summary), \(other.summary)")
             }
             return try Matrix.product(self, other, op: "aten::bmm")
         }

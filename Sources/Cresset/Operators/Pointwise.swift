@@ -136,7 +136,8 @@ final class Pointwise: @unchecked Sendable {
             guard promotes(i) && dtype != compute else { return x }
             // PyTorch converts an operand to the common dtype first, rounding it there.
             let cast = x.cast(to: compute.arithmetic)
-            return Promotion.promote(dtype, compute) == compute && dtype.isFloatingPoint ? cast : cast.narrow(to: compute)
+            return Promotion.promote(dtype, compute) == compute && dtype.isFloatingPoint
+                ? cast : cast.narrow(to: compute)
         }
         let parameters = (0..<scalars).map { i -> Expr in
             let type = scalarType(i, compute)
@@ -214,12 +215,16 @@ final class Pointwise: @unchecked Sendable {
     private func override(
         _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType
     ) throws(CressetError) -> Tensor? {
-        guard let first = inputs.first, let chain = first.runtime.kernels.chain(.override(name), compute) else { return nil }
+        guard let first = inputs.first, let chain = first.runtime.kernels.chain(.override(name), compute) else {
+            return nil
+        }
         let values = inputs.map(Value.tensor) + scalars.map(Value.scalar)
-        return try Override.run(chain, op: name, values, outputs: { () throws(CressetError) in
-            let (_, output) = self.dtypes(inputs, scalars)
-            return [try Tensor.empty(self.broadcastShape(inputs), output, on: first.runtime, op: self.name.text)]
-        })?.first
+        return try Override.run(
+            chain, op: name, values,
+            outputs: { () throws(CressetError) in
+                let (_, output) = self.dtypes(inputs, scalars)
+                return [try Tensor.empty(self.broadcastShape(inputs), output, on: first.runtime, op: self.name.text)]
+            })?.first
     }
 
     /// The common shape of the inputs, by the rules of broadcasting.

@@ -47,7 +47,9 @@ extension Ops {
         x.isFloat ? Cresset.abs(x) .< Expr(.infinity, x.type ?? .f32) : x .== x
     }
     static let logicalNot = Unary("logical_not", .compare) { !$0.cast(to: .bool) }
-    static let bitwiseNot = Unary("bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false) { !$0 }
+    static let bitwiseNot = Unary(
+        "bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false
+    ) { !$0 }
     static let sigmoid = Unary(
         "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) }
     ) { 1 / (1 + Cresset.exp(-$0)) }

@@ -187,7 +187,9 @@ enum Reductions {
     }
 
     /// amax and amin: gradients are shared evenly among ties, as in PyTorch.
-    static func extremum(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
+    static func extremum(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError)
+        -> Tensor
+    {
         let op = kernel.name.text
         try x.checkValid(op)
         let dims = try x.dims(dims, op: op)
@@ -232,16 +234,21 @@ enum Reductions {
         return (values, finish(indices, dims, keepdim, op: op))
     }
 
-    static func argument(_ kernel: ReductionKernel, _ x: Tensor, dim: Int?, keepdim: Bool) throws(CressetError) -> Tensor {
+    static func argument(_ kernel: ReductionKernel, _ x: Tensor, dim: Int?, keepdim: Bool) throws(CressetError)
+        -> Tensor
+    {
         let op = kernel.name.text
         try x.checkValid(op)
-        let dims = try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
+        let dims =
+            try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
         try checkNotEmpty(x, dims, op: op)
         let raw = try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [.int64])[0]
         return finish(raw, dims, keepdim, op: op)
     }
 
-    static func truth(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError) -> Tensor {
+    static func truth(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError)
+        -> Tensor
+    {
         let op = kernel.name.text
         try x.checkValid(op)
         let dims = try x.dims(dims, op: op)

@@ -27,7 +27,8 @@ public struct Schema: Sendable {
         name = bare.contains("::") ? bare : "aten::" + bare
         arguments = Self.split(text[text.index(after: open)..<arrow.lowerBound]).compactMap(Self.argument)
         let returns = text[arrow.upperBound...]
-        returnCount = returns.hasPrefix("(") ? Self.split(returns.dropFirst().dropLast()).count : returns == "()" ? 0 : 1
+        returnCount =
+            returns.hasPrefix("(") ? Self.split(returns.dropFirst().dropLast()).count : returns == "()" ? 0 : 1
     }
 
     /// Splits at commas outside brackets.

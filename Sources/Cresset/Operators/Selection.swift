@@ -9,18 +9,27 @@ enum Selection {
     private static let maskedFill = Pointwise("aten::masked_fill.Scalar", .promote, promotes: { $0 == 0 }) { c in
         select(c.inputs[1].cast(to: .bool), c.scalars[0], c.inputs[0])
     }
-    static let clampKernel = Pointwise("aten::clamp", .promote, derivative: { _, c in
-        // PyTorch: the gradient passes where min <= x <= max.
-        select((c.scalars[0] .<= c.inputs[0]) & (c.inputs[0] .<= c.scalars[1]), c.grad, Expr(0, c.type))
-    }) { c in
+    static let clampKernel = Pointwise(
+        "aten::clamp", .promote,
+        derivative: { _, c in
+            // PyTorch: the gradient passes where min <= x <= max.
+            select((c.scalars[0] .<= c.inputs[0]) & (c.inputs[0] .<= c.scalars[1]), c.grad, Expr(0, c.type))
+        }
+    ) { c in
         minimum(maximum(c.inputs[0], c.scalars[0]), c.scalars[1])
     }
-    static let clampMin = Pointwise("aten::clamp", .promote, derivative: { _, c in
-        select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type))
-    }) { maximum($0.inputs[0], $0.scalars[0]) }
-    static let clampMax = Pointwise("aten::clamp", .promote, derivative: { _, c in
-        select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type))
-    }) { minimum($0.inputs[0], $0.scalars[0]) }
+    static let clampMin = Pointwise(
+        "aten::clamp", .promote,
+        derivative: { _, c in
+            select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type))
+        }
+    ) { maximum($0.inputs[0], $0.scalars[0]) }
+    static let clampMax = Pointwise(
+        "aten::clamp", .promote,
+        derivative: { _, c in
+            select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type))
+        }
+    ) { minimum($0.inputs[0], $0.scalars[0]) }
 
     static func whereSelf(_ condition: Tensor, _ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
         // (uint8 was PyTorch's bool once, and is still taken.)
@@ -59,9 +68,11 @@ enum Selection {
         var shape = first.shape
         guard first.ndim > 0 else { throw CressetError(.shape, op: op, "0-d tensors cannot be joined; use stack") }
         for part in parts.dropFirst() {
-            guard part.ndim == first.ndim, (0..<first.ndim).allSatisfy({ $0 == d || part.shape[$0] == first.shape[$0] }) else {
+            guard part.ndim == first.ndim, (0..<first.ndim).allSatisfy({ $0 == d || part.shape[$0] == first.shape[$0] })
+            else {
                 throw CressetError(
-                    .shape, op: op, "sizes must be equal but for dim \(d): \(parts.map { "\($0.shape)" }.joined(separator: ", "))")
+                    .shape, op: op,
+                    "sizes must be equal but for dim \(d): \(parts.map { "\($0.shape)" }.joined(separator: ", "))")
             }
             shape[d] += part.shape[d]
         }

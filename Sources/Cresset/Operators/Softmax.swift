@@ -2,8 +2,12 @@ import BackendKit
 
 /// Softmax and the losses built on it.
 enum Softmax {
-    private static let normalize = Pointwise("aten::_log_softmax", .promote) { $0.inputs[0] - $0.inputs[1] - log($0.inputs[2]) }
-    private static let divide = Pointwise("aten::_softmax", .promote) { exp($0.inputs[0] - $0.inputs[1]) / $0.inputs[2] }
+    private static let normalize = Pointwise("aten::_log_softmax", .promote) {
+        $0.inputs[0] - $0.inputs[1] - log($0.inputs[2])
+    }
+    private static let divide = Pointwise("aten::_softmax", .promote) {
+        exp($0.inputs[0] - $0.inputs[1]) / $0.inputs[2]
+    }
     private static let logBackward = Pointwise("aten::_log_softmax_backward_data", .promote) { c in
         c.inputs[0] - exp(c.inputs[1]) * c.inputs[2]
     }
@@ -19,7 +23,9 @@ enum Softmax {
         return (largest, sum)
     }
 
-    private static func prepare(_ x: Tensor, _ dim: Int, _ dtype: DType?, op: String) throws(CressetError) -> (Tensor, Int) {
+    private static func prepare(_ x: Tensor, _ dim: Int, _ dtype: DType?, op: String) throws(CressetError) -> (
+        Tensor, Int
+    ) {
         try x.checkValid(op)
         let x = try x.converted(to: dtype ?? x.dtype)
         guard x.dtype.isFloatingPoint else {
@@ -52,7 +58,8 @@ enum Softmax {
             [
                 try gradients[0].map { (g) throws(CressetError) in
                     let gy = try Ops.mul(g, saved[0])
-                    return try Ops.sub(gy, try Ops.mul(saved[0], try Reductions.sum(gy, dims: g.ndim == 0 ? [] : [d], keepdim: true)))
+                    return try Ops.sub(
+                        gy, try Ops.mul(saved[0], try Reductions.sum(gy, dims: g.ndim == 0 ? [] : [d], keepdim: true)))
                 }
             ]
         }
@@ -118,7 +125,8 @@ public enum Losses {
             try target.checkValid(op)
             guard input.ndim >= 1, target.ndim == input.ndim - 1 else {
                 throw CressetError(
-                    .shape, op: op, "the target \(target.shape) must have the shape of the input \(input.shape) without "
+                    .shape, op: op,
+                    "the target \(target.shape) must have the shape of the input \(input.shape) without "
                         + "its class dim")
             }
             let classDim = input.ndim == 1 ? 0 : 1
@@ -156,7 +164,8 @@ public enum Losses {
         let logs = input.logSoftmax(dim: classDim)
         if target.shape == input.shape && target.dtype.isFloatingPoint {
             let classes = Double(input.size(classDim))
-            let soft = labelSmoothing > 0 ? target * Scalar(1 - labelSmoothing) + Scalar(labelSmoothing / classes) : target
+            let soft =
+                labelSmoothing > 0 ? target * Scalar(1 - labelSmoothing) + Scalar(labelSmoothing / classes) : target
             var scaled = logs * soft
             if let weight {
                 var shape = Shape(repeating: 1, count: input.ndim)
@@ -198,7 +207,9 @@ public enum Losses {
     }
 
     /// The cross entropy of logits x and probabilities y, without overflow.
-    public static func binaryCrossEntropyWithLogits(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
+    public static func binaryCrossEntropyWithLogits(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean)
+        -> Tensor
+    {
         reduce((1 - y) * x - x.logSigmoid(), reduction)
     }
 }

@@ -201,7 +201,8 @@ extension Tensor {
         if unknown.count == 1, known > 0, numel % known == 0 { target[unknown[0]] = numel / known }
         guard unknown.count <= 1, target.allSatisfy({ $0 >= 0 }), target.elementCount == numel else {
             throw CressetError(
-                .shape, op: op, "\(numel) elements of \(summary) do not fill the shape \(shape)"
+                .shape, op: op,
+                "\(numel) elements of \(summary) do not fill the shape \(shape)"
                     + (unknown.count > 1 ? ": only one size may be -1" : ""))
         }
         return target
@@ -311,7 +312,8 @@ extension Tensor {
             let from = start < 0 ? start + size : start
             guard length >= 0, from >= 0, from + length <= size else {
                 throw CressetError(
-                    .index, op: "aten::narrow", "\(length) elements from \(start) do not lie within dim \(d) of \(summary)")
+                    .index, op: "aten::narrow",
+                    "\(length) elements from \(start) do not lie within dim \(d) of \(summary)")
             }
             return slice(d, from: from, to: from + length)
         }
@@ -338,7 +340,9 @@ extension Tensor {
     }
 
     /// A copy of this tensor with `source` written to a part of it; differentiable in `source`.
-    private func pasting(_ source: Tensor, at part: @Sendable @escaping (Tensor) -> Tensor) throws(CressetError) -> Tensor {
+    private func pasting(_ source: Tensor, at part: @Sendable @escaping (Tensor) -> Tensor) throws(CressetError)
+        -> Tensor
+    {
         let target = self
         try noGrad { () throws(CressetError) in
             try Copy.run(from: source.detach(), to: part(target), op: OperatorName("aten::slice_backward"))

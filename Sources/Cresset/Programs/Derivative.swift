@@ -156,7 +156,8 @@ enum Derivative {
         let w = 1 / (z * z)
         let series =
             1 / z + w * 0.5
-            + w / z * (Expr(1.0 / 6) + w * (Expr(-1.0 / 30) + w * (Expr(1.0 / 42) + w * (Expr(-1.0 / 30) + w * Expr(5.0 / 66)))))
+            + w / z
+            * (Expr(1.0 / 6) + w * (Expr(-1.0 / 30) + w * (Expr(1.0 / 42) + w * (Expr(-1.0 / 30) + w * Expr(5.0 / 66)))))
         let value = sum + series
         let s = sin(Expr(Double.pi) * x)
         return select(reflect, Expr(Double.pi * Double.pi) / (s * s) - value, value)

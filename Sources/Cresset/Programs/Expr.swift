@@ -57,7 +57,8 @@ package struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLi
     private static func matched(_ x: Expr, _ y: Expr) -> (Expr, Expr, ArithmeticType) {
         let type = x.type ?? y.type ?? .f64
         let (x, y) = (x.typed(type), y.typed(type))
-        precondition(x.type == y.type, "expression mixes \(String(describing: x.type)) and \(String(describing: y.type))")
+        precondition(
+            x.type == y.type, "expression mixes \(String(describing: x.type)) and \(String(describing: y.type))")
         return (x, y, type)
     }
 
@@ -231,7 +232,8 @@ extension Expr: CustomStringConvertible {
         switch node {
         case .input(let k, _): return ["x", "y", "z"].indices.contains(k) ? ["x", "y", "z"][k] : "x\(k)"
         case .param(let k, _): return "p\(k)"
-        case .const(let value, _): return value == value.rounded() && Swift.abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+        case .const(let value, _):
+            return value == value.rounded() && Swift.abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
         case .integer(let value, _): return "\(value)"
         case .index: return "index"
         case .unary(.neg, let x): return "-\(x)"

@@ -152,8 +152,9 @@ extension Tensor {
 
     /// The numbers 0 ..< n in random order.
     public static func randperm(_ n: Int, device: Device? = nil, stream: RandomStream = .default) -> Tensor {
-        let draws = [Int64](rand([Swift.max(n, 1)], dtype: .float64, device: .reference, stream: stream)
-            .mul(.double(0x1p53)).to(.int64))
+        let draws = [Int64](
+            rand([Swift.max(n, 1)], dtype: .float64, device: .reference, stream: stream)
+                .mul(.double(0x1p53)).to(.int64))
         var order = Array(0..<Int64(n))
         // Fisher-Yates from the back.
         for i in order.indices.reversed() where i > 0 { order.swapAt(i, Int(draws[i] % Int64(i + 1))) }

@@ -175,7 +175,8 @@ extension Tensor {
             let shape = shape ?? [elements.count]
             guard shape.elementCount == elements.count else {
                 throw CressetError(
-                    .shape, op: "Tensor", "\(elements.count) elements do not fill the shape \(shape) of "
+                    .shape, op: "Tensor",
+                    "\(elements.count) elements do not fill the shape \(shape) of "
                         + "\(shape.elementCount)")
             }
             let runtime = try (device ?? .default).runtime(for: "Tensor")

@@ -44,7 +44,8 @@ extension Tensor {
             if isInvalid { return 0 }
             guard numel == 1 else {
                 throw CressetError(
-                    .shape, op: "aten::item", "a tensor of shape \(shape) has \(numel) elements; item() needs exactly one")
+                    .shape, op: "aten::item",
+                    "a tensor of shape \(shape) has \(numel) elements; item() needs exactly one")
             }
             if dtype == .int64 { return Double(try elements(Int64.self)[0]) }
             return try elements(Double.self, through: .float64)[0]

@@ -76,7 +76,8 @@ private struct Printer {
         if dtype == .bool { return { $0 != 0 ? "true" : "false" } }
         if dtype.isInteger { return { "\(Int64(exactly: $0) ?? 0)" } }
         let finite = cells.filter { $0.isFinite && $0 != 0 }.map(\.magnitude)
-        let wide = (finite.max() ?? 0) >= 1e8 || ((finite.max() ?? 1) / (finite.min() ?? 1)) > 1e5
+        let wide =
+            (finite.max() ?? 0) >= 1e8 || ((finite.max() ?? 1) / (finite.min() ?? 1)) > 1e5
             || ((finite.min() ?? 1) < 1e-4)
         let whole = cells.allSatisfy { !$0.isFinite || $0 == $0.rounded() } && (finite.max() ?? 0) < 1e8
         return { x in

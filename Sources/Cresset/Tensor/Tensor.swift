@@ -1,7 +1,6 @@
 @_exported import enum BackendKit.DType
 import BackendKit
 
-
 /// An n-dimensional array on a device.
 ///
 /// A handle to storage plus shape, strides, offset and dtype, as in PyTorch: views alias, methods
