@@ -1,7 +1,5 @@
 /* naive_backend.c: a complete Cresset backend in one file of C.
- *
  *   cc -O2 -shared -fPIC -o libcresset_backend_naive.so naive_backend.c -I<directory of cresset_backend.h> -lm
- *
  * Its "device" is this computer's processor, used in the plainest way: one element at a time, no threads, no compiler.
  * Copy it and replace the pieces your chip does better. The header says what each function must do; the comments here
  * say why it is done so. */
@@ -9,7 +7,6 @@
 #include "cresset_backend.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,31 +22,25 @@
 static void release_status(CressetStatus *status) { free(status); }
 static CressetStatus no_memory = {sizeof no_memory, CRESSET_ERROR_OUT_OF_MEMORY, "no host memory", 0, 0, NULL};
 
-/* `call` is given for asynchronous failures only, and says which launch was at fault. */
-static CressetStatus *fail(int32_t code, const CressetCall *call, const char *format, ...) {
-  enum { SIZE = 256 };
-  CressetStatus *status = malloc(sizeof *status + SIZE); /* the message lies behind the struct */
-  if (!status) return &no_memory;
-  char *message = (char *)(status + 1);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(message, SIZE, format, arguments);
-  va_end(arguments);
-  *status = (CressetStatus){sizeof *status, code, message, call ? call->op : 0, call ? call->site : 0, release_status};
-  return status;
+/* `format` prints up to four numbers. `call` is given for asynchronous failures only: the launch that was at fault. */
+static CressetStatus *fail(int32_t code, const CressetCall *call, const char *format, const long long *n) {
+  struct { CressetStatus status; char message[256]; } *failure = malloc(sizeof *failure);
+  if (!failure) return &no_memory;
+  snprintf(failure->message, sizeof failure->message, format, n[0], n[1], n[2], n[3]);
+  failure->status = (CressetStatus){sizeof failure->status, code, failure->message, call ? call->op : NULL,
+                                    call ? call->site : 0, release_status};
+  return &failure->status;
 }
 
 /* -------------------------------------------------------------- elements -- */
 /* Programs see five arithmetic types. BOOL, I32 and I64 values all live in `i` (I32 sign-extended), so that one 64-bit
- * code path serves them; F32 lives in `f` and F64 in `d`. */
+ * code path serves them; F32 lives in `f`, F64 in `d`. The low bytes are shared (little-endian), hence BITCAST. */
 typedef CressetScalar Scalar;
-
 enum { BOOL = CRESSET_TYPE_BOOL, I32 = CRESSET_TYPE_I32, I64 = CRESSET_TYPE_I64, F32 = CRESSET_TYPE_F32,
        F64 = CRESSET_TYPE_F64 };
 static const uint8_t element_size[CRESSET_DTYPE_COUNT] = {1, 1, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
 static const uint8_t widened[CRESSET_FLOAT64 + 1] = {BOOL, I32, I32, I32, I32, I64, F32, F32, F32, F64};
 static const uint8_t dtype_of_type[] = {CRESSET_BOOL, CRESSET_INT32, CRESSET_INT64, CRESSET_FLOAT32, CRESSET_FLOAT64};
-
 static bool is_float(uint32_t type) { return type >= F32; }
 static double as_double(uint32_t type, Scalar value) { return type == F32 ? value.f : type == F64 ? value.d : 0; }
 static Scalar from_double(uint32_t type, double x) { return type == F32 ? (Scalar){.f = (float)x} : (Scalar){.d = x}; }
@@ -59,8 +50,8 @@ static Scalar from_integer(uint32_t type, uint64_t x) {
   return (Scalar){type == I32 ? (int32_t)(uint32_t)x : type == BOOL ? x != 0 : (int64_t)x};
 }
 
-/* float16 has 10 fraction bits and the least denormal 2^-24, bfloat16 7 and 2^-133; `least` is that exponent. Rounded to
- * nearest even, |x| is a multiple of 2^unit; that multiple plus the steps below its binade gives the bits, denormals
+/* float16 has 10 fraction bits and the least denormal 2^-24, bfloat16 7 and 2^-133: `least` is that exponent. Rounded
+ * to nearest even, |x| is a multiple of 2^unit; that multiple plus the steps below its binade gives the bits, denormals
  * included, and a carry out of the fraction lands in the exponent by itself. */
 static uint16_t round_narrow(double x, int fraction_bits, int least) {
   uint16_t sign = signbit(x) ? 0x8000 : 0, infinity = fraction_bits == 10 ? 0x7c00 : 0x7f80;
@@ -72,7 +63,8 @@ static uint16_t round_narrow(double x, int fraction_bits, int least) {
 static float widen_narrow(uint16_t bits, int fraction_bits) {
   uint32_t magnitude = bits & 0x7fff, infinity = fraction_bits == 10 ? 0x7c00 : 0x7f80;
   union { uint32_t word; float x; } moved = {magnitude << (23 - fraction_bits)}; /* right but for the exponent's bias */
-  float x = magnitude > infinity ? NAN : magnitude == infinity ? INFINITY : moved.x * (fraction_bits == 10 ? 0x1p112f : 1);
+  float x = ldexpf(moved.x, fraction_bits == 10 ? 112 : 0);
+  if (magnitude >= infinity) x = magnitude > infinity ? NAN : INFINITY;
   return bits & 0x8000 ? -x : x;
 }
 
@@ -81,8 +73,8 @@ static float widen_narrow(uint16_t bits, int fraction_bits) {
   X(BOOL, uint8_t, i, x != 0, v.i != 0)                 X(UINT8, uint8_t, i, x, v.i)            \
   X(INT8, int8_t, i, x, v.i)                            X(INT16, int16_t, i, x, v.i)            \
   X(INT32, int32_t, i, x, v.i)                          X(INT64, int64_t, i, x, v.i)            \
-  X(FLOAT16, uint16_t, f, widen_narrow(x, 10), round_narrow(as_double(type, v), 10, -24))  \
-  X(BFLOAT16, uint16_t, f, widen_narrow(x, 7), round_narrow(as_double(type, v), 7, -133)) \
+  X(FLOAT16, uint16_t, f, widen_narrow(x, 10), round_narrow(as_double(type, v), 10, -24))       \
+  X(BFLOAT16, uint16_t, f, widen_narrow(x, 7), round_narrow(as_double(type, v), 7, -133))      \
   X(FLOAT32, float, f, x, as_double(type, v))           X(FLOAT64, double, d, x, as_double(type, v))
 static Scalar load(uint32_t dtype, const char *p) { /* memcpy is how C reads bytes as some type; it costs nothing */
 #define LOAD(DTYPE, c_type, field, loaded, stored) \
@@ -99,7 +91,6 @@ static void store(uint32_t dtype, char *p, uint32_t type, Scalar v) {
 /* -------------------------------------------------------------- functions -- */
 /* A backend with a compiler compiles services->maths_source and has the same bits as every other device. This one calls
  * the C library in double precision: CALLs, and so normal random numbers, agree only up to rounding. C lacks three: */
-
 /* z >= 0 with erf(z) = y and erfc(z) = q, where q = 1 - y; both are given because each is exact only where it is small.
  * Winitzki's formula gives three digits, and each step of Halley's method triples them. */
 static double solve_erf(double y, double q) {
@@ -122,8 +113,7 @@ static double digamma(double x) {
   if (x < 0) return x == floor(x) ? NAN : digamma(1 - x) - 3.141592653589793 / tan(3.141592653589793 * (x - rint(x)));
   double r = 0;
   for (; x < 10; x++) r -= 1 / x; /* up to where the asymptotic series holds to the last bit */
-  double s = 1 / (x * x);
-  double tail = s * (1. / 240 - s * (1. / 132 - s * (691. / 32760 - s / 12)));
+  double s = 1 / (x * x), tail = s * (1. / 240 - s * (1. / 132 - s * (691. / 32760 - s / 12)));
   return r + log(x) - 0.5 / x - s * (1. / 12 - s * (1. / 120 - s * (1. / 252 - tail)));
 }
 static double call_function(uint32_t id, double x, double y) {
@@ -214,8 +204,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_NARROW: /* by way of memory, where elements are narrow */
         store(i->aux, cell, i->type, v[a]), v[k] = cast(widened[i->aux], i->type, load(i->aux, cell)); break;
       case CRESSET_OP_CAST: v[k] = cast(type_of(program, a), i->type, v[a]); break;
-      case CRESSET_OP_BITCAST: /* the union's members share their low bytes (little-endian) */
-        v[k] = i->type == I32 ? from_integer(I32, (uint64_t)v[a].i) : v[a]; break;
+      case CRESSET_OP_BITCAST: v[k] = i->type == I32 ? from_integer(I32, (uint64_t)v[a].i) : v[a]; break;
       case CRESSET_OP_SELECT: v[k] = v[a].i ? second : v[i->c]; break;
       case CRESSET_OP_FMA:
         if (i->type == F32) v[k].f = fmaf(v[a].f, second.f, v[i->c].f);
@@ -235,27 +224,22 @@ struct CressetDevice { uint64_t memory; };
 struct CressetBuffer { char *data; uint64_t bytes; };
 struct CressetQueue { CressetStatus *failure; }; /* the first that nobody has asked for yet */
 
-/* Step by the struct_size the host set, not by sizeof: a later version of the host may have larger structs. */
-static const CressetTensor *tensor_at(const CressetTensor *tensors, uint32_t k) {
-  return (const CressetTensor *)(const void *)((const char *)tensors + (size_t)k * tensors->struct_size);
-}
-static const CressetTensor *input(const CressetCall *call, uint32_t k) { return tensor_at(call->inputs, k); }
-static const CressetTensor *output(const CressetCall *call, uint32_t k) { return tensor_at(call->outputs, k); }
-
-/* Visits the elements of an iteration space. at[c] points at the current element of the c-th tensor of the call, inputs
- * before outputs. `inner` dims vary fastest, `outer` ones slowest; among each other dims keep their order. */
+/* Visits the elements of a call's iteration space. at[c] points at the current element of the c-th tensor, inputs
+ * before outputs. The dims a REDUCE reduces, `inner`, vary fastest; among each other dims keep their order. */
 enum { MAX_TENSORS = CRESSET_MAX_INPUTS + CRESSET_MAX_OUTPUTS };
 typedef struct Walk {
-  int rank;
-  uint32_t tensors;
+  int rank, tensors;
   int64_t outer, inner, index; /* counts of elements; the current one's row-major index */
   int64_t shape[CRESSET_MAX_RANK], position[CRESSET_MAX_RANK], weight[CRESSET_MAX_RANK]; /* weight: steps of index */
   int64_t step[MAX_TENSORS][CRESSET_MAX_RANK];
   char *at[MAX_TENSORS];
 } Walk;
-static void walk_start(Walk *walk, const CressetCall *call, const CressetTensor *space, uint32_t inner_dims) {
+static void walk_start(Walk *walk, const CressetCall *call) {
+  const CressetTensor *space = call->family == CRESSET_FAMILY_SCATTER ? call->inputs : call->outputs;
+  const CressetReduceAttributes *reduction = call->family == CRESSET_FAMILY_REDUCE ? call->attributes : NULL;
+  uint32_t inner_dims = reduction ? reduction->reduced_dims : 0;
   int dims[CRESSET_MAX_RANK], outer_rank = 0;
-  *walk = (Walk){.outer = 1, .inner = 1, .tensors = call->input_count + call->output_count};
+  *walk = (Walk){.outer = 1, .inner = 1, .tensors = (int)(call->input_count + call->output_count)};
   for (int d = 0; d < space->dl.ndim; d++)
     if (!(inner_dims >> d & 1)) dims[outer_rank++] = d, walk->outer *= space->dl.shape[d];
   walk->rank = outer_rank;
@@ -266,8 +250,8 @@ static void walk_start(Walk *walk, const CressetCall *call, const CressetTensor 
     walk->shape[r] = space->dl.shape[dims[r]], walk->weight[r] = 1;
     for (int d = dims[r] + 1; d < space->dl.ndim; d++) walk->weight[r] *= space->dl.shape[d];
   }
-  for (uint32_t c = 0; c < walk->tensors; c++) {
-    const CressetTensor *tensor = c < call->input_count ? input(call, c) : output(call, c - call->input_count);
+  for (uint32_t c = 0; c < call->input_count + call->output_count; c++) {
+    const CressetTensor *tensor = c < call->input_count ? &call->inputs[c] : &call->outputs[c - call->input_count];
     walk->at[c] = tensor->buffer->data + tensor->dl.byte_offset;
     for (int r = 0; r < walk->rank; r++) walk->step[c][r] = tensor->dl.strides[dims[r]] * element_size[tensor->dtype];
   }
@@ -276,14 +260,13 @@ static void walk_next(Walk *walk) {
   for (int d = walk->rank - 1; d >= 0; d--) {
     bool wraps = walk->position[d] + 1 >= walk->shape[d];
     int64_t change = wraps ? -walk->position[d] : 1;
-    for (uint32_t c = 0; c < walk->tensors; c++) walk->at[c] += change * walk->step[c][d];
+    for (int c = 0; c < walk->tensors; c++) walk->at[c] += change * walk->step[c][d];
     walk->index += change * walk->weight[d], walk->position[d] += change;
     if (!wraps) return;
   }
 }
 
 /* -------------------------------------------------------------- families -- */
-/* Each is given the call, a walk over its iteration space, and room for the values of its programs. */
 static void pointwise(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
   for (int64_t n = 0; n < walk->outer; n++, walk_next(walk))
     run(call->program, call->params, values, walk->at, walk->at + call->input_count, walk->index);
@@ -292,9 +275,9 @@ static void pointwise(CressetQueue *queue, const CressetCall *call, Walk *walk, 
 /* Floats of both types accumulate as F64; sums keep apart what rounding lost (Neumaier), so long ones are accurate. */
 typedef struct Accumulator { /* `type` is the program's, `wide` what is accumulated in; `best`: where ARGMAX found it */
   uint32_t kind, type, wide;
+  int64_t best;
   Scalar value;
   double lost;
-  int64_t best;
 } Accumulator;
 static void set_identity(Accumulator *acc) {
   int64_t least = acc->type == I64 ? INT64_MIN : acc->type == I32 ? INT32_MIN : 0;
@@ -339,19 +322,18 @@ static void reduce(CressetQueue *queue, const CressetCall *call, Walk *walk, Sca
     }
     if (walk->inner == 0) walk_next(walk);
     for (uint32_t k = 0; k < count; k++) {
-      const Accumulator *acc = &accumulators[k];
-      Scalar sum = {.d = isfinite(acc->value.d) ? acc->value.d + acc->lost : acc->value.d};
+      Accumulator *acc = &accumulators[k];
+      if (acc->wide == F64 && isfinite(acc->value.d)) acc->value.d += acc->lost;
       if (acc->kind >= CRESSET_REDUCE_ARGMAX) store(CRESSET_INT64, cells[k], I64, (Scalar){acc->best});
-      else store(dtype_of_type[acc->type], cells[k], acc->type,
-                 cast(acc->wide, acc->type, acc->wide == F64 ? sum : acc->value));
+      else store(dtype_of_type[acc->type], cells[k], acc->type, cast(acc->wide, acc->type, acc->value));
     }
     run(call->epilogue, call->params, values, cell, out, 0);
   }
 }
 static void matmul(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
-  const CressetTensor *a = input(call, 0), *c = output(call, 0);
+  const CressetTensor *a = &call->inputs[0], *c = &call->outputs[0];
   int row = c->dl.ndim - 2, column = c->dl.ndim - 1;
-  uint32_t dtype = c->dtype, type = widened[a->dtype];
+  uint32_t type = widened[a->dtype];
   /* Over the output's elements a stands still along columns and b along rows; those steps are the sum's. */
   int64_t a_step = walk->step[0][column], b_step = walk->step[1][row];
   walk->step[0][column] = walk->step[1][row] = 0;
@@ -365,7 +347,7 @@ static void matmul(CressetQueue *queue, const CressetCall *call, Walk *walk, Sca
     }
     Scalar sum = is_float(type) ? from_double(type, real) : from_integer(type, integer);
     char **out = walk->at + call->input_count, *b_at = walk->at[1], cell[8];
-    if (!call->program) { store(dtype, *out, type, sum); continue; }
+    if (!call->program) { store(c->dtype, *out, type, sum); continue; }
     store(dtype_of_type[type], cell, type, sum);
     walk->at[1] = cell; /* the epilogue's inputs are the sum and inputs[2 ...]: `at` with the sum in b's place */
     run(call->program, call->params, values, walk->at + 1, out, walk->index);
@@ -378,20 +360,20 @@ static void gather_or_scatter(CressetQueue *queue, const CressetCall *call, Walk
   static const uint8_t opcodes[] = {0, CRESSET_OP_ADD, CRESSET_OP_MUL, CRESSET_OP_MAX, CRESSET_OP_MIN};
   const CressetIndexAttributes *attributes = call->attributes;
   bool scatter = call->family == CRESSET_FAMILY_SCATTER;
-  uint32_t dtype = output(call, 0)->dtype, type = widened[dtype], size = element_size[dtype];
+  uint32_t dtype = call->outputs[0].dtype, type = widened[dtype], size = element_size[dtype];
   for (int64_t n = 0; n < walk->outer; n++, walk_next(walk)) {
     char *from = walk->at[0], *to = walk->at[call->input_count];
     int64_t offset = 0;
     bool valid = true;
     for (uint32_t j = 0; j < attributes->index_count && valid; j++) {
-      int64_t index = load(input(call, j + 1)->dtype, walk->at[1 + j]).i, limit = attributes->index_sizes[j];
+      int64_t index = load(call->inputs[j + 1].dtype, walk->at[1 + j]).i, limit = attributes->index_sizes[j];
       valid = index >= -limit && index < limit;
       if (valid) {
         offset += (index < 0 ? index + limit : index) * attributes->index_strides[j] * size;
       } else if (!queue->failure) { /* only the first is remembered */
         queue->failure = fail(CRESSET_ERROR_INDEX, call,
-          "index %lld is out of range for a dimension of size %lld (index tensor %u, element %lld in row-major order)",
-          (long long)index, (long long)limit, j, (long long)n);
+          "index %lld is out of range for a dimension of size %lld (index tensor %lld, row-major element %lld)",
+          (long long[4]){index, limit, j, n});
       }
     }
     if (!valid) continue;
@@ -407,10 +389,8 @@ static CressetStatus *launch(void *context, CressetQueue *queue, const CressetCa
                  (call->epilogue ? call->epilogue->instruction_count : 0); /* values for the longer one, and more */
   Scalar *values = calloc(count, sizeof *values);
   if (!values) return &no_memory;
-  const CressetReduceAttributes *reduction = call->family == CRESSET_FAMILY_REDUCE ? call->attributes : NULL;
   Walk walk;
-  walk_start(&walk, call, call->family == CRESSET_FAMILY_SCATTER ? input(call, 0) : output(call, 0),
-             reduction ? reduction->reduced_dims : 0);
+  walk_start(&walk, call);
   families[call->family](queue, call, &walk, values);
   free(values);
   return NULL;
@@ -454,17 +434,17 @@ static CressetStatus *kernels(CressetDevice *device, uint32_t *count, CressetKer
   return NULL;
 }
 static CressetStatus *open_device(void *context, uint32_t index, CressetDevice **device) {
-  if (index > 0) return fail(CRESSET_ERROR_INVALID, NULL, "there is no device " BACKEND_NAME ":%u", index);
+  if (index > 0) return fail(CRESSET_ERROR_INVALID, NULL, "no device " BACKEND_NAME ":%lld", (long long[4]){index});
   *device = &the_device;
   return NULL;
 }
 
-/* A block is 256 bytes for its CressetBuffer, then the data, so aligned. Linux lends more memory than there is and kills
+/* A block is 256 bytes for its CressetBuffer, then the aligned data. Linux lends more memory than there is and kills
  * who uses it, so malloc alone might never say no: hence the limit. */
 static CressetStatus *allocate(CressetDevice *device, uint64_t bytes, CressetBuffer **buffer) {
   *buffer = bytes <= device->memory ? aligned_alloc(256, (size_t)(bytes / 256 + 2) * 256) : NULL;
   if (!*buffer)
-    return fail(CRESSET_ERROR_OUT_OF_MEMORY, NULL, "no room for a block of %llu bytes", (unsigned long long)bytes);
+    return fail(CRESSET_ERROR_OUT_OF_MEMORY, NULL, "no room for %lld bytes", (long long[4]){(long long)bytes});
   **buffer = (CressetBuffer){(char *)*buffer + 256, bytes};
   return NULL;
 }
@@ -482,8 +462,7 @@ static CressetStatus *create_queue(CressetDevice *device, CressetQueue **queue) 
 }
 static CressetStatus *synchronize(CressetQueue *queue) {
   CressetStatus *status = queue->failure;
-  queue->failure = NULL;
-  return status;
+  return queue->failure = NULL, status;
 }
 static void destroy_queue(CressetQueue *queue) {
   if (queue->failure && queue->failure->release) queue->failure->release(queue->failure);
@@ -492,7 +471,7 @@ static void destroy_queue(CressetQueue *queue) {
 static CressetStatus *copy_within(CressetQueue *queue, CressetBuffer *from, uint64_t from_at, CressetBuffer *to,
                                   uint64_t to_at, uint64_t bytes) {
   if (bytes > from->bytes || from_at > from->bytes - bytes || bytes > to->bytes || to_at > to->bytes - bytes)
-    return fail(CRESSET_ERROR_INVALID, NULL, "a copy of %llu bytes leaves its buffer", (unsigned long long)bytes);
+    return fail(CRESSET_ERROR_INVALID, NULL, "%lld bytes to copy leave their buffer", (long long[4]){(long long)bytes});
   if (bytes) memmove(to->data + to_at, from->data + from_at, (size_t)bytes);
   return NULL;
 }
