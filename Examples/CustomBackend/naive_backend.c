@@ -1,17 +1,12 @@
 /* naive_backend.c: a complete Cresset backend in one file of C.
- *
  *   cc -O2 -shared -fPIC -o libcresset_backend_naive.so naive_backend.c -I<directory of cresset_backend.h> -lm
- *
  * Its "device" is this computer's processor, used in the plainest way: one element at a time, no threads, no compiler.
- * Copy it and replace the pieces your chip does better. In order: errors, elements, the interpreter of programs (it
- * alone gives every pointwise operation), walking over strided tensors, the five kernel families, memory, queues, the
- * table the host reads. The header says what each function must do; the comments here say why it is done so. */
+ * Copy it and replace the pieces your chip does better. The header says what each function must do; the comments here
+ * say why it is done so. */
 #define _POSIX_C_SOURCE 200809L /* sysconf */
 #include "cresset_backend.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,35 +19,28 @@
 #endif
 
 /* ---------------------------------------------------------------- errors -- */
-enum { MESSAGE_SIZE = 256 };
 static void release_status(CressetStatus *status) { free(status); }
-static void keep_status(CressetStatus *status) {}
-static CressetStatus no_memory = {sizeof no_memory, CRESSET_ERROR_OUT_OF_MEMORY, "no host memory", 0, 0, keep_status};
+static CressetStatus no_memory = {sizeof no_memory, CRESSET_ERROR_OUT_OF_MEMORY, "no host memory", 0, 0, NULL};
 
-/* What a failing call returns. `call` is given for asynchronous failures only, and says which launch was at fault. */
-static CressetStatus *fail(int32_t code, const CressetCall *call, const char *format, ...) {
-  CressetStatus *status = malloc(sizeof *status + MESSAGE_SIZE); /* the message lies behind the struct */
-  if (!status) return &no_memory;
-  char *message = (char *)(status + 1);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(message, MESSAGE_SIZE, format, arguments);
-  va_end(arguments);
-  *status = (CressetStatus){sizeof *status, code, message, call ? call->op : 0, call ? call->site : 0, release_status};
-  return status;
+/* `format` prints up to four numbers. `call` is given for asynchronous failures only: the launch that was at fault. */
+static CressetStatus *fail(int32_t code, const CressetCall *call, const char *format, const long long *n) {
+  struct { CressetStatus status; char message[256]; } *failure = malloc(sizeof *failure);
+  if (!failure) return &no_memory;
+  snprintf(failure->message, sizeof failure->message, format, n[0], n[1], n[2], n[3]);
+  failure->status = (CressetStatus){sizeof failure->status, code, failure->message, call ? call->op : NULL,
+                                    call ? call->site : 0, release_status};
+  return &failure->status;
 }
 
 /* -------------------------------------------------------------- elements -- */
 /* Programs see five arithmetic types. BOOL, I32 and I64 values all live in `i` (I32 sign-extended), so that one 64-bit
- * code path serves them; F32 lives in `f` and F64 in `d`. */
+ * code path serves them; F32 lives in `f`, F64 in `d`. The low bytes are shared (little-endian), hence BITCAST. */
 typedef CressetScalar Scalar;
-
 enum { BOOL = CRESSET_TYPE_BOOL, I32 = CRESSET_TYPE_I32, I64 = CRESSET_TYPE_I64, F32 = CRESSET_TYPE_F32,
        F64 = CRESSET_TYPE_F64 };
 static const uint8_t element_size[CRESSET_DTYPE_COUNT] = {1, 1, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
 static const uint8_t widened[CRESSET_FLOAT64 + 1] = {BOOL, I32, I32, I32, I32, I64, F32, F32, F32, F64};
 static const uint8_t dtype_of_type[] = {CRESSET_BOOL, CRESSET_INT32, CRESSET_INT64, CRESSET_FLOAT32, CRESSET_FLOAT64};
-
 static bool is_float(uint32_t type) { return type >= F32; }
 static double as_double(uint32_t type, Scalar value) { return type == F32 ? value.f : type == F64 ? value.d : 0; }
 static Scalar from_double(uint32_t type, double x) { return type == F32 ? (Scalar){.f = (float)x} : (Scalar){.d = x}; }
@@ -62,26 +50,22 @@ static Scalar from_integer(uint32_t type, uint64_t x) {
   return (Scalar){type == I32 ? (int32_t)(uint32_t)x : type == BOOL ? x != 0 : (int64_t)x};
 }
 
-/* Rounds to float16 (10 fraction bits, least denormal 2^-24) or bfloat16 (7, 2^-133), to nearest even. After rounding
- * the value is a whole multiple of 2^unit; adding that multiple to the steps below its binade gives the bits, denormals
+/* float16 has 10 fraction bits and the least denormal 2^-24, bfloat16 7 and 2^-133: `least` is that exponent. Rounded
+ * to nearest even, |x| is a multiple of 2^unit; that multiple plus the steps below its binade gives the bits, denormals
  * included, and a carry out of the fraction lands in the exponent by itself. */
-static uint16_t round_narrow(double x, int fraction_bits, int denormal) {
+static uint16_t round_narrow(double x, int fraction_bits, int least) {
   uint16_t sign = signbit(x) ? 0x8000 : 0, infinity = fraction_bits == 10 ? 0x7c00 : 0x7f80;
   if (x == 0 || isnan(x) || isinf(x)) return sign | (x == 0 ? 0 : isnan(x) ? 0x7fc0 : infinity);
-  int exponent;
-  frexp(x, &exponent); /* |x| is in [2^(exponent-1), 2^exponent) */
-  int unit = exponent - 1 - fraction_bits < denormal ? denormal : exponent - 1 - fraction_bits;
-  int64_t bits = ((int64_t)(unit - denormal) << fraction_bits) + (int64_t)rint(ldexp(fabs(x), -unit));
+  int unit = ilogb(x) - fraction_bits < least ? least : ilogb(x) - fraction_bits;
+  int64_t bits = ((int64_t)(unit - least) << fraction_bits) + (int64_t)rint(ldexp(fabs(x), -unit));
   return sign | (bits > infinity ? infinity : (uint16_t)bits);
 }
-static float widen_float16(uint16_t bits) {
-  int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  float magnitude = exponent == 31 ? (fraction ? NAN : INFINITY) : exponent == 0 ? ldexpf((float)fraction, -24)
-                                   : ldexpf((float)(fraction + 1024), exponent - 25);
-  return bits & 0x8000 ? -magnitude : magnitude;
-}
-static float widen_bfloat16(uint16_t bits) { /* the upper half of a float32 */
-  return (union { uint32_t word; float x; }){(uint32_t)bits << 16}.x;
+static float widen_narrow(uint16_t bits, int fraction_bits) {
+  uint32_t magnitude = bits & 0x7fff, infinity = fraction_bits == 10 ? 0x7c00 : 0x7f80;
+  union { uint32_t word; float x; } moved = {magnitude << (23 - fraction_bits)}; /* right but for the exponent's bias */
+  float x = ldexpf(moved.x, fraction_bits == 10 ? 112 : 0);
+  if (magnitude >= infinity) x = magnitude > infinity ? NAN : INFINITY;
+  return bits & 0x8000 ? -x : x;
 }
 
 /* X(dtype, C type, the Scalar's field it is loaded into, how, what is stored). */
@@ -89,10 +73,9 @@ static float widen_bfloat16(uint16_t bits) { /* the upper half of a float32 */
   X(BOOL, uint8_t, i, x != 0, v.i != 0)                 X(UINT8, uint8_t, i, x, v.i)            \
   X(INT8, int8_t, i, x, v.i)                            X(INT16, int16_t, i, x, v.i)            \
   X(INT32, int32_t, i, x, v.i)                          X(INT64, int64_t, i, x, v.i)            \
-  X(FLOAT16, uint16_t, f, widen_float16(x), round_narrow(as_double(type, v), 10, -24))          \
-  X(BFLOAT16, uint16_t, f, widen_bfloat16(x), round_narrow(as_double(type, v), 7, -133))        \
+  X(FLOAT16, uint16_t, f, widen_narrow(x, 10), round_narrow(as_double(type, v), 10, -24))       \
+  X(BFLOAT16, uint16_t, f, widen_narrow(x, 7), round_narrow(as_double(type, v), 7, -133))      \
   X(FLOAT32, float, f, x, as_double(type, v))           X(FLOAT64, double, d, x, as_double(type, v))
-
 static Scalar load(uint32_t dtype, const char *p) { /* memcpy is how C reads bytes as some type; it costs nothing */
 #define LOAD(DTYPE, c_type, field, loaded, stored) \
   case CRESSET_##DTYPE: { c_type x; memcpy(&x, p, sizeof x); return (Scalar){.field = loaded}; }
@@ -106,10 +89,8 @@ static void store(uint32_t dtype, char *p, uint32_t type, Scalar v) {
 }
 
 /* -------------------------------------------------------------- functions -- */
-/* A backend with a compiler compiles services->maths_source and has the same bits as every other device. This one has
- * none and calls the C library in double precision, well inside the accuracy the suite asks for. The price: CALLs, and
- * with them normal random numbers, agree with other devices only up to rounding. Three functions C does not have: */
-
+/* A backend with a compiler compiles services->maths_source and has the same bits as every other device. This one calls
+ * the C library in double precision: CALLs, and so normal random numbers, agree only up to rounding. C lacks three: */
 /* z >= 0 with erf(z) = y and erfc(z) = q, where q = 1 - y; both are given because each is exact only where it is small.
  * Winitzki's formula gives three digits, and each step of Halley's method triples them. */
 static double solve_erf(double y, double q) {
@@ -132,8 +113,7 @@ static double digamma(double x) {
   if (x < 0) return x == floor(x) ? NAN : digamma(1 - x) - 3.141592653589793 / tan(3.141592653589793 * (x - rint(x)));
   double r = 0;
   for (; x < 10; x++) r -= 1 / x; /* up to where the asymptotic series holds to the last bit */
-  double s = 1 / (x * x);
-  double tail = s * (1. / 240 - s * (1. / 132 - s * (691. / 32760 - s / 12)));
+  double s = 1 / (x * x), tail = s * (1. / 240 - s * (1. / 132 - s * (691. / 32760 - s / 12)));
   return r + log(x) - 0.5 / x - s * (1. / 12 - s * (1. / 120 - s * (1. / 252 - tail)));
 }
 static double call_function(uint32_t id, double x, double y) {
@@ -212,7 +192,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
                 char *const *outputs, int64_t index) {
   for (uint32_t k = 0; k < program->instruction_count; k++) {
     const CressetInstruction *i = &program->instructions[k];
-    uint32_t a = i->a, bits;
+    uint32_t a = i->a;
     Scalar second = i->b < k ? v[i->b] : (Scalar){0}; /* what `b` holds is only an operand where there are two */
     char cell[8];
     switch (i->opcode) {
@@ -224,16 +204,12 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_NARROW: /* by way of memory, where elements are narrow */
         store(i->aux, cell, i->type, v[a]), v[k] = cast(widened[i->aux], i->type, load(i->aux, cell)); break;
       case CRESSET_OP_CAST: v[k] = cast(type_of(program, a), i->type, v[a]); break;
-      case CRESSET_OP_BITCAST: /* I64 and F64 share the union's bytes */
-        v[k] = v[a];
-        if (i->type == F32) bits = (uint32_t)v[a].i, memcpy(&v[k].f, &bits, 4);
-        if (i->type == I32) memcpy(&bits, &v[a].f, 4), v[k] = from_integer(I32, bits);
-        break;
+      case CRESSET_OP_BITCAST: v[k] = i->type == I32 ? from_integer(I32, (uint64_t)v[a].i) : v[a]; break;
       case CRESSET_OP_SELECT: v[k] = v[a].i ? second : v[i->c]; break;
       case CRESSET_OP_FMA:
         if (i->type == F32) v[k].f = fmaf(v[a].f, second.f, v[i->c].f);
         else if (i->type == F64) v[k].d = fma(v[a].d, second.d, v[i->c].d);
-        else v[k] = from_integer(i->type, (uint64_t)v[a].i * (uint64_t)second.i + (uint64_t)v[i->c].i);
+        else v[k] = operation(CRESSET_OP_ADD, i->type, operation(CRESSET_OP_MUL, i->type, v[a], second), v[i->c]);
         break;
       case CRESSET_OP_CALL: /* in double, rounded to the type */
         v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second))); break;
@@ -244,310 +220,267 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
 }
 
 /* --------------------------------------------------------------- walking -- */
-struct CressetDevice { uint64_t capacity; };
+struct CressetDevice { uint64_t memory; };
 struct CressetBuffer { char *data; uint64_t bytes; };
-struct CressetQueue { _Atomic(CressetStatus *) failure; atomic_int references; }; /* failure: first unreported */
+struct CressetQueue { CressetStatus *failure; }; /* the first that nobody has asked for yet */
 
-/* Step by the struct_size the host set, not by sizeof: a later version of the host may have larger structs. */
-static const CressetTensor *tensor_at(const CressetTensor *tensors, uint32_t k) {
-  return (const CressetTensor *)(const void *)((const char *)tensors + (size_t)k * tensors->struct_size);
-}
-static const CressetTensor *input(const CressetCall *call, uint32_t k) { return tensor_at(call->inputs, k); }
-static const CressetTensor *output(const CressetCall *call, uint32_t k) { return tensor_at(call->outputs, k); }
-
-/* Visits the elements of a space in row-major order. at[c] points at the element of the c-th tensor added. */
+/* Visits the elements of a call's iteration space. at[c] points at the current element of the c-th tensor, inputs
+ * before outputs. The dims a REDUCE reduces, `inner`, vary fastest; among each other dims keep their order. */
+enum { MAX_TENSORS = CRESSET_MAX_INPUTS + CRESSET_MAX_OUTPUTS };
 typedef struct Walk {
-  int rank, tensors, dim[CRESSET_MAX_RANK]; /* dim: which dim of the tensors is walked at each place */
-  int64_t count, shape[CRESSET_MAX_RANK], position[CRESSET_MAX_RANK];
-  int64_t step[CRESSET_MAX_INPUTS + CRESSET_MAX_OUTPUTS][CRESSET_MAX_RANK];
-  char *at[CRESSET_MAX_INPUTS + CRESSET_MAX_OUTPUTS];
+  int rank, tensors;
+  int64_t outer, inner, index; /* counts of elements; the current one's row-major index */
+  int64_t shape[CRESSET_MAX_RANK], position[CRESSET_MAX_RANK], weight[CRESSET_MAX_RANK]; /* weight: steps of index */
+  int64_t step[MAX_TENSORS][CRESSET_MAX_RANK];
+  char *at[MAX_TENSORS];
 } Walk;
-
-/* The dims whose bit is set in `innermost` vary fastest; among each other dims keep their order. */
-static void walk_over(Walk *walk, const CressetTensor *space, uint32_t innermost) {
-  *walk = (Walk){.count = 1};
-  for (uint32_t pass = 0; pass < 2; pass++)
-    for (int d = 0; d < space->dl.ndim; d++)
-      if ((innermost >> d & 1) == pass) walk->dim[walk->rank] = d, walk->shape[walk->rank++] = space->dl.shape[d];
-  for (int d = 0; d < walk->rank; d++) walk->count *= walk->shape[d];
-}
-static void walk_add(Walk *walk, const CressetTensor *tensor) {
-  for (int d = 0; d < walk->rank; d++)
-    walk->step[walk->tensors][d] = tensor->dl.strides[walk->dim[d]] * element_size[tensor->dtype];
-  walk->at[walk->tensors++] = tensor->buffer->data + tensor->dl.byte_offset;
-}
-static void walk_add_all(Walk *walk, const CressetTensor *tensors, uint32_t first, uint32_t count) {
-  for (uint32_t k = first; k < count; k++) walk_add(walk, tensor_at(tensors, k));
+static void walk_start(Walk *walk, const CressetCall *call) {
+  const CressetTensor *space = call->family == CRESSET_FAMILY_SCATTER ? call->inputs : call->outputs;
+  const CressetReduceAttributes *reduction = call->family == CRESSET_FAMILY_REDUCE ? call->attributes : NULL;
+  uint32_t inner_dims = reduction ? reduction->reduced_dims : 0;
+  int dims[CRESSET_MAX_RANK], outer_rank = 0;
+  *walk = (Walk){.outer = 1, .inner = 1, .tensors = (int)(call->input_count + call->output_count)};
+  for (int d = 0; d < space->dl.ndim; d++)
+    if (!(inner_dims >> d & 1)) dims[outer_rank++] = d, walk->outer *= space->dl.shape[d];
+  walk->rank = outer_rank;
+  for (int d = 0; d < space->dl.ndim; d++)
+    if (inner_dims >> d & 1) dims[walk->rank++] = d, walk->inner *= space->dl.shape[d];
+  if (walk->inner == 0) walk->rank = outer_rank; /* an empty reduction: there is nothing to walk but the outputs */
+  for (int r = 0; r < walk->rank; r++) {
+    walk->shape[r] = space->dl.shape[dims[r]], walk->weight[r] = 1;
+    for (int d = dims[r] + 1; d < space->dl.ndim; d++) walk->weight[r] *= space->dl.shape[d];
+  }
+  for (uint32_t c = 0; c < call->input_count + call->output_count; c++) {
+    const CressetTensor *tensor = c < call->input_count ? &call->inputs[c] : &call->outputs[c - call->input_count];
+    walk->at[c] = tensor->buffer->data + tensor->dl.byte_offset;
+    for (int r = 0; r < walk->rank; r++) walk->step[c][r] = tensor->dl.strides[dims[r]] * element_size[tensor->dtype];
+  }
 }
 static void walk_next(Walk *walk) {
   for (int d = walk->rank - 1; d >= 0; d--) {
-    bool wraps = ++walk->position[d] >= walk->shape[d];
-    for (int c = 0; c < walk->tensors; c++)
-      walk->at[c] += wraps ? -(walk->position[d] - 1) * walk->step[c][d] : walk->step[c][d];
+    bool wraps = walk->position[d] + 1 >= walk->shape[d];
+    int64_t change = wraps ? -walk->position[d] : 1;
+    for (int c = 0; c < walk->tensors; c++) walk->at[c] += change * walk->step[c][d];
+    walk->index += change * walk->weight[d], walk->position[d] += change;
     if (!wraps) return;
-    walk->position[d] = 0;
   }
 }
 
 /* -------------------------------------------------------------- families -- */
-static void pointwise(CressetQueue *queue, const CressetCall *call, Scalar *values) {
-  Walk walk;
-  walk_over(&walk, output(call, 0), 0);
-  walk_add_all(&walk, call->inputs, 0, call->input_count), walk_add_all(&walk, call->outputs, 0, call->output_count);
-  for (int64_t n = 0; n < walk.count; n++, walk_next(&walk))
-    run(call->program, call->params, values, walk.at, walk.at + call->input_count, n);
+static void pointwise(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
+  for (int64_t n = 0; n < walk->outer; n++, walk_next(walk))
+    run(call->program, call->params, values, walk->at, walk->at + call->input_count, walk->index);
 }
 
 /* Floats of both types accumulate as F64; sums keep apart what rounding lost (Neumaier), so long ones are accurate. */
-typedef struct Accumulator { Scalar value; double lost; int64_t best; } Accumulator;
-
-static Accumulator identity(uint32_t kind, uint32_t type) {
-  int64_t least = type == I64 ? INT64_MIN : type == I32 ? INT32_MIN : 0, greatest = type == BOOL ? 1 : ~least;
+typedef struct Accumulator { /* `type` is the program's, `wide` what is accumulated in; `best`: where ARGMAX found it */
+  uint32_t kind, type, wide;
+  int64_t best;
+  Scalar value;
+  double lost;
+} Accumulator;
+static void set_identity(Accumulator *acc) {
+  int64_t least = acc->type == I64 ? INT64_MIN : acc->type == I32 ? INT32_MIN : 0;
   const double reals[CRESSET_REDUCE_COUNT] = {0, 1, -INFINITY, INFINITY};
-  const int64_t integers[CRESSET_REDUCE_COUNT] = {0, 1, least, greatest, 0, 1};
-  return (Accumulator){type == F64 ? (Scalar){.d = reals[kind]} : (Scalar){integers[kind]}, 0, -1};
+  const int64_t integers[CRESSET_REDUCE_COUNT] = {0, 1, least, acc->type == BOOL ? 1 : ~least, 0, 1};
+  acc->value = acc->wide == F64 ? (Scalar){.d = reals[acc->kind]} : (Scalar){integers[acc->kind]};
+  acc->lost = 0, acc->best = -1;
 }
-static void accumulate(Accumulator *acc, uint32_t kind, uint32_t type, Scalar v, int64_t position) {
+static void accumulate(Accumulator *acc, const char *cell, int64_t position) {
   static const uint8_t opcodes[CRESSET_REDUCE_COUNT] = { /* by kind */
       CRESSET_OP_ADD, CRESSET_OP_MUL, CRESSET_OP_MAX, CRESSET_OP_MIN, CRESSET_OP_OR, CRESSET_OP_AND};
-  Scalar old = acc->value;
-  if (kind < CRESSET_REDUCE_ARGMAX) {
-    acc->value = operation(opcodes[kind], type, old, v);
-    if (kind == CRESSET_REDUCE_SUM && type == F64) /* the smaller term is the one that was cut short */
+  Scalar old = acc->value, v = cast(acc->type, acc->wide, load(dtype_of_type[acc->type], cell));
+  if (acc->kind < CRESSET_REDUCE_ARGMAX) {
+    acc->value = operation(opcodes[acc->kind], acc->wide, old, v);
+    if (acc->kind == CRESSET_REDUCE_SUM && acc->wide == F64) /* the smaller term is the one that was cut short */
       acc->lost += fabs(old.d) >= fabs(v.d) ? old.d - acc->value.d + v.d : v.d - acc->value.d + old.d;
   } else { /* strictly better, so the first of equals stays; the first NaN beats all */
-    bool max = kind == CRESSET_REDUCE_ARGMAX, nan = type == F64 && isnan(v.d) && !isnan(old.d);
-    if (acc->best < 0 || nan || operation(CRESSET_OP_LT, type, max ? old : v, max ? v : old).i)
+    bool max = acc->kind == CRESSET_REDUCE_ARGMAX, nan = acc->wide == F64 && isnan(v.d) && !isnan(old.d);
+    if (acc->best < 0 || nan || operation(CRESSET_OP_LT, acc->wide, max ? old : v, max ? v : old).i)
       acc->value = v, acc->best = position;
   }
 }
-static void reduce(CressetQueue *queue, const CressetCall *call, Scalar *values) {
+static void reduce(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
   const CressetReduceAttributes *attributes = call->attributes;
-  const CressetTensor *space = input(call, 0);
-  uint32_t count = attributes->accumulator_count, types[CRESSET_MAX_OUTPUTS] = {0}, wide[CRESSET_MAX_OUTPUTS] = {0};
-  const CressetInstruction *i = call->program->instructions, *end = i + call->program->instruction_count;
-  for (; i < end; i++)
-    if (i->opcode == CRESSET_OP_STORE) types[i->b] = i->type, wide[i->b] = is_float(i->type) ? F64 : i->type;
-  int kept = 0;
-  int64_t inner = 1, outer = 1, row_major[CRESSET_MAX_RANK], size = 1;
-  for (int d = space->dl.ndim - 1; d >= 0; size *= space->dl.shape[d--]) {
-    if (attributes->reduced_dims >> d & 1) inner *= space->dl.shape[d];
-    else outer *= space->dl.shape[d], kept++;
-    row_major[d] = size;
+  uint32_t count = attributes->accumulator_count;
+  Accumulator accumulators[CRESSET_MAX_OUTPUTS];
+  for (uint32_t n = 0; n < call->program->instruction_count; n++) { /* STOREs say what each accumulator is given */
+    const CressetInstruction *i = &call->program->instructions[n];
+    if (i->opcode == CRESSET_OP_STORE)
+      accumulators[i->b] = (Accumulator){
+          .kind = attributes->kinds[i->b], .type = i->type, .wide = is_float(i->type) ? F64 : i->type};
   }
-  Walk walk; /* the elements of one output follow each other */
-  walk_over(&walk, space, attributes->reduced_dims);
-  walk_add_all(&walk, call->inputs, 0, call->input_count), walk_add_all(&walk, call->outputs, 0, call->output_count);
-  if (inner == 0) walk.rank = kept; /* empty reductions: there is nothing to walk but the outputs */
   char cells[CRESSET_MAX_OUTPUTS][8], *cell[CRESSET_MAX_OUTPUTS]; /* memory between prologue and epilogue */
-  for (uint32_t k = 0; k < CRESSET_MAX_OUTPUTS; k++) cell[k] = cells[k];
-  for (int64_t n = 0; n < outer; n++) {
-    Accumulator accumulators[CRESSET_MAX_OUTPUTS];
+  for (uint32_t k = 0; k < count; k++) cell[k] = cells[k];
+  for (int64_t n = 0; n < walk->outer; n++) {
     char *out[CRESSET_MAX_OUTPUTS]; /* kept, as the walk is past this element when the epilogue runs */
-    memcpy(out, walk.at + call->input_count, call->output_count * sizeof *out);
-    for (uint32_t k = 0; k < count; k++) accumulators[k] = identity(attributes->kinds[k], wide[k]);
-    for (int64_t m = 0; m < inner; m++, walk_next(&walk)) {
-      int64_t index = 0;
-      for (int d = 0; d < walk.rank; d++) index += walk.position[d] * row_major[walk.dim[d]];
-      run(call->program, call->params, values, walk.at, cell, index);
-      for (uint32_t k = 0; k < count; k++)
-        accumulate(&accumulators[k], attributes->kinds[k], wide[k],
-                   cast(types[k], wide[k], load(dtype_of_type[types[k]], cell[k])), m);
+    memcpy(out, walk->at + call->input_count, call->output_count * sizeof *out);
+    for (uint32_t k = 0; k < count; k++) set_identity(&accumulators[k]);
+    for (int64_t m = 0; m < walk->inner; m++, walk_next(walk)) {
+      run(call->program, call->params, values, walk->at, cell, walk->index);
+      for (uint32_t k = 0; k < count; k++) accumulate(&accumulators[k], cells[k], m);
     }
-    if (inner == 0) walk_next(&walk);
+    if (walk->inner == 0) walk_next(walk);
     for (uint32_t k = 0; k < count; k++) {
-      Accumulator acc = accumulators[k];
-      if (wide[k] == F64 && isfinite(acc.value.d)) acc.value.d += acc.lost;
-      if (attributes->kinds[k] < CRESSET_REDUCE_ARGMAX)
-        store(dtype_of_type[types[k]], cell[k], types[k], cast(wide[k], types[k], acc.value));
-      else store(CRESSET_INT64, cell[k], I64, (Scalar){acc.best});
+      Accumulator *acc = &accumulators[k];
+      if (acc->wide == F64 && isfinite(acc->value.d)) acc->value.d += acc->lost;
+      if (acc->kind >= CRESSET_REDUCE_ARGMAX) store(CRESSET_INT64, cells[k], I64, (Scalar){acc->best});
+      else store(dtype_of_type[acc->type], cells[k], acc->type, cast(acc->wide, acc->type, acc->value));
     }
     run(call->epilogue, call->params, values, cell, out, 0);
   }
 }
-static void matmul(CressetQueue *queue, const CressetCall *call, Scalar *values) {
-  const CressetTensor *a = input(call, 0), *b = input(call, 1), *c = output(call, 0);
+static void matmul(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
+  const CressetTensor *a = &call->inputs[0], *c = &call->outputs[0];
   int row = c->dl.ndim - 2, column = c->dl.ndim - 1;
-  uint32_t dtype = c->dtype, type = widened[dtype];
-  Walk walk;
-  walk_over(&walk, c, 0);
-  walk_add(&walk, a), walk_add(&walk, c), walk_add(&walk, b);
-  walk_add_all(&walk, call->inputs, 2, call->input_count);
+  uint32_t type = widened[a->dtype];
   /* Over the output's elements a stands still along columns and b along rows; those steps are the sum's. */
-  int64_t a_step = walk.step[0][column], b_step = walk.step[2][row];
-  walk.step[0][column] = walk.step[2][row] = 0;
-  for (int64_t n = 0; n < walk.count; n++, walk_next(&walk)) {
+  int64_t a_step = walk->step[0][column], b_step = walk->step[1][row];
+  walk->step[0][column] = walk->step[1][row] = 0;
+  for (int64_t n = 0; n < walk->outer; n++, walk_next(walk)) {
     double real = 0; /* better than the float32 asked for */
     uint64_t integer = 0;
     for (int64_t k = 0; k < a->dl.shape[column]; k++) {
-      Scalar x = load(dtype, walk.at[0] + k * a_step), y = load(dtype, walk.at[2] + k * b_step);
+      Scalar x = load(a->dtype, walk->at[0] + k * a_step), y = load(a->dtype, walk->at[1] + k * b_step);
       if (is_float(type)) real += as_double(type, x) * as_double(type, y);
       else integer += (uint64_t)x.i * (uint64_t)y.i;
     }
     Scalar sum = is_float(type) ? from_double(type, real) : from_integer(type, integer);
-    if (!call->program) { store(dtype, walk.at[1], type, sum); continue; }
-    /* The epilogue's inputs are the sum and inputs[2 ...]: exactly at + 2 with the sum in b's place. */
-    char cell[8], *b_at = walk.at[2];
+    char **out = walk->at + call->input_count, *b_at = walk->at[1], cell[8];
+    if (!call->program) { store(c->dtype, *out, type, sum); continue; }
     store(dtype_of_type[type], cell, type, sum);
-    walk.at[2] = cell;
-    run(call->program, call->params, values, walk.at + 2, walk.at + 1, n);
-    walk.at[2] = b_at;
+    walk->at[1] = cell; /* the epilogue's inputs are the sum and inputs[2 ...]: `at` with the sum in b's place */
+    run(call->program, call->params, values, walk->at + 1, out, walk->index);
+    walk->at[1] = b_at;
   }
 }
 
 /* GATHER and SCATTER: they differ in the direction of the copy. */
-static void gather_or_scatter(CressetQueue *queue, const CressetCall *call, Scalar *values) {
+static void gather_or_scatter(CressetQueue *queue, const CressetCall *call, Walk *walk, Scalar *values) {
   static const uint8_t opcodes[] = {0, CRESSET_OP_ADD, CRESSET_OP_MUL, CRESSET_OP_MAX, CRESSET_OP_MIN};
   const CressetIndexAttributes *attributes = call->attributes;
   bool scatter = call->family == CRESSET_FAMILY_SCATTER;
-  const CressetTensor *plain = scatter ? input(call, 0) : output(call, 0); /* the iteration space */
-  const CressetTensor *indexed = scatter ? output(call, 0) : input(call, 0);
-  uint32_t dtype = plain->dtype;
-  Walk walk;
-  walk_over(&walk, plain, 0);
-  walk_add(&walk, plain), walk_add(&walk, indexed);
-  walk_add_all(&walk, call->inputs, 1, attributes->index_count + 1);
-  for (int64_t n = 0; n < walk.count; n++, walk_next(&walk)) {
-    bool valid = true;
+  uint32_t dtype = call->outputs[0].dtype, type = widened[dtype], size = element_size[dtype];
+  for (int64_t n = 0; n < walk->outer; n++, walk_next(walk)) {
+    char *from = walk->at[0], *to = walk->at[call->input_count];
     int64_t offset = 0;
+    bool valid = true;
     for (uint32_t j = 0; j < attributes->index_count && valid; j++) {
-      int64_t index = load(input(call, j + 1)->dtype, walk.at[2 + j]).i, size = attributes->index_sizes[j];
-      valid = index >= -size && index < size;
+      int64_t index = load(call->inputs[j + 1].dtype, walk->at[1 + j]).i, limit = attributes->index_sizes[j];
+      valid = index >= -limit && index < limit;
       if (valid) {
-        offset += (index < 0 ? index + size : index) * attributes->index_strides[j] * element_size[dtype];
-      } else if (!atomic_load(&queue->failure)) { /* only the first is remembered */
-        atomic_store(&queue->failure, fail(CRESSET_ERROR_INDEX, call,
-          "index %lld is out of range for a dimension of size %lld (index tensor %u, element %lld in row-major order)",
-          (long long)index, (long long)size, j, (long long)n));
+        offset += (index < 0 ? index + limit : index) * attributes->index_strides[j] * size;
+      } else if (!queue->failure) { /* only the first is remembered */
+        queue->failure = fail(CRESSET_ERROR_INDEX, call,
+          "index %lld is out of range for a dimension of size %lld (index tensor %lld, row-major element %lld)",
+          (long long[4]){index, limit, j, n});
       }
     }
     if (!valid) continue;
-    char *p = walk.at[0], *q = walk.at[1] + offset;
-    if (!scatter) memcpy(p, q, element_size[dtype]);
-    else if (attributes->reduce == CRESSET_SCATTER_SET) memcpy(q, p, element_size[dtype]);
-    else store(dtype, q, widened[dtype],
-               operation(opcodes[attributes->reduce], widened[dtype], load(dtype, q), load(dtype, p)));
+    *(scatter ? &to : &from) += offset;
+    if (!scatter || attributes->reduce == CRESSET_SCATTER_SET) memcpy(to, from, size);
+    else store(dtype, to, type, operation(opcodes[attributes->reduce], type, load(dtype, to), load(dtype, from)));
   }
 }
-static const char *supports(void *context, CressetDevice *device, const CressetCall *call) {
-  const CressetProgram *programs[2] = {call->program, call->epilogue};
-  for (int p = 0; p < 2; p++)
-    for (uint32_t k = 0; programs[p] && k < programs[p]->instruction_count; k++)
-      if (programs[p]->instructions[k].opcode >= CRESSET_OP_COUNT)
-        return "the program has an instruction that is newer than this backend";
-  return NULL;
-}
 static CressetStatus *launch(void *context, CressetQueue *queue, const CressetCall *call) {
-  static void (*const families[])(CressetQueue *, const CressetCall *, Scalar *) = {
+  static void (*const families[])(CressetQueue *, const CressetCall *, Walk *, Scalar *) = {
       pointwise, reduce, matmul, gather_or_scatter, gather_or_scatter};
   size_t count = 1 + (call->program ? call->program->instruction_count : 0) +
                  (call->epilogue ? call->epilogue->instruction_count : 0); /* values for the longer one, and more */
   Scalar *values = calloc(count, sizeof *values);
   if (!values) return &no_memory;
-  families[call->family](queue, call, values);
+  Walk walk;
+  walk_start(&walk, call);
+  families[call->family](queue, call, &walk, values);
   free(values);
-  return NULL;
-}
-static CressetStatus *kernels(CressetDevice *device, uint32_t *count, CressetKernel *items) {
-  uint32_t n = 0;
-  for (uint32_t family = 0; family < CRESSET_FAMILY_COUNT; family++)
-    for (uint32_t dtype = CRESSET_BOOL; dtype <= CRESSET_FLOAT64; dtype++) {
-      if ((family == CRESSET_FAMILY_MATMUL && dtype == CRESSET_BOOL) || (items && n == *count)) continue;
-      if (items) items[n] = (CressetKernel){sizeof *items, family, NULL, dtype, 0, NULL, supports, launch};
-      n++;
-    }
-  *count = n;
   return NULL;
 }
 
 /* ------------------------------------------------------- devices and memory -- */
 static CressetDevice the_device;
-
 static CressetStatus *start(void *context, const CressetServices *services) {
-  the_device.capacity = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+  the_device.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
   return NULL;
 }
+
+/* Fills item n of a list, as much of it as the host knows: the size it set is the length of an item. */
+static void put_item(void *items, uint32_t n, const void *item, uint32_t size) {
+  uint32_t step;
+  memcpy(&step, items, sizeof step); /* struct_size is the first field of all */
+  char *place = (char *)items + (size_t)n * step;
+  if (size > step) size = step;
+  memcpy(place, item, size), memcpy(place, &size, sizeof size);
+}
 static CressetStatus *devices(void *context, uint32_t *count, CressetDeviceInfo *items) {
-  if (items && *count > 0)
-    items[0] = (CressetDeviceInfo){
-        .struct_size = sizeof *items, .name = "one processor core", .driver = BACKEND_NAME " 1.0",
-        .flags = CRESSET_DEVICE_SOFTWARE | CRESSET_DEVICE_UNIFIED_MEMORY | CRESSET_DEVICE_HOST_VISIBLE |
-                 CRESSET_DEVICE_SYNCHRONOUS,
-        .memory_bytes = the_device.capacity, .max_allocation_bytes = the_device.capacity,
-        .dtypes = (1u << CRESSET_COMPLEX64) - 1}; /* all before complex; instruction_types NULL: every instruction */
+  CressetDeviceInfo info = {
+      .struct_size = sizeof info, .name = "one processor core", .driver = BACKEND_NAME " 1.0",
+      .flags = CRESSET_DEVICE_SOFTWARE | CRESSET_DEVICE_UNIFIED_MEMORY | CRESSET_DEVICE_HOST_VISIBLE |
+               CRESSET_DEVICE_SYNCHRONOUS,
+      .memory_bytes = the_device.memory, .max_allocation_bytes = the_device.memory,
+      .dtypes = (1u << CRESSET_COMPLEX64) - 1}; /* all before complex; instruction_types NULL: every instruction */
+  if (items && *count > 0) put_item(items, 0, &info, sizeof info);
   if (!items || *count > 1) *count = 1;
   return NULL;
 }
+static CressetStatus *kernels(CressetDevice *device, uint32_t *count, CressetKernel *items) {
+  uint32_t n = 0, dtypes = CRESSET_FLOAT64 + 1;
+  for (uint32_t k = 0; k < CRESSET_FAMILY_COUNT * dtypes && !(items && n == *count); k++) {
+    CressetKernel kernel = {.struct_size = sizeof kernel, .family = k / dtypes, .dtype = k % dtypes, .launch = launch};
+    if (kernel.family == CRESSET_FAMILY_MATMUL && kernel.dtype == CRESSET_BOOL) continue;
+    if (items) put_item(items, n, &kernel, sizeof kernel);
+    n++;
+  }
+  *count = n;
+  return NULL;
+}
 static CressetStatus *open_device(void *context, uint32_t index, CressetDevice **device) {
-  if (index > 0) return fail(CRESSET_ERROR_INVALID, NULL, "there is no device " BACKEND_NAME ":%u", index);
+  if (index > 0) return fail(CRESSET_ERROR_INVALID, NULL, "no device " BACKEND_NAME ":%lld", (long long[4]){index});
   *device = &the_device;
   return NULL;
 }
 
-/* Linux lends more memory than there is and kills who uses it, so malloc alone might never say no: hence capacity. */
-static CressetStatus *allocate(CressetDevice *device, uint64_t bytes, CressetBuffer **result) {
-  CressetBuffer *buffer = bytes <= device->capacity ? malloc(sizeof *buffer) : NULL;
-  char *data = buffer ? aligned_alloc(256, (size_t)(bytes / 256 + 1) * 256) : NULL;
-  if (!data) {
-    free(buffer);
-    return fail(CRESSET_ERROR_OUT_OF_MEMORY, NULL, "no room for a block of %llu bytes", (unsigned long long)bytes);
-  }
-  *buffer = (CressetBuffer){data, bytes}, *result = buffer;
+/* A block is 256 bytes for its CressetBuffer, then the aligned data. Linux lends more memory than there is and kills
+ * who uses it, so malloc alone might never say no: hence the limit. */
+static CressetStatus *allocate(CressetDevice *device, uint64_t bytes, CressetBuffer **buffer) {
+  *buffer = bytes <= device->memory ? aligned_alloc(256, (size_t)(bytes / 256 + 2) * 256) : NULL;
+  if (!*buffer)
+    return fail(CRESSET_ERROR_OUT_OF_MEMORY, NULL, "no room for %lld bytes", (long long[4]){(long long)bytes});
+  **buffer = (CressetBuffer){(char *)*buffer + 256, bytes};
   return NULL;
 }
-static void deallocate(CressetDevice *device, CressetBuffer *buffer) { free(buffer->data), free(buffer); }
+static void deallocate(CressetDevice *device, CressetBuffer *buffer) { free(buffer); }
 static CressetStatus *map(CressetDevice *device, CressetBuffer *buffer, void **pointer) {
   *pointer = buffer->data;
   return NULL;
 }
 
-/* ------------------------------------------------------- queues and events -- */
-/* Work is done when a launch returns, so a queue is a place to keep an error until somebody asks, and an event is the
- * queue itself under another name (counted, as it may outlive its queue). Whoever asks first gets the error, once. */
+/* ---------------------------------------------------------------- queues -- */
+/* Work is done when a launch returns, so a queue is only a place to keep an error until somebody asks, once. */
 static CressetStatus *create_queue(CressetDevice *device, CressetQueue **queue) {
   *queue = calloc(1, sizeof **queue);
-  if (!*queue) return &no_memory;
-  atomic_store(&(*queue)->references, 1);
-  return NULL;
+  return *queue ? NULL : &no_memory;
+}
+static CressetStatus *synchronize(CressetQueue *queue) {
+  CressetStatus *status = queue->failure;
+  return queue->failure = NULL, status;
 }
 static void destroy_queue(CressetQueue *queue) {
-  if (atomic_fetch_sub(&queue->references, 1) > 1) return;
-  CressetStatus *status = atomic_load(&queue->failure);
-  if (status) status->release(status);
+  if (queue->failure && queue->failure->release) queue->failure->release(queue->failure);
   free(queue);
-}
-static CressetStatus *synchronize(CressetQueue *queue) { return atomic_exchange(&queue->failure, NULL); }
-static CressetStatus *record(CressetQueue *queue, CressetEvent **event) {
-  atomic_fetch_add(&queue->references, 1);
-  *event = (CressetEvent *)queue;
-  return NULL;
-}
-static CressetStatus *queue_wait(CressetQueue *queue, CressetEvent *event) { return NULL; }
-static CressetStatus *event_wait(CressetEvent *event) { return synchronize((CressetQueue *)event); }
-static void event_release(CressetEvent *event) { destroy_queue((CressetQueue *)event); }
-
-/* NULL if [offset, offset + bytes) lies within the buffer; written so that the sum cannot overflow. */
-static CressetStatus *check_range(const CressetBuffer *buffer, uint64_t offset, uint64_t bytes) {
-  if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) return NULL;
-  return fail(CRESSET_ERROR_INVALID, NULL, "a copy of %llu bytes at offset %llu of a buffer of %llu",
-              (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)buffer->bytes);
-}
-static CressetStatus *copy_in(CressetQueue *queue, const void *source, CressetBuffer *to, uint64_t at, uint64_t bytes) {
-  CressetStatus *status = check_range(to, at, bytes);
-  if (!status && bytes) memcpy(to->data + at, source, (size_t)bytes);
-  return status;
-}
-static CressetStatus *copy_out(CressetQueue *queue, CressetBuffer *from, uint64_t at, void *target, uint64_t bytes) {
-  CressetStatus *status = check_range(from, at, bytes);
-  if (!status && bytes) memcpy(target, from->data + at, (size_t)bytes);
-  return status ? status : synchronize(queue);
 }
 static CressetStatus *copy_within(CressetQueue *queue, CressetBuffer *from, uint64_t from_at, CressetBuffer *to,
                                   uint64_t to_at, uint64_t bytes) {
-  CressetStatus *status = check_range(from, from_at, bytes);
-  if (!status) status = check_range(to, to_at, bytes);
-  if (!status) memmove(to->data + to_at, from->data + from_at, (size_t)bytes);
-  return status;
+  if (bytes > from->bytes || from_at > from->bytes - bytes || bytes > to->bytes || to_at > to->bytes - bytes)
+    return fail(CRESSET_ERROR_INVALID, NULL, "%lld bytes to copy leave their buffer", (long long[4]){(long long)bytes});
+  if (bytes) memmove(to->data + to_at, from->data + from_at, (size_t)bytes);
+  return NULL;
+}
+static CressetStatus *copy_in(CressetQueue *queue, const void *source, CressetBuffer *to, uint64_t at, uint64_t bytes) {
+  return copy_within(queue, &(CressetBuffer){(char *)source, bytes}, 0, to, at, bytes); /* `source` is only read */
+}
+static CressetStatus *copy_out(CressetQueue *queue, CressetBuffer *from, uint64_t at, void *target, uint64_t bytes) {
+  CressetStatus *status = copy_within(queue, from, at, &(CressetBuffer){target, bytes}, 0, bytes);
+  return status ? status : synchronize(queue);
 }
 
 /* ------------------------------------------------------------- the backend -- */
@@ -557,11 +490,9 @@ static const CressetBackend backend = {
     .allocate = allocate, .deallocate = deallocate, .map = map,
     .create_queue = create_queue, .destroy_queue = destroy_queue,
     .copy_in = copy_in, .copy_out = copy_out, .copy_within = copy_within, .synchronize = synchronize,
-    .record = record, .queue_wait = queue_wait, .event_wait = event_wait, .event_release = event_release,
-    /* .prepare and .compile_count stay NULL: nothing is ever compiled */
+    /* The rest stays NULL: without events the host synchronises, and nothing is ever compiled. */
 };
 
-const CressetBackend *cresset_backend_query(uint32_t oldest, uint32_t newest);
 const CressetBackend *cresset_backend_query(uint32_t oldest, uint32_t newest) {
   return oldest <= CRESSET_ABI_VERSION && CRESSET_ABI_VERSION <= newest ? &backend : NULL;
 }
