@@ -56,15 +56,15 @@ package struct Selection: Sendable {
 }
 
 /// The cases of one operation for one dtype, in order.
-struct CaseGroup {
-    let cases: [Case]
+package struct CaseGroup {
+    package let cases: [Case]
     /// Samples that the declaration could not make.
     var failure: CressetError?
 
     /// Samples are laid out in other ways at most this often.
     private static let layoutLimit = 3
 
-    init(_ op: Operator, _ dtype: DType, _ selection: Selection) {
+    package init(_ op: Operator, _ dtype: DType, _ selection: Selection) {
         var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
         let samples: [Sample]
         do {

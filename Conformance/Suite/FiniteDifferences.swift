@@ -1,7 +1,7 @@
 import Cresset
 
 /// Gradients against central differences in float64, on the reference device.
-struct FiniteDifferences {
+package struct FiniteDifferences {
     /// As PyTorch's gradcheck: step, and |gradient - difference| <= atol + rtol·|difference|.
     private static let step = 1e-6
     private static let atol = 1e-5
@@ -11,9 +11,9 @@ struct FiniteDifferences {
 
     private let selection: Selection
 
-    init(_ selection: Selection) { self.selection = selection }
+    package init(_ selection: Selection) { self.selection = selection }
 
-    func run(_ report: inout Report) {
+    package func run(_ report: inout Report) {
         for op in Operators.all
         where op.isDifferentiable && op.dtypes.contains(.float64) && selection.matches(op.name) {
             var maker = SampleMaker(dtype: .float64, seed: selection.seed &+ op.name.stableHash)

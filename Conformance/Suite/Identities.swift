@@ -1,7 +1,7 @@
 import Cresset
 
 /// Equations that hold whoever computes them.
-enum Identities {
+package enum Identities {
     /// One equation of tensors.
     struct Identity: Sendable {
         var name: String
@@ -14,7 +14,7 @@ enum Identities {
             @Sendable (_ maker: inout SampleMaker, _ place: (Tensor) -> Tensor) -> (Tensor, Tensor, scale: Double)
     }
 
-    static func run(on device: Device, _ report: inout Report) {
+    package static func run(on device: Device, _ report: inout Report) {
         for identity in all {
             for dtype in identity.dtypes {
                 let id = "identity/\(identity.name)/\(dtype)"

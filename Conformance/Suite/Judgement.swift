@@ -1,14 +1,14 @@
 import Cresset
 
 /// How a device's result differs from what is right.
-struct Mismatch {
-    var text: String
+package struct Mismatch {
+    package var text: String
 }
 
 /// Compares results with what is right, element by element.
-enum Judgement {
+package enum Judgement {
     /// nil if `got` is right.
-    static func compare(_ got: HostTensor?, _ expected: Expected?) -> Mismatch? {
+    package static func compare(_ got: HostTensor?, _ expected: Expected?) -> Mismatch? {
         guard let expected else {
             return got == nil ? nil : Mismatch(text: "there is a gradient where none should be")
         }

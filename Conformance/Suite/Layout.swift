@@ -29,7 +29,7 @@ package struct Placed: Sendable {
     private var view: View
 
     /// nil where the layout changes nothing: no dims to exchange, nothing to repeat.
-    init?(_ values: HostTensor, _ layout: Layout, position: Int) {
+    package init?(_ values: HostTensor, _ layout: Layout, position: Int) {
         let shape = values.shape
         switch layout {
         case .contiguous, .zeroSize, .zeroDim:
@@ -66,7 +66,7 @@ package struct Placed: Sendable {
     }
 
     /// The tensor on a device: its memory, and the view of it.
-    func place(on device: Device) throws(CressetError) -> (base: Tensor, view: Tensor) {
+    package func place(on device: Device) throws(CressetError) -> (base: Tensor, view: Tensor) {
         let memory = try base.tensor(on: device)
         switch view {
         case .whole: return (memory, memory)

@@ -1,19 +1,25 @@
 import Cresset
 
 /// What right devices give for one result.
-struct Expected: Sendable {
+package struct Expected: Sendable {
     /// With what the oracle's memory holds: the nearest of what it knows.
-    var stored: HostTensor
+    package var stored: HostTensor
     /// Where it is known only within bounds; nil if every element is exact.
-    var bounds: Bounds?
+    package var bounds: Bounds?
 
-    struct Bounds: Sendable {
-        var values: [Double]
-        var bounds: [Double]
-        var flags: [UInt8]
+    package struct Bounds: Sendable {
+        package var values: [Double]
+        package var bounds: [Double]
+        package var flags: [UInt8]
+
+        package init(values: [Double], bounds: [Double], flags: [UInt8]) {
+            self.values = values
+            self.bounds = bounds
+            self.flags = flags
+        }
     }
 
-    init(exact stored: HostTensor) {
+    package init(exact stored: HostTensor) {
         self.stored = stored
         bounds = nil
     }

@@ -39,6 +39,8 @@ package struct Report: Sendable {
     /// Elements that were compared, and those of which the oracle could not say what is right.
     package var elements = (judged: 0, open: 0)
     package var seconds = 0.0
+    /// Kernels that the run had compiled, not counting those read from a cache.
+    package var compiled = 0
     /// Unsupported cases count against the device: they were asked for by name.
     package var unsupportedFails = false
 
@@ -55,7 +57,7 @@ package struct Report: Sendable {
     /// True only if something was run and all of it is right.
     package var isGood: Bool { passed > 0 && failed == 0 && (!unsupportedFails || unsupported == 0) }
 
-    mutating func add(
+    package mutating func add(
         _ verdict: Verdict, id: String, op: String, dtype: DType? = nil, cell: Cell? = nil, command: String? = nil
     ) {
         func count(_ total: inout Count) {
@@ -98,6 +100,7 @@ extension Report {
             "passed": .integer(passed), "failed": .integer(failed), "unsupported": .integer(unsupported),
             "cells": .integer(cells.count), "seconds": .number(seconds.rounded(toPlaces: 3)),
             "kernels": ["registered": .integer(kernels.registered), "run": .integer(kernels.run)],
+            "compiled": .integer(compiled),
             "elements": ["judged": .integer(elements.judged), "open": .integer(elements.open)],
             "ops": .object(ops), "failures": .array(failures.map(\.json)), "matrix": .object(matrix),
         ]
@@ -132,6 +135,7 @@ extension Report {
         text += ": \(passed) passed, \(failed) failed, \(unsupported) unsupported"
         if kernels.registered > 0 { text += "; \(kernels.run) of \(kernels.registered) registered kernels run" }
         text += "; \(seconds.rounded(toPlaces: 1)) s"
+        if compiled > 0 { text += ", \(compiled) kernels compiled" }
         return text
     }
 

@@ -32,6 +32,7 @@ package final class Suite {
         let clock = ContinuousClock()
         let start = clock.now
         var report = Report(device: "\(device)", driver: properties.driver)
+        let compiled = try device.compileCount
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
             throw CressetError(
@@ -73,6 +74,7 @@ package final class Suite {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
         report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
+        report.compiled = try device.compileCount - compiled
         return report
     }
 
@@ -187,8 +189,8 @@ struct DeviceRunner {
 }
 
 /// What a device claims against what was run.
-enum Claims {
-    static func check(
+package enum Claims {
+    package static func check(
         _ device: Device, ran: Set<KernelID>, _ cases: [Case], _ report: inout Report
     ) throws {
         let entries = try Registry.entries(on: device)

@@ -2,7 +2,7 @@ import Cresset
 import CressetIO
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// What a report says, and when it is good.
 @Suite struct ReportTests {

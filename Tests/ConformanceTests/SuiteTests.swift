@@ -1,7 +1,7 @@
 import Cresset
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// The suite against devices that are wrong and the one that is right.
 ///
