@@ -28,6 +28,7 @@ final class Driver {
         var count: UInt32 = 0
         try check(table.kernels(device, &count, nil))
         var kernels = [CressetKernel](repeating: CressetKernel(), count: Int(count))
+        for i in kernels.indices { kernels[i].struct_size = UInt32(MemoryLayout<CressetKernel>.size) }
         try check(table.kernels(device, &count, &kernels))
         self.kernels = kernels
         var queue: OpaquePointer?
