@@ -100,7 +100,7 @@ extension Trainer {
     static func standard(_ dataset: TrainCommand.DataSet, device: Device, seed: UInt64) -> Trainer {
         switch dataset {
         case .digits: Trainer(device: device, epochs: 25, batchSize: 64, lr: 1e-2, hidden: [64], seed: seed)
-        case .mnist: Trainer(device: device, epochs: 3, batchSize: 128, lr: 2e-3, hidden: [256, 64], seed: seed)
+        case .mnist: Trainer(device: device, epochs: 3, batchSize: 128, lr: 4e-3, hidden: [256, 64], seed: seed)
         }
     }
 }
