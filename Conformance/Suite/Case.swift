@@ -78,13 +78,14 @@ package struct CaseGroup {
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
-            for (layout, arguments) in Self.layouts(of: hosted) {
-                if [.transposed, .sliced, .expanded].contains(layout) {
+            for (layout, arguments) in Self.layouts(of: hosted) + Self.variants(of: hosted, op, &maker, &used) {
+                if [.transposed, .sliced, .expanded, .overlapping].contains(layout) {
                     if used[layout, default: 0] == Self.layoutLimit { continue }
                     used[layout, default: 0] += 1
                 }
                 for direction in Direction.allCases {
                     if direction == .gradient {
+                        guard !layout.isVariant else { continue }
                         guard op.isDifferentiable && dtype.isFloatingPoint else { continue }
                     }
                     let cell = Cell(op: op.name, dtype: dtype, layout: layout, direction: direction)
@@ -123,7 +124,7 @@ package struct CaseGroup {
             tensors.contains { $0.count == 0 } ? .zeroSize : tensors.contains { $0.shape.isEmpty } ? .zeroDim : nil
         if special == .zeroSize { return [(.zeroSize, placed(.zeroSize) ?? [])] }
         var result: [(Layout, [CaseValue])] = [(special ?? .contiguous, placed(.contiguous) ?? [])]
-        for layout in [Layout.transposed, .sliced, .expanded] {
+        for layout in [Layout.transposed, .sliced, .expanded, .overlapping] {
             if let arguments = placed(layout) { result.append((layout, arguments)) }
         }
         return result
@@ -131,7 +132,7 @@ package struct CaseGroup {
 }
 
 /// An argument of a sample, on the host.
-private enum HostValue {
+enum HostValue {
     case plain(Value)
     case tensor(HostTensor)
     case tensors([HostTensor])

@@ -60,7 +60,7 @@ extension Case {
 
 extension Operator {
     /// Calls it with the arguments of a case.
-    func call(_ values: [Value]) throws(CressetError) -> [Value] { try Operators.call(name, values) }
+    func call(_ values: [Value]) throws(CressetError) -> [Value] { try run(values) }
 }
 
 extension Value {

@@ -97,6 +97,17 @@ package struct HostTensor: Sendable, Equatable {
         return picking(Self.places(sizes, shape.contiguousStrides), shape: sizes)
     }
 
+    /// The first elements as a tensor of one dim.
+    func prefix(_ count: Int) -> HostTensor {
+        HostTensor(dtype: dtype, shape: [count], bytes: Array(bytes.prefix(count * dtype.size)))
+    }
+
+    /// A tensor of one dim with the first elements once more at its end.
+    func extended(by count: Int) -> HostTensor {
+        HostTensor(
+            dtype: dtype, shape: [self.count + count], bytes: bytes + bytes.prefix(count * dtype.size))
+    }
+
     /// A larger tensor with these elements at the places that `offset` and `strides` give, and bytes
     /// between them that must have no part in any result.
     func scattered(into base: Shape, offset: Int, strides: Shape) -> HostTensor {

@@ -7,8 +7,8 @@ package struct Mismatch {
 
 /// Compares results with what is right, element by element.
 package enum Judgement {
-    /// nil if `got` is right.
-    package static func compare(_ got: HostTensor?, _ expected: Expected?) -> Mismatch? {
+    /// nil if `got` is right; with `zeros`, only if zeros have the right sign too.
+    package static func compare(_ got: HostTensor?, _ expected: Expected?, zeros: Bool = false) -> Mismatch? {
         guard let expected else {
             return got == nil ? nil : Mismatch(text: "there is a gradient where none should be")
         }
@@ -27,11 +27,11 @@ package enum Judgement {
                     let (x, y) = (got.integer(i), stored.integer(i))
                     return x == y ? nil : Difference(got: Double(x), right: Double(y), bound: 0)
                 }
-                return difference(got.double(i), stored.double(i), 0, 0)
+                return difference(got.double(i), stored.double(i), 0, 0, zeros: zeros)
             }
         }
         return differences(got) { i in
-            difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i])
+            difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i], zeros: zeros)
         }
     }
 
@@ -46,9 +46,14 @@ package enum Judgement {
     }
 
     /// nil if `x` is within `bound` of `value`; the flags are those of the oracle.
-    private static func difference(_ x: Double, _ value: Double, _ bound: Double, _ flags: UInt8) -> Difference? {
+    private static func difference(
+        _ x: Double, _ value: Double, _ bound: Double, _ flags: UInt8, zeros: Bool = false
+    ) -> Difference? {
         if flags & 1 != 0 || bound == .infinity { return nil }
         if value.isNaN { return x.isNaN ? nil : Difference(got: x, right: value, bound: bound) }
+        if zeros && flags == 0 && bound == 0 && x == 0 && value == 0 && x.sign != value.sign {
+            return Difference(got: x, right: value, bound: bound)
+        }
         if x == value || (x - value).magnitude <= bound { return nil }
         if flags & 2 != 0 && x.isInfinite && (x < 0) == (value < 0) { return nil }
         return Difference(got: x, right: value, bound: bound)

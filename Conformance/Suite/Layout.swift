@@ -10,6 +10,14 @@ package enum Layout: String, CaseIterable, Sendable {
     case sliced
     /// One slice repeated by a stride of 0.
     case expanded
+    /// All strides 1: elements share memory, which is only read.
+    case overlapping
+    /// Two arguments of one shape that share memory, one shifted by an element.
+    case aliased
+    /// Row-major, with infinities, NaN, zeros of both signs, the extremes of the dtype.
+    case special
+    /// Row-major, with finite extremes, ties, denormals.
+    case extreme
     /// Without elements.
     case zeroSize = "zero-size"
     /// Without dims.
@@ -25,14 +33,17 @@ package struct Placed: Sendable {
         case reversed
         case sliced
         case expanded(Shape)
+        case strided(Shape, strides: Shape, offset: Int)
     }
     private var view: View
+    /// Arguments with the same memory.
+    private(set) var sharing: Int?
 
     /// nil where the layout changes nothing: no dims to exchange, nothing to repeat.
     package init?(_ values: HostTensor, _ layout: Layout, position: Int) {
         let shape = values.shape
         switch layout {
-        case .contiguous, .zeroSize, .zeroDim:
+        case .contiguous, .special, .extreme, .aliased, .zeroSize, .zeroDim:
             base = values
             view = .whole
         case .transposed:
@@ -51,6 +62,11 @@ package struct Placed: Sendable {
             }
             base = values.scattered(into: larger, offset: offset, strides: strides)
             view = .sliced
+        case .overlapping:
+            guard shape.filter({ $0 > 1 }).count >= 2 else { return nil }
+            let reach = shape.reduce(1) { $0 + $1 - 1 }
+            base = values.prefix(reach)
+            view = .strided(shape, strides: Shape(repeating: 1, count: shape.count), offset: 0)
         case .expanded:
             let dims = shape.indices.filter { shape[$0] > 1 }
             // Another dim for each argument, so that they do not all stand still together.
@@ -65,13 +81,28 @@ package struct Placed: Sendable {
         view = .whole
     }
 
+    /// Two tensors of the shape of `values` in one memory, the second an element further than the first.
+    static func aliased(_ values: HostTensor) -> (Placed, Placed) {
+        func window(_ offset: Int) -> Placed {
+            var placed = Placed(values.prefix(values.count).extended(by: 1))
+            placed.view = .strided(values.shape, strides: values.shape.contiguousStrides, offset: offset)
+            placed.sharing = 0
+            return placed
+        }
+        return (window(0), window(1))
+    }
+
     /// The tensor on a device: its memory, and the view of it.
-    package func place(on device: Device) throws(CressetError) -> (base: Tensor, view: Tensor) {
-        let memory = try base.tensor(on: device)
+    package func place(
+        on device: Device, in shared: Tensor? = nil
+    ) throws(CressetError) -> (base: Tensor, view: Tensor) {
+        let memory = if let shared { shared } else { try base.tensor(on: device) }
         switch view {
         case .whole: return (memory, memory)
         case .reversed: return (memory, memory.permute(Array((0..<memory.ndim).reversed())))
         case .expanded(let shape): return (memory, memory.expand(shape))
+        case .strided(let shape, let strides, let offset):
+            return (memory, memory.strided(shape, strides, from: offset))
         case .sliced:
             if base.shape == [3] && isScalar { return (memory, memory.select(0, 1)) }
             var seen = memory
@@ -106,8 +137,10 @@ struct PlacedArguments {
     var tensors: [(view: Tensor, memory: Tensor, original: HostTensor)] = []
 
     init(_ arguments: [CaseValue], on device: Device) throws(CressetError) {
+        var shared: [Int: Tensor] = [:]
         func place(_ x: Placed) throws(CressetError) -> Tensor {
-            let (memory, view) = try x.place(on: device)
+            let (memory, view) = try x.place(on: device, in: x.sharing.flatMap { shared[$0] })
+            if let group = x.sharing { shared[group] = memory }
             tensors.append((view, memory, x.base))
             return view
         }

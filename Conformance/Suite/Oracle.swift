@@ -88,6 +88,11 @@ final class OracleBook {
     /// The kinds of launches that these cases make.
     func kinds(of cases: [Case]) -> [LaunchKind] { cases.flatMap { kinds[$0.id] ?? [] } }
 
+    /// True where the sign of a zero is part of what is right.
+    func definesZeros(_ item: Case) -> Bool {
+        item.cell.direction == .forward && launches.defineZeros(kinds[item.id] ?? [])
+    }
+
     /// Compiles kernels of these kinds on a device, in batches.
     func prepare(_ kinds: [LaunchKind], on device: Device) throws(CressetError) {
         try launches.prepare(kinds, on: device)

@@ -39,6 +39,9 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the report as JSON to this file; - is the standard output.", valueName: "path"))
     var json: String?
 
+    @Flag(help: "Stop at the first case that fails.")
+    var failFast = false
+
     @Flag(help: "Print one line for each device, and failures.")
     var quiet = false
 
@@ -52,6 +55,7 @@ struct ConformanceCommand: ParsableCommand {
             let report: Report
             if let suite {
                 suite.spelling = plugin.map { "--plugin \($0)" }
+                suite.stopsAtFirstFailure = failFast
                 suite.progress = { bar.show($0, of: $1) }
                 report = try suite.run(on: device)
             } else {
@@ -81,7 +85,7 @@ struct ConformanceCommand: ParsableCommand {
         } catch {
             throw ValidationError("--op \(op) is no regular expression: \(error)")
         }
-        if cases.isEmpty && !Operators.all.contains(where: { pattern.matches($0.name) }) {
+        if cases.isEmpty && !Suite.operators.contains(where: { pattern.matches($0.name) }) {
             throw ValidationError("No operation matches \(op); `cresset ops` lists them all.")
         }
         return Selection(op: { pattern.matches($0) }, dtype: chosen, id: `case`, seed: seed)

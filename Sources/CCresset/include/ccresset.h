@@ -15,11 +15,13 @@ typedef struct CressetThreadState {
   uint32_t backward_depth;  /* > 0 while a backward pass runs on this thread */
   void *first_error;        /* retained CressetError box of the innermost `catching` */
   void *recorder;           /* retained recorder of launches */
+  void *guard;              /* retained guard of memory */
 } CressetThreadState;
 
 enum {
   CRESSET_LAYER_NO_GRAD = 1,
   CRESSET_LAYER_RECORD = 2,
+  CRESSET_LAYER_GUARD = 4,
 };
 
 CressetThreadState *cresset_thread_state(void);

@@ -43,6 +43,9 @@ public struct Device: Hashable, Sendable {
     /// Waits until everything given to the device is done; throws the first error of that work.
     public func synchronize() throws(CressetError) { try runtime(for: "synchronize").synchronize(op: "synchronize") }
 
+    /// A second queue of this device: tensors on it are computed beside those of the first.
+    package func twin() throws(CressetError) -> Device { try DeviceTable.shared.twin(of: self) }
+
     /// The opened device; opens it the first time.
     func runtime(for op: String) throws(CressetError) -> DeviceRuntime {
         try DeviceTable.shared.runtime(id, op: op)

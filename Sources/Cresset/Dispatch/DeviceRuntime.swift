@@ -49,6 +49,24 @@ final class DeviceRuntime: @unchecked Sendable {
         try kernels.register(readKernels(), from: backend)
     }
 
+    /// The same device by a queue and memory of its own.
+    init(besides other: DeviceRuntime, as device: Device) throws(CressetError) {
+        var queue: OpaquePointer?
+        if let error = BackendError(consuming: other.backend.table.create_queue(other.handle, &queue)) {
+            throw CressetError(error, op: "open a queue of \(other.name)", device: other.name)
+        }
+        guard let queue else { throw CressetError(.plugin, op: "open \(other.name)", "no queue handle was given") }
+        self.device = device
+        backend = other.backend
+        info = other.info
+        name = other.name
+        handle = other.handle
+        self.queue = queue
+        isHostVisible = other.isHostVisible
+        kernels = other.kernels
+        memory = Memory(self)
+    }
+
     /// The kernels the backend says it has; entries that break a rule are reported and left out.
     private func readKernels() throws(CressetError) -> [CressetKernel] {
         func check(_ status: UnsafeMutablePointer<CressetStatus>?) throws(CressetError) {

@@ -158,6 +158,19 @@ final class DeviceTable: @unchecked Sendable {
         }
     }
 
+    /// A second queue of an opened device, as a device of its own; the same one every time.
+    func twin(of device: Device) throws(CressetError) -> Device {
+        let original = try runtime(device.id, op: "twin")
+        let id = try intern("\(original.backend.name)'s other queue", entry(device.id).index)
+        return try opening.withLock { (_: inout ()) throws(CressetError) -> Device in
+            if runtimes[Int(id)].load(ordering: .acquiring) == nil {
+                let twin = try DeviceRuntime(besides: original, as: Device(id: id))
+                runtimes[Int(id)].store(UnsafeRawPointer(Unmanaged.passRetained(twin).toOpaque()), ordering: .releasing)
+            }
+            return Device(id: id)
+        }
+    }
+
     /// The devices that have been opened.
     var opened: [DeviceRuntime] {
         (0..<Self.capacity).compactMap { i in

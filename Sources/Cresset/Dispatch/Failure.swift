@@ -13,6 +13,9 @@ public func catching<Result>(_ body: () throws -> Result) throws -> Result {
     }
 }
 
+/// `catching` without the synchronisation at the end: errors of work that is still under way come later.
+package func catchingNow<Result>(_ body: () throws -> Result) throws -> Result { try catchingFirst(body) }
+
 /// `catching` without the synchronisation at the end.
 func catchingFirst<Result>(_ body: () throws -> Result) throws -> Result {
     let state = threadState
@@ -85,7 +88,7 @@ extension Tensor {
         do throws(CressetError) {
             let runtime = try Device.reference.runtime(for: "catching")
             let tensor = try Tensor.empty([], .float32, on: runtime, op: "catching")
-            tensor.impl.storage.host?.storeBytes(of: 0, as: Float.self)
+            tensor.impl.storage.host?.storeBytes(of: 0, toByteOffset: 4 * tensor.impl.offset, as: Float.self)
             tensor.impl.isInvalid = true
             return tensor
         } catch {

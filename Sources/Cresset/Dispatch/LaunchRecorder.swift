@@ -118,6 +118,23 @@ package struct RecordedLaunches {
     }
 }
 
+extension RecordedLaunches {
+    /// True where launches of these kinds say of every zero that they give which sign it has: sums
+    /// may begin with either, and MIN and MAX of both may give either.
+    package func defineZeros(_ kinds: [LaunchKind]) -> Bool {
+        kinds.allSatisfy { kind in
+            guard let primitive = primitives[kind] else { return false }
+            switch primitive.family {
+            case .pointwise: break
+            case .gather: return true
+            default: return false
+            }
+            guard let program = primitive.program?.program else { return false }
+            return (0..<program.count).allSatisfy { program[$0].opcode != .min && program[$0].opcode != .max }
+        }
+    }
+}
+
 /// C forms of many calls that are alive together.
 private final class CallCopies {
     private var calls: [CressetCall] = []

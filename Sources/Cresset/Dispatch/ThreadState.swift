@@ -8,6 +8,7 @@ var threadState: UnsafeMutablePointer<CressetThreadState> { cresset_thread_state
 enum Layer {
     static let noGrad = UInt32(CRESSET_LAYER_NO_GRAD)
     static let record = UInt32((CRESSET_LAYER_RECORD))
+    static let guarding = UInt32(CRESSET_LAYER_GUARD)
 }
 
 /// Runs `body` with a layer's bit set to `on`, and restores it.

@@ -18,6 +18,9 @@ public final class RandomStream: Sendable {
 
     public func reset(_ seed: UInt64) { state.withLock { $0 = State(seed: seed, counter: 0) } }
 
+    /// As if so many elements had been drawn.
+    func move(to counter: UInt64) { state.withLock { $0.counter = counter } }
+
     /// Key and first counter for `count` elements.
     func take(_ count: Int) -> [Scalar] {
         state.withLock { state in

@@ -159,7 +159,7 @@ extension Tensor {
         var failure: CressetError?
         elements.withUnsafeBytes { bytes in
             do throws(CressetError) {
-                try runtime.copyIn(bytes, to: impl.storage, at: 0, op: op)
+                try runtime.copyIn(bytes, to: impl.storage, at: impl.offset * impl.dtype.size, op: op)
             } catch {
                 failure = error
             }
@@ -205,7 +205,7 @@ extension Tensor {
                 .shape, op: "Tensor",
                 "\(bytes.count) bytes do not fill the shape \(shape) of \(dtype), \(made.numel * dtype.size) bytes")
         }
-        try runtime.copyIn(bytes, to: made.impl.storage, at: 0, op: "Tensor")
+        try runtime.copyIn(bytes, to: made.impl.storage, at: made.impl.offset * dtype.size, op: "Tensor")
         self = made
     }
 }

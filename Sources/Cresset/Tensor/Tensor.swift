@@ -33,6 +33,9 @@ public struct Tensor: Sendable {
             }
             bytes = product
         }
+        if let memory = MemoryGuard.current, memory.guards(runtime) {
+            return try memory.empty(shape, dtype, bytes, on: runtime, op: op)
+        }
         let storage = try Storage(runtime, bytes: bytes, op: op)
         return Tensor(
             storage: storage, shape: shape, strides: shape.contiguousStrides, offset: 0, dtype: dtype)
