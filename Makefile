@@ -11,7 +11,7 @@ includedir = $(DESTDIR)$(PREFIX)/include/cresset
 plugindir = $(DESTDIR)$(PREFIX)/lib/cresset
 pkgconfigdir = $(DESTDIR)$(PREFIX)/lib/pkgconfig
 
-.PHONY: all build setup demo test bench format lint docs install uninstall clean
+.PHONY: all build setup demo test mutants bench format lint docs install uninstall clean
 
 all: build
 
@@ -28,6 +28,10 @@ demo: build
 # make test STAGES='lint unit' runs those alone; scripts/test --list names them.
 test: setup
 	@CONFIG=$(CONFIG) scripts/test $(STAGES)
+
+# Wrong backends, each of which the conformance suite must catch; writes docs/mutants.md.
+mutants: build
+	@CONFIG=$(CONFIG) scripts/mutants $(ARGS)
 
 bench: build
 	@$(BIN)/cresset bench $(ARGS)

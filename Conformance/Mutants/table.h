@@ -116,3 +116,8 @@ TABLE(copy_out_offset_ignored, "copying out starts at the start of the buffer")
 TABLE(copy_in_tail_lost, "copying in loses the bytes over a multiple of 4")
 BOTH(queues_race, "two queues share scratch memory, so that a launch sees the params of another queue's")
 TABLE(queues_share_error, "an error of one queue is told to whoever synchronises another")
+/* Claims, and what takes the process down */
+TABLE(garbage_override, "an operation is registered by name, and its kernel returns garbage")
+TABLE(unasked_override, "an operation is registered that no case asks for")
+LAUNCH(crashes, "a kernel crashes")
+LAUNCH(hangs, "a kernel never returns")

@@ -31,6 +31,8 @@ package struct HostTensor: Sendable, Equatable {
     package func integer(_ i: Int) -> Int64 {
         bytes.withUnsafeBytes { raw in
             switch dtype {
+            // As it lies there: true is 1 and nothing else.
+            case .bool: Int64(raw[i])
             case .int64: raw.loadUnaligned(fromByteOffset: 8 * i, as: Int64.self)
             default: Int64(HostElement.load(raw, i, dtype))
             }

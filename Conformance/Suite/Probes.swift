@@ -51,22 +51,32 @@ enum Probes {
                 }
             }
             + comparisons.map { name in
-                probe(name, computed, arguments: ["self", "other"], samples: { pairs(&$0) }) { (x) throws(CressetError) in
+                probe(name, computed, arguments: ["self", "other"], samples: { pairs(&$0) }) {
+                    (x) throws(CressetError) in
                     try Probe.instruction(name, x, to: .bool)
                 }
             } + [
-                probe("select", computed, arguments: ["condition", "self", "other"], samples: { g in
-                    pairs(&g).map { [g.tensor($0[0].shape, dtype: .bool)] + $0 }
-                }) { (x) throws(CressetError) in try Probe.instruction("select", x, to: x[1].dtype) },
+                probe(
+                    "select", computed, arguments: ["condition", "self", "other"],
+                    samples: { g in
+                        pairs(&g).map { [g.tensor($0[0].shape, dtype: .bool)] + $0 }
+                    }
+                ) { (x) throws(CressetError) in try Probe.instruction("select", x, to: x[1].dtype) },
                 // Products and sums that one rounding and two tell apart.
-                probe("fma", real, arguments: ["a", "b", "c"], samples: { g in
-                    let (a, b) = (g.tensor([64]), g.tensor([64]))
-                    return [[a, b, -(a * b)], [g.tensor([6, 7]), g.tensor([6, 7]), g.tensor([6, 7])]]
-                }) { (x) throws(CressetError) in try Probe.instruction("fma", x, to: x[0].dtype) },
-                probe("multiply_add", real, arguments: ["a", "b", "c"], samples: { g in
-                    let (a, b) = (g.tensor([64]), g.tensor([64]))
-                    return [[a, b, -(a * b)]]
-                }) { (x) throws(CressetError) in x[0] * x[1] + x[2] },
+                probe(
+                    "fma", real, arguments: ["a", "b", "c"],
+                    samples: { g in
+                        let (a, b) = (g.tensor([64]), g.tensor([64]))
+                        return [[a, b, -(a * b)], [g.tensor([6, 7]), g.tensor([6, 7]), g.tensor([6, 7])]]
+                    }
+                ) { (x) throws(CressetError) in try Probe.instruction("fma", x, to: x[0].dtype) },
+                probe(
+                    "multiply_add", real, arguments: ["a", "b", "c"],
+                    samples: { g in
+                        let (a, b) = (g.tensor([64]), g.tensor([64]))
+                        return [[a, b, -(a * b)]]
+                    }
+                ) { (x) throws(CressetError) in x[0] * x[1] + x[2] },
             ]
             + (0..<4).map { word in
                 probe("philox\(word)", [.int64], arguments: ["key", "counter"], samples: { pairs(&$0) }) {
@@ -101,18 +111,23 @@ enum Probes {
 
     private static let casts: [Operator] =
         [DType.bool, .uint8, .int8, .int16, .int32, .int64, .float16, .bfloat16, .float32, .float64].map { target in
-            probe("to_\(target)", .real, samples: { g in
-                guard g.dtype.isFloatingPoint else { return [[line(&g)], [g.tensor([3, 5], -100, 100)]] }
-                // Beside the special values: ties and halves of the narrower types, ends of the integers.
-                let values: [Double] = [
-                    0.4, 0.6, -0.4, 2.5, 3.5, 127.5, 128, 255, 256, 257, -129, 300.7, 65519, 65520, 65536, 1e6, 0x1p31,
-                    -0x1p31, 0x1p32, 0x1.1p33, 0x1p63, -0x1p63, 1.00390625, 1.01171875, 1.00048828125, 2049, 2051,
-                    0x1p-25, 0x1.8p-25, 3.3e38, 3.4e38,
-                ]
-                return [
-                    [line(&g)], [Tensor(values, dtype: g.dtype, device: .reference)], [g.tensor([3, 5], -100, 100)],
-                ]
-            }) { (x) throws(CressetError) in x[0].to(target) }
+            probe(
+                "to_\(target)", .real,
+                samples: { g in
+                    guard g.dtype.isFloatingPoint else { return [[line(&g)], [g.tensor([3, 5], -100, 100)]] }
+                    // Beside the special values: ties and halves of the narrower types, ends of the integers.
+                    let values: [Double] = [
+                        0.4, 0.6, -0.4, 2.5, 3.5, 127.5, 128, 255, 256, 257, -129, 300.7, 65519, 65520, 65536, 1e6,
+                        0x1p31,
+                        -0x1p31, 0x1p32, 0x1.1p33, 0x1p63, -0x1p63, 1.00390625, 1.01171875, 1.00048828125, 2049, 2051,
+                        0x1p-25, 0x1.8p-25, 3.3e38, 3.4e38,
+                    ]
+                    return [
+                        [line(&g)], [Tensor(values, dtype: g.dtype, device: .reference)],
+                        [g.tensor([3, 5], -100, 100)],
+                    ]
+                }
+            ) { (x) throws(CressetError) in x[0].to(target) }
         }
 
     // MARK: Queues

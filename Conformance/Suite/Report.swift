@@ -44,6 +44,9 @@ package struct Report: Sendable {
     /// Unsupported cases count against the device: they were asked for by name.
     package var unsupportedFails = false
 
+    /// Told of everything that is added.
+    var listener: (@Sendable (RunEvent.Entry, Verdict) -> Void)?
+
     package init(device: String, driver: String) {
         self.device = device
         self.driver = driver
@@ -60,6 +63,7 @@ package struct Report: Sendable {
     package mutating func add(
         _ verdict: Verdict, id: String, op: String, dtype: DType? = nil, cell: Cell? = nil, command: String? = nil
     ) {
+        listener?(RunEvent.Entry(id: id, op: op, dtype: dtype, cell: cell, command: command), verdict)
         func count(_ total: inout Count) {
             switch verdict {
             case .passed: total.passed += 1

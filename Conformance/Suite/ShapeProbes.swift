@@ -19,9 +19,15 @@ extension Probes {
         probe("many_results", few, ["reduce"], samples: { g in [[g.tensor([66_000, 2])]] }) {
             (x) throws(CressetError) in x[0].sum(dim: 1)
         },
-        probe("high_rank", few, arguments: ["self", "other"], samples: { g in
-            [[g.tensor([2, 3, 2, 3, 2, 3]), g.tensor([3, 2, 3, 2, 3, 2])], [g.tensor([2, 3, 2]), g.tensor([3, 2])]]
-        }) { (x) throws(CressetError) in
+        probe(
+            "high_rank", few, arguments: ["self", "other"],
+            samples: { g in
+                [
+                    [g.tensor([2, 3, 2, 3, 2, 3]), g.tensor([3, 2, 3, 2, 3, 2])],
+                    [g.tensor([2, 3, 2]), g.tensor([3, 2])],
+                ]
+            }
+        ) { (x) throws(CressetError) in
             if x[0].ndim == 6 { return x[0] + x[1].permute([5, 4, 3, 2, 1, 0]) }
             return x[0].permute([2, 1, 0]) * x[1].transpose(0, 1).unsqueeze(2)
         },
@@ -35,9 +41,12 @@ extension Probes {
         probe("long_sum", [.float16, .bfloat16], ["reduce"], samples: { g in [[g.tensor([3000], 0.5, 1)]] }) {
             (x) throws(CressetError) in x[0].sum()
         },
-        probe("of_infinities", [.float32, .float64], ["reduce"], samples: { g in
-            [[Tensor.full([3, 4], .double(-.infinity), dtype: g.dtype, device: .reference)]]
-        }) { (x) throws(CressetError) in x[0].amax(dim: [1]) },
+        probe(
+            "of_infinities", [.float32, .float64], ["reduce"],
+            samples: { g in
+                [[Tensor.full([3, 4], .double(-.infinity), dtype: g.dtype, device: .reference)]]
+            }
+        ) { (x) throws(CressetError) in x[0].amax(dim: [1]) },
         probe("ties", [.float32, .int32, .uint8], ["reduce"], samples: { g in [[g.tensor([5, 40], 0, 3)]] }) {
             (x) throws(CressetError) in Tensor.stack([x[0].trunc().argmax(dim: 1), x[0].trunc().argmin(dim: 1)])
         },
@@ -55,23 +64,38 @@ extension Probes {
         probe("wide_params", [.float64], samples: { g in [[g.tensor([9])]] }) { (x) throws(CressetError) in
             x[0] + 0.1
         },
-        probe("tiles", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2"], samples: { g in
-            [(1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2)].map { m, k, n in
-                [g.tensor([m, k]), g.tensor([k, n])]
+        probe(
+            "tiles", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in
+                [(1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2)].map { m, k, n in
+                    [g.tensor([m, k]), g.tensor([k, n])]
+                }
             }
-        }) { (x) throws(CressetError) in x[0].matmul(x[1]) },
-        probe("large_products", [.int32, .int64], ["matmul"], arguments: ["self", "mat2"], samples: { g in
-            [[g.tensor([3, 4], -1e9, 1e9), g.tensor([4, 5], -1e9, 1e9)]]
-        }) { (x) throws(CressetError) in x[0].matmul(x[1]) },
-        probe("no_products", [.float32, .int32], ["matmul"], arguments: ["self", "mat2"], samples: { g in
-            [[g.tensor([3, 0]), g.tensor([0, 5])]]
-        }) { (x) throws(CressetError) in x[0].matmul(x[1]) },
-        probe("matmul_plus", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2", "plus"], samples: { g in
-            [[g.tensor([6, 5]), g.tensor([5, 7]), g.tensor([6, 7])]]
-        }) { (x) throws(CressetError) in try Probe.matmul(x[0], x[1], plus: x[2]) },
-        probe("batches", [.float32, .int32], ["matmul"], arguments: ["self", "mat2"], samples: { g in
-            [[g.tensor([3, 2, 4]), g.tensor([3, 5, 4])], [g.tensor([2, 2, 3, 4]), g.tensor([2, 2, 5, 4])]]
-        }) { (x) throws(CressetError) in x[0].matmul(x[1].transpose(-1, -2)) },
+        ) { (x) throws(CressetError) in x[0].matmul(x[1]) },
+        probe(
+            "large_products", [.int32, .int64], ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in
+                [[g.tensor([3, 4], -1e9, 1e9), g.tensor([4, 5], -1e9, 1e9)]]
+            }
+        ) { (x) throws(CressetError) in x[0].matmul(x[1]) },
+        probe(
+            "no_products", [.float32, .int32], ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in
+                [[g.tensor([3, 0]), g.tensor([0, 5])]]
+            }
+        ) { (x) throws(CressetError) in x[0].matmul(x[1]) },
+        probe(
+            "matmul_plus", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2", "plus"],
+            samples: { g in
+                [[g.tensor([6, 5]), g.tensor([5, 7]), g.tensor([6, 7])]]
+            }
+        ) { (x) throws(CressetError) in try Probe.matmul(x[0], x[1], plus: x[2]) },
+        probe(
+            "batches", [.float32, .int32], ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in
+                [[g.tensor([3, 2, 4]), g.tensor([3, 5, 4])], [g.tensor([2, 2, 3, 4]), g.tensor([2, 2, 5, 4])]]
+            }
+        ) { (x) throws(CressetError) in x[0].matmul(x[1].transpose(-1, -2)) },
         probe("after_matmul", [.float32], ["matmul", "pointwise"], samples: { g in [[g.tensor([6, 6])]] }) {
             (x) throws(CressetError) in x[0].matmul(x[0]) * 2
         },
@@ -87,29 +111,54 @@ extension Probes {
     static let memory: [Operator] =
         [DType.int64, .int32].flatMap { dtype in
             [
-                probe("gather_by_\(dtype)", few, ["gather"], arguments: ["self", "index"], samples: { g in
-                    [[g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)]]
-                }) { (x) throws(CressetError) in x[0].gather(1, x[1]) },
-                probe("scatter_by_\(dtype)", few, ["scatter"], arguments: ["self", "index", "source"], samples: { g in
-                    [[g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 1, 1, 0], [4, 3], dtype), g.tensor([4, 3])]]
-                }) { (x) throws(CressetError) in x[0].scatterAdd(1, x[1], x[2]) },
-                probe("two_indices_\(dtype)", few, ["gather"], arguments: ["self", "index", "indices"], samples: { g in
-                    [[g.tensor([4, 6]), index([0, -1, 3, 2, 2, 1], [2, 3], dtype), index([5, 0, -6, 2, 4, 1], [2, 3], dtype)]]
-                }) { (x) throws(CressetError) in try Probe.gather(x[0], x[1], x[2]) },
+                probe(
+                    "gather_by_\(dtype)", few, ["gather"], arguments: ["self", "index"],
+                    samples: { g in
+                        [[g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)]]
+                    }
+                ) { (x) throws(CressetError) in x[0].gather(1, x[1]) },
+                probe(
+                    "scatter_by_\(dtype)", few, ["scatter"], arguments: ["self", "index", "source"],
+                    samples: { g in
+                        [
+                            [
+                                g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 1, 1, 0], [4, 3], dtype),
+                                g.tensor([4, 3]),
+                            ]
+                        ]
+                    }
+                ) { (x) throws(CressetError) in x[0].scatterAdd(1, x[1], x[2]) },
+                probe(
+                    "two_indices_\(dtype)", few, ["gather"], arguments: ["self", "index", "indices"],
+                    samples: { g in
+                        [
+                            [
+                                g.tensor([4, 6]), index([0, -1, 3, 2, 2, 1], [2, 3], dtype),
+                                index([5, 0, -6, 2, 4, 1], [2, 3], dtype),
+                            ]
+                        ]
+                    }
+                ) { (x) throws(CressetError) in try Probe.gather(x[0], x[1], x[2]) },
                 probe("bad_index_\(dtype)", [.float32], ["gather", "scatter"], samples: { g in [[g.tensor([5])]] }) {
                     (x) throws(CressetError) in try badIndices(x[0], dtype)
                 },
             ]
         }
         + ["set", "add", "mul", "max", "min"].map { reduce in
-            probe("scatter_\(reduce)", [.float32, .bfloat16, .int32, .uint8, .bool], ["scatter"], arguments: [
-                "self", "index", "indices", "source",
-            ], samples: { g in
-                [[
-                    g.tensor([3, 4]), index([0, 1, 1, 1, 2, 0, 1], [7], .int64),
-                    index([3, 2, 2, 2, 0, 3, -2], [7], .int64), g.tensor([7]),
-                ]]
-            }) { (x) throws(CressetError) in try Probe.scatter(x[0], x[1], x[2], x[3], reduce) }
+            probe(
+                "scatter_\(reduce)", [.float32, .bfloat16, .int32, .uint8, .bool], ["scatter"],
+                arguments: [
+                    "self", "index", "indices", "source",
+                ],
+                samples: { g in
+                    [
+                        [
+                            g.tensor([3, 4]), index([0, 1, 1, 1, 2, 0, 1], [7], .int64),
+                            index([3, 2, 2, 2, 0, 3, -2], [7], .int64), g.tensor([7]),
+                        ]
+                    ]
+                }
+            ) { (x) throws(CressetError) in try Probe.scatter(x[0], x[1], x[2], x[3], reduce) }
         } + [
             probe("in_place", few, samples: { g in [[g.tensor([5, 7])]] }) { (x) throws(CressetError) in
                 let copy = x[0].clone()
@@ -117,7 +166,10 @@ extension Probes {
                 return copy
             },
             // Written through views: permuted, stepped, not from the start.
-            probe("into_view", few, arguments: ["self", "source"], samples: { g in [[g.tensor([6, 8]), g.tensor([4, 3])]] }) {
+            probe(
+                "into_view", few, arguments: ["self", "source"],
+                samples: { g in [[g.tensor([6, 8]), g.tensor([4, 3])]] }
+            ) {
                 (x) throws(CressetError) in
                 let copy = x[0].clone()
                 copy.slice(0, from: 1, to: 6, step: 2).slice(1, from: 2, to: 6).transpose(0, 1).copy_(x[1])

@@ -9,6 +9,10 @@ package final class Suite {
     package var progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     /// Ends a run with the first case that fails; cases then come in an order that finds one soon.
     package var stopsAtFirstFailure = false
+    /// Told of everything while the run goes on.
+    package var events: (@Sendable (RunEvent) -> Void)?
+    /// Where to go on, if another process began.
+    package var resumption = Resumption()
     /// How the device is spelled in the commands that reproduce a failure.
     package var spelling: String?
 
@@ -51,8 +55,9 @@ package final class Suite {
         Fallback.policy = .refuse
         defer { Fallback.policy = policy }
 
+        if let events { report.listener = { entry, verdict in events(.found(entry, verdict)) } }
         let groups = groups(for: properties.dtypes)
-        for (key, group) in groups {
+        for (key, group) in groups where resumption.done == 0 {
             if let failure = group.failure {
                 report.add(
                     .failed("its samples cannot be made: \(failure.told)"), id: "\(key.op)/\(key.dtype)", op: key.op,
@@ -60,33 +65,49 @@ package final class Suite {
             }
         }
         let cases = stopsAtFirstFailure ? Self.mixed(groups.map(\.1)) : groups.flatMap(\.1.cases)
-        var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
-        var done = 0
-        while done < cases.count {
-            let chunk = stopsAtFirstFailure ? Self.smallChunk : Self.chunk
-            let next = cases[done..<min(done + chunk, cases.count)]
-            book.learn(Array(next))
-            runner.prepare(Array(next))
-            for item in next {
-                runner.run(item, &report)
-                done += 1
-                if stopsAtFirstFailure && report.failed > 0 { break }
-                if done % 50 == 0 { progress(done, cases.count) }
-            }
-            if stopsAtFirstFailure && report.failed > 0 { break }
+        let runner = try run(cases, on: device, &report)
+        if selection.isWhole && !(stopsAtFirstFailure && report.failed > 0) {
+            let judged = cases.dropFirst(resumption.done).filter { !runner.silent.contains($0.cell) }
+            try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
-        let silent = runner.silent
-        if selection.isWhole && done == cases.count { try Claims.check(device, ran: runner.kernels, cases.filter { !silent.contains($0.cell) }, &report) }
         if device == .reference && selection.id == nil {
             try ReferenceJudges.run(selection, &report, progress: { [self] in progress(cases.count, cases.count) })
         }
         progress(cases.count, cases.count)
-        if report.total == 0 {
+        if report.total == 0 && resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
+        report.listener = nil
         report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
         report.compiled = try device.compileCount - compiled
+        events?(.finished(report))
         return report
+    }
+
+    /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
+    private func run(_ cases: [Case], on device: Device, _ report: inout Report) throws -> DeviceRunner {
+        var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+        runner.kernels = resumption.ran
+        var done = min(resumption.done, cases.count)
+        while done < cases.count {
+            let chunk = stopsAtFirstFailure ? Self.smallChunk : Self.chunk
+            let next = Array(cases[done..<min(done + chunk, cases.count)])
+            events?(.preparing(total: cases.count))
+            book.learn(next)
+            runner.prepare(next)
+            for item in next {
+                events?(.starting(index: done, runner.entry(for: item)))
+                let known = runner.kernels
+                runner.run(item, &report)
+                if let events, runner.kernels.count > known.count {
+                    events(.ran(Array(runner.kernels.subtracting(known))))
+                }
+                done += 1
+                if stopsAtFirstFailure && report.failed > 0 { return runner }
+                if done % 50 == 0 { progress(done, cases.count) }
+            }
+        }
+        return runner
     }
 
     /// A case of each group, then the next of each.
@@ -122,7 +143,7 @@ struct DeviceRunner {
     private let command: (Case) -> String
     private var prepared: Set<LaunchKind> = []
     /// Entries of the registry that did some of the work.
-    private(set) var kernels: Set<KernelID> = []
+    fileprivate(set) var kernels: Set<KernelID> = []
     /// Cells with cases of which the oracle can say nothing.
     private(set) var silent: Set<Cell> = []
 
@@ -137,6 +158,12 @@ struct DeviceRunner {
     mutating func prepare(_ cases: [Case]) {
         let new = book.kinds(of: cases).filter { prepared.insert($0).inserted }
         try? book.prepare(new, on: device)
+    }
+
+    /// What a failure of the case is told by.
+    func entry(for item: Case) -> RunEvent.Entry {
+        RunEvent.Entry(
+            id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell, command: command(item))
     }
 
     mutating func run(_ item: Case, _ report: inout Report) {

@@ -42,18 +42,37 @@ struct ConformanceCommand: ParsableCommand {
     @Flag(help: "Stop at the first case that fails.")
     var failFast = false
 
+    @Flag(help: "Run in this process, for a debugger, not in a worker that may crash or hang.")
+    var inProcess = false
+
+    @Option(help: ArgumentHelp("Seconds after which a case counts as hung.", valueName: "seconds"))
+    var timeout = 60
+
+    @Option(help: .hidden)
+    var worker: String?
+
+    @Option(help: .hidden)
+    var workerDevice: Int?
+
     @Flag(help: "Print one line for each device, and failures.")
     var quiet = false
 
     func run() throws {
         let selection = try selection()
         let devices = try devices()
-        let suite = cases.isEmpty ? try Suite(selection) : nil
+        if let worker { return try work(worker, selection, devices) }
+        let isSupervised = cases.isEmpty && !inProcess
+        let suite = cases.isEmpty && !isSupervised ? try Suite(selection) : nil
         var reports: [Report] = []
-        for device in devices {
+        for (i, device) in devices.enumerated() {
             let bar = ProgressLine("\(device)", isOn: !quiet)
             let report: Report
-            if let suite {
+            if isSupervised {
+                report = try SupervisedRun(
+                    arguments: workerArguments(i), device: "\(device)", timeout: max(timeout, 1),
+                    stopsAtFirstFailure: failFast, progress: { bar.show($0, of: $1) }
+                ).run()
+            } else if let suite {
                 suite.spelling = plugin.map { "--plugin \($0)" }
                 suite.stopsAtFirstFailure = failFast
                 suite.progress = { bar.show($0, of: $1) }
@@ -67,6 +86,31 @@ struct ConformanceCommand: ParsableCommand {
         }
         try write(reports)
         if !reports.allSatisfy(\.isGood) { throw ExitCode.failure }
+    }
+
+    /// The same run of one of the devices, as a worker does it.
+    private func workerArguments(_ device: Int) -> [String] {
+        var arguments = ["conformance", "--seed", "\(seed)", "--worker-device", "\(device)"]
+        for name in self.device { arguments += ["--device", name] }
+        if let plugin { arguments += ["--plugin", plugin] }
+        if let op { arguments += ["--op", op] }
+        if let dtype { arguments += ["--dtype", dtype] }
+        if let `case` { arguments += ["--case", `case`] }
+        if failFast { arguments.append("--fail-fast") }
+        return arguments
+    }
+
+    /// As a worker: tells its parent what it does and finds.
+    private func work(_ resumption: String, _ selection: Selection, _ devices: [Device]) throws {
+        guard let resumption = Resumption(resumption), let i = workerDevice, devices.indices.contains(i) else {
+            throw ValidationError("--worker is for the command's own use.")
+        }
+        let suite = try Suite(selection)
+        suite.resumption = resumption
+        suite.spelling = plugin.map { "--plugin \($0)" }
+        suite.stopsAtFirstFailure = failFast
+        suite.events = { WorkerProcess.write($0.line) }
+        _ = try suite.run(on: devices[i])
     }
 
     private func selection() throws -> Selection {

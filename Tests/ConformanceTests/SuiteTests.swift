@@ -15,7 +15,8 @@ import ConformanceSuite
         let report = try Suite(selection("aten::softmax.int", .float32)).run(on: .reference)
         #expect(report.isGood, "\(report.details())")
         let layouts = Set(report.cells.keys.map(\.layout))
-        #expect(layouts == Set(Layout.allCases))
+        // It has one tensor, so none that shares memory with another.
+        #expect(layouts == Set(Layout.allCases).subtracting([.aliased]))
         #expect(Set(report.cells.keys.map(\.direction)) == Set(Direction.allCases))
     }
 
@@ -78,9 +79,47 @@ import ConformanceSuite
             guard let dtype = op.dtypes.contains(.float32) ? .float32 : op.dtypes.first else { continue }
             let layouts = Set(CaseGroup(op, dtype, Selection()).cases.map(\.cell.layout))
             var missing = Set(Layout.allCases).subtracting(layouts)
+            missing.remove(.aliased)
+            if !dtype.isFloatingPoint { missing.remove(.special) }
             if noZeroDim.contains(op.name) { missing.remove(.zeroDim) }
             #expect(missing.isEmpty, "\(op.name) has no sample for \(missing)")
         }
+    }
+
+    @Test func argumentsThatShareMemoryAreShifted() throws {
+        let op = try #require(Operators.find("aten::add.Tensor"))
+        let item = try #require(CaseGroup(op, .float32, Selection()).cases.first { $0.cell.layout == .aliased })
+        let placed = try PlacedArguments(item.arguments, on: .reference)
+        let (x, y) = (placed.tensors[0].view, placed.tensors[1].view)
+        #expect(x.sharesStorage(with: y) && y.storageOffset == x.storageOffset + 1)
+    }
+
+    @Test func memoryBesideATensorIsGuarded() throws {
+        let memory = MemoryGuard(.reference, front: 80)
+        let tensor = memory.run { Tensor.ones([3], device: .reference) }
+        #expect(tensor.storageOffset == 20)
+        #expect(try memory.damage() == nil)
+        // One element further than it goes.
+        try Probe.doubleInPlace(tensor.strided([3], [1], from: 1))
+        #expect(try memory.damage()?.contains("behind the last") == true)
+    }
+
+    @Test func aRunIsToldLineByLine() throws {
+        let lines = Lines()
+        let suite = try Suite(selection("aten::neg", .float32))
+        suite.events = { lines.add($0.line) }
+        let report = try suite.run(on: .reference)
+        var told = Report(device: "", driver: "")
+        for line in lines.all { told.take(try #require(RunEvent(line: line))) }
+        #expect(told.passed == report.passed && told.cells == report.cells && told.driver == report.driver)
+        // Another process may go on in the middle.
+        let rest = try Suite(selection("aten::neg", .float32))
+        var resumption = Resumption()
+        resumption.done = 3
+        rest.resumption = try #require(Resumption(resumption.text))
+        #expect(
+            try rest.run(on: .reference).cells.values.reduce(0) { $0 + $1.passed }
+                == report.cells.values.reduce(-3) { $0 + $1.passed })
     }
 
     @Test func layoutsShowTheSameValues() throws {
@@ -97,6 +136,13 @@ import ConformanceSuite
             }
         }
     }
+}
+
+/// Lines that were told, one after another.
+private final class Lines: @unchecked Sendable {
+    // Only the thread that runs the suite tells.
+    private(set) var all: [String] = []
+    func add(_ line: String) { all.append(line) }
 }
 
 /// What judges the reference.

@@ -1,0 +1,165 @@
+import Cresset
+import CressetIO
+
+/// What a run tells of itself while it goes on, so that it can be told by another process.
+package enum RunEvent: Sendable {
+    /// Cases begin to be worked out or compiled together, which may take long.
+    case preparing(total: Int)
+    /// This case is about to run, the `index`th.
+    case starting(index: Int, Entry)
+    /// Something was found out.
+    case found(Entry, Verdict)
+    /// Registry entries that ran for the first time.
+    case ran([KernelID])
+    /// The end, with what is known of the whole.
+    case finished(Report)
+
+    /// A case, or something else that is judged.
+    package struct Entry: Sendable {
+        package var id: String
+        package var op: String
+        package var dtype: DType?
+        package var cell: Cell?
+        package var command: String?
+    }
+}
+
+/// Where a run goes on that another process began.
+package struct Resumption: Sendable {
+    /// Cases that are done.
+    package var done = 0
+    /// Registry entries that did some of the work.
+    package var ran: Set<KernelID> = []
+
+    package init() {}
+
+    /// "12;pointwise|float32|0;…"
+    package init?(_ text: String) {
+        let parts = text.split(separator: ";")
+        guard let first = parts.first, let done = Int(first), done >= 0 else { return nil }
+        self.done = done
+        for part in parts.dropFirst() {
+            guard let kernel = KernelID(text: String(part)) else { return nil }
+            ran.insert(kernel)
+        }
+    }
+
+    package var text: String { (["\(done)"] + ran.map(\.text).sorted()).joined(separator: ";") }
+}
+
+extension KernelID {
+    fileprivate init?(text: String) {
+        let parts = text.split(separator: "|").map(String.init)
+        guard parts.count == 3, let dtype = DType(name: parts[1]), let priority = Int(parts[2]) else { return nil }
+        self.init(key: parts[0], dtype: dtype, priority: priority)
+    }
+
+    fileprivate var text: String { "\(key)|\(dtype.name)|\(priority)" }
+}
+
+// MARK: - One line of JSON for each
+
+extension RunEvent {
+    package var line: String {
+        let json: JSON =
+            switch self {
+            case .preparing(let total): ["event": "preparing", "total": .integer(total)]
+            case .starting(let index, let entry):
+                ["event": "starting", "index": .integer(index), "entry": entry.json]
+            case .found(let entry, let verdict):
+                switch verdict {
+                case .passed: ["event": "found", "entry": entry.json, "verdict": "passed"]
+                case .failed(let text):
+                    ["event": "found", "entry": entry.json, "verdict": "failed", "message": .string(text)]
+                case .unsupported(let text):
+                    ["event": "found", "entry": entry.json, "verdict": "unsupported", "message": .string(text)]
+                }
+            case .ran(let kernels): ["event": "ran", "kernels": .array(kernels.map { .string($0.text) })]
+            case .finished(let report):
+                [
+                    "event": "finished", "device": .string(report.device), "driver": .string(report.driver),
+                    "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
+                    "judged": .integer(report.elements.judged), "open": .integer(report.elements.open),
+                    "compiled": .integer(report.compiled),
+                ]
+            }
+        return json.serialized() + "\n"
+    }
+
+    /// nil where the line is none of these.
+    package init?(line: String) {
+        guard let json = try? JSON.parse(line), let event = json["event"]?.stringValue else { return nil }
+        switch event {
+        case "preparing":
+            guard let total = json["total"]?.intValue else { return nil }
+            self = .preparing(total: total)
+        case "starting":
+            guard let index = json["index"]?.intValue, let entry = Entry(json["entry"]) else { return nil }
+            self = .starting(index: index, entry)
+        case "found":
+            guard let entry = Entry(json["entry"]) else { return nil }
+            let message = json["message"]?.stringValue ?? ""
+            switch json["verdict"]?.stringValue {
+            case "passed": self = .found(entry, .passed)
+            case "failed": self = .found(entry, .failed(message))
+            case "unsupported": self = .found(entry, .unsupported(message))
+            default: return nil
+            }
+        case "ran": self = .ran((json["kernels"]?.arrayValue ?? []).compactMap { KernelID(text: $0.stringValue ?? "") })
+        case "finished":
+            var report = Report(
+                device: json["device"]?.stringValue ?? "", driver: json["driver"]?.stringValue ?? "")
+            report.kernels = (json["registered"]?.intValue ?? 0, json["run"]?.intValue ?? 0)
+            report.elements = (json["judged"]?.intValue ?? 0, json["open"]?.intValue ?? 0)
+            report.compiled = json["compiled"]?.intValue ?? 0
+            self = .finished(report)
+        default: return nil
+        }
+    }
+}
+
+extension RunEvent.Entry {
+    fileprivate var json: JSON {
+        var object = JSON.Object()
+        object["id"] = .string(id)
+        object["op"] = .string(op)
+        if let dtype { object["dtype"] = .string(dtype.name) }
+        if let cell {
+            object["layout"] = .string(cell.layout.rawValue)
+            object["direction"] = .string(cell.direction.rawValue)
+        }
+        if let command { object["command"] = .string(command) }
+        return .object(object)
+    }
+
+    fileprivate init?(_ json: JSON?) {
+        guard let json, let id = json["id"]?.stringValue, let op = json["op"]?.stringValue else { return nil }
+        self.id = id
+        self.op = op
+        dtype = json["dtype"]?.stringValue.flatMap { DType(name: $0) }
+        command = json["command"]?.stringValue
+        if let dtype, let layout = json["layout"]?.stringValue.flatMap(Layout.init(rawValue:)),
+            let direction = json["direction"]?.stringValue.flatMap(Direction.init(rawValue:))
+        {
+            cell = Cell(op: op, dtype: dtype, layout: layout, direction: direction)
+        }
+    }
+}
+
+extension Report {
+    /// Takes over what another process found out; the totals of the end are added.
+    package mutating func take(_ event: RunEvent) {
+        switch event {
+        case .preparing, .starting, .ran: break
+        case .found(let entry, let verdict):
+            add(verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command)
+        case .finished(let end):
+            device = end.device
+            driver = end.driver
+            kernels = end.kernels
+            elements.judged += end.elements.judged
+            elements.open += end.elements.open
+            compiled += end.compiled
+        }
+    }
+}
