@@ -7,16 +7,16 @@ extension Probes {
 
     /// Beyond a 16-bit count, ranks that do not merge, sizes around tiles.
     static let shapes: [Operator] = [
-        probe("many_elements", few, samples: { g in [[g.tensor([70_001])], [g.tensor([3, 30_000])]] }) {
+        probe("many_elements", [.float32], samples: { g in [[g.tensor([3, 22_000])]] }) {
             (x) throws(CressetError) in x[0] + x[0]
         },
-        probe("many_indices", [.int32, .float64], samples: { g in [[g.tensor([1])]] }) { (x) throws(CressetError) in
+        probe("many_indices", [.int32], samples: { g in [[g.tensor([1])]] }) { (x) throws(CressetError) in
             Tensor.arange(70_001, dtype: x[0].dtype, device: x[0].device)
         },
-        probe("many_reduced", [.float32, .int64], ["reduce"], samples: { g in [[g.tensor([70_001])]] }) {
+        probe("many_reduced", [.float32], ["reduce"], samples: { g in [[g.tensor([70_001])]] }) {
             (x) throws(CressetError) in x[0].sum()
         },
-        probe("many_results", few, ["reduce"], samples: { g in [[g.tensor([66_000, 2])]] }) {
+        probe("many_results", [.float32], ["reduce"], samples: { g in [[g.tensor([66_000, 2])]] }) {
             (x) throws(CressetError) in x[0].sum(dim: 1)
         },
         probe(

@@ -251,6 +251,9 @@ package enum Claims {
                 .failed("\(kind) for \(entry.dtype) is registered by \(entry.owner), and no case ran it"),
                 id: "claims/\(entry.key)/\(entry.dtype)", op: entry.isOverride ? entry.key : "claims")
         }
+        for (i, refusal) in try Registry.refusals(on: device).enumerated() {
+            report.add(.failed("a registration was refused: \(refusal)"), id: "claims/refused/\(i)", op: "claims")
+        }
         let wanted = Set(cases.map(\.cell))
         for cell in wanted where report.cells[cell] == nil {
             report.add(
