@@ -107,6 +107,16 @@ final class KernelTable: @unchecked Sendable {
         return Unmanaged<KernelChain>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0 }
     }
 
+    /// True where a kernel is registered: the look-up without the chain.
+    @inline(__always)
+    func has(_ key: KernelKey, _ dtype: DType) -> Bool {
+        (cells + (key.row * Self.columns + Int(dtype.rawValue))).pointee.load(ordering: .relaxed) != nil
+    }
+
+    /// The kernel of the cell where it is the only one and takes every call; it lives for good.
+    @inline(__always)
+    func simple(_ key: KernelKey, _ dtype: DType) -> KernelRecord? { chain(key, dtype)?.simple }
+
     /// Everything registered, in order of registration.
     var records: [KernelRecord] { writing.withLock { $0 } }
 
@@ -144,9 +154,11 @@ final class KernelTable: @unchecked Sendable {
             guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
             let name = String(cString: op)
             // Other namespaces are the backend's own business.
-            guard !name.hasPrefix("aten::") || Operators.find(name) != nil else {
+            let operation = Operators.find(name)
+            guard !name.hasPrefix("aten::") || operation != nil else {
                 throw refuse("there is no operation \(name) to override")
             }
+            if let why = operation?.overrideRefusal { throw refuse(why) }
             key = .override(OperatorName(name))
         } else {
             key = .family(family)

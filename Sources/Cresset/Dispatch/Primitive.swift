@@ -1,22 +1,25 @@
 import BackendKit
 import CBackend
 import CCresset
+import Synchronization
 
 /// A program together with the devices it is known to run on.
 final class KernelProgram: @unchecked Sendable {
     let program: Program
-    /// Bit i: the device of id i can run every instruction. Bits are only ever set, to the same
-    /// value by whoever comes first, under `lock`.
-    private var admitted: UInt64 = 0
-    private let lock = Lock(())
+    /// Bit i: the device of id i can run every instruction. Bits are only ever set.
+    private let admitted = Atomic<UInt64>(0)
 
     init(_ program: Program) { self.program = program }
 
     /// Throws where the device says it cannot run an instruction.
     @inline(__always)
     func check(on runtime: DeviceRuntime, op: OperatorName) throws(CressetError) {
-        if lock.withLock({ _ in admitted & (1 << UInt64(runtime.device.id)) != 0 }) { return }
-        try admit(runtime, op)
+        if !isAdmitted(on: runtime) { try admit(runtime, op) }
+    }
+
+    @inline(__always)
+    func isAdmitted(on runtime: DeviceRuntime) -> Bool {
+        admitted.load(ordering: .relaxed) & (1 << UInt64(runtime.device.id)) != 0
     }
 
     private func admit(_ runtime: DeviceRuntime, _ op: OperatorName) throws(CressetError) {
@@ -26,7 +29,7 @@ final class KernelProgram: @unchecked Sendable {
                 throw CressetError(.unsupported, op: op.text, "\(runtime.name) cannot run it: \(why)")
             }
         }
-        lock.withLock { _ in admitted |= 1 << UInt64(runtime.device.id) }
+        admitted.bitwiseOr(1 << UInt64(runtime.device.id), ordering: .relaxed)
     }
 }
 
@@ -149,7 +152,7 @@ struct Primitive {
     }
 
     private func refuse(_ refusals: [String], on runtime: DeviceRuntime) throws(CressetError) {
-        if let target = Fallback.target(for: runtime) {
+        if let target = try Fallback.target(for: runtime) {
             Fallback.note(op: op.text, from: runtime.name, to: target.name)
             try runElsewhere(target)
             return
