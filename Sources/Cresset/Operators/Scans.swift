@@ -26,27 +26,33 @@ enum Scans {
     }
 
     /// Combines each element with the one `distance` before it (after it, if `reversed`), until all of a
-    /// run are combined. `planes` are scanned together and replaced.
+    /// run are combined. `planes` are scanned together, and not changed.
     private static func scan(
         _ planes: [Tensor], _ d: Int, reversed: Bool = false, with kernel: PointwiseGroup, op: String
     ) throws(CressetError) -> [Tensor] {
         let n = planes[0].shape[d]
-        var (from, to) = (planes, try planes.map { (x) throws(CressetError) in
-            try Tensor.empty(x.shape, x.dtype, on: x.runtime, op: op)
-        })
+        var from = planes
+        var spare: [Tensor]?
         var distance = 1
         while distance < n {
-            let (near, far) = (n - distance, distance)
+            var to = spare ?? []
+            if to.isEmpty {
+                to = try planes.map { (x) throws(CressetError) -> Tensor in
+                    try .empty(x.shape, x.dtype, on: x.runtime, op: op)
+                }
+            }
+            let near = n - distance
             // Where nothing lies `distance` away the run is complete.
-            let (done, open, other) = reversed ? (near, 0, far) : (0, far, 0)
+            let (done, open, other) = reversed ? (near, 0, distance) : (0, distance, 0)
             for (x, y) in zip(from, to) {
                 try Copy.run(
-                    from: x.narrow(d, done, far), to: y.narrow(d, done, far), op: OperatorName(op))
+                    from: x.narrow(d, done, distance), to: y.narrow(d, done, distance), op: OperatorName(op))
             }
             try kernel.run(
                 from.map { $0.narrow(d, other, near) } + from.map { $0.narrow(d, open, near) },
                 into: to.map { $0.narrow(d, open, near) })
-            swap(&from, &to)
+            spare = distance == 1 ? nil : from
+            from = to
             distance *= 2
         }
         return from
