@@ -101,7 +101,9 @@ extension Operators {
             "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .real,
             composition: ["pointwise", "scatter", "gather"],
             samples: { g in
-                let shapes: [(Shape, Shape)] = [([5, 7], [5, 7]), ([5, 7], [7]), ([7], [5, 1]), ([], []), ([0, 3], [3])]
+                let shapes: [(Shape, Shape)] = [
+                    ([5, 7], [5, 7]), ([5, 7], [7]), ([7], [5, 1]), ([], []), ([0, 3], [3]),
+                ]
                 return shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1, dtype: .bool))]) }
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").maskedSelect(try a.tensor("mask")))] }),

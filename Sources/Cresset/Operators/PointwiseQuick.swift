@@ -35,7 +35,8 @@ extension Pointwise {
         }
         guard rule != .compare else { return false }
         if let other {
-            guard other.shape == target.shape, other.impl.storage !== target.impl.storage || other.isSameView(as: target)
+            guard other.shape == target.shape,
+                other.impl.storage !== target.impl.storage || other.isSameView(as: target)
             else { return false }
         }
         guard target.impl.isContiguous,
@@ -88,7 +89,9 @@ extension Pointwise {
         let count = shape.elementCount
         guard count > 0, isFlat || count <= Self.largestStrided else { return nil }
         let result: TensorImpl
-        if let target { result = target } else {
+        if let target {
+            result = target
+        } else {
             result = try Tensor.empty(shape, output, on: runtime, op: name.text).impl
         }
         var param = CressetScalar()

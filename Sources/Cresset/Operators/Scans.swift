@@ -77,7 +77,8 @@ enum Scans {
         func composition() throws(CressetError) -> [Tensor] {
             try noGrad { () throws(CressetError) in
                 // float16 and bfloat16 add up in float32 and round once.
-                let (start, d) = try prepare(x, d, output.arithmetic == .bool ? .int64 : output.arithmetic.dtype, op: op)
+                let (start, d) = try prepare(
+                    x, d, output.arithmetic == .bool ? .int64 : output.arithmetic.dtype, op: op)
                 if x.numel == 0 { return [try start.clone().reshaped(x.shape, op: op).converted(to: output)] }
                 let sums = try scan([start], d, reversed: reversed, with: add, op: op)[0]
                 let result = try sums.converted(to: output).reshaped(x.shape, op: op)

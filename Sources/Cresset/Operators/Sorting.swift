@@ -107,7 +107,8 @@ enum Sorting {
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 0, k <= size else {
-            throw CressetError(.argument, op: op, "k = \(k) must lie in 0 ... \(size), the size of dim \(d) of \(x.summary)")
+            throw CressetError(
+                .argument, op: op, "k = \(k) must lie in 0 ... \(size), the size of dim \(d) of \(x.summary)")
         }
         var shape = x.shape
         if x.ndim > 0 { shape[d] = k }
@@ -136,7 +137,8 @@ enum Sorting {
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 1, k <= size else {
-            throw CressetError(.argument, op: op, "k = \(k) must lie in 1 ... \(size), the size of dim \(d) of \(x.summary)")
+            throw CressetError(
+                .argument, op: op, "k = \(k) must lie in 1 ... \(size), the size of dim \(d) of \(x.summary)")
         }
         let (values, indices) = try sort(x, dim: d, descending: false)
         guard x.ndim > 0 else { return (values, indices) }
@@ -171,7 +173,8 @@ extension Tensor {
 
     /// The elements in order along `dim`, and where each came from; equal ones keep their order, NaN is
     /// above everything.
-    public func sort(dim: Int = -1, descending: Bool = false, stable: Bool = true) -> (values: Tensor, indices: Tensor) {
+    public func sort(dim: Int = -1, descending: Bool = false, stable: Bool = true) -> (values: Tensor, indices: Tensor)
+    {
         trapping(default: (self, self)) { () throws(CressetError) in
             try Sorting.sort(self, dim: dim, descending: descending)
         }
@@ -252,7 +255,9 @@ extension Operators {
             "topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
             dtypes: .number, composition: ["aten::sort.stable"],
             samples: { g in
-                let cases: [(Shape, Int, Int)] = [([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0)]
+                let cases: [(Shape, Int, Int)] = [
+                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0),
+                ]
                 return cases.flatMap { shape, k, dim in
                     [true, false].map {
                         Sample([
