@@ -15,7 +15,9 @@ import Testing
         #expect(refusal { _ = try catching { none.reshape([large, 4]) } }?.kind == .shape)
         #expect(refusal { _ = try catching { none.reshape([0, large, 4]) } }?.kind == .shape)
         #expect(refusal { _ = try catching { make([1], [1, 1]).expand([large, 4]) } }?.kind == .shape)
-        #expect(refusal { _ = try catching { Tensor([1] as [Float], shape: [large, 4], device: .reference) } }?.kind == .shape)
+        #expect(
+            refusal { _ = try catching { Tensor([1] as [Float], shape: [large, 4], device: .reference) } }?.kind
+                == .shape)
     }
 
     /// The line of this file, not one of the library's.

@@ -30,7 +30,8 @@ import Testing
                         let (quick, general) = both(op)
                         #expect(quick.dtype == general.dtype && quick.shape == general.shape)
                         #expect(
-                            (try? quick.rawBytes()) == (try? general.rawBytes()), "\(device) \(dtype) \(x.shape) \(y.shape)")
+                            (try? quick.rawBytes()) == (try? general.rawBytes()),
+                            "\(device) \(dtype) \(x.shape) \(y.shape)")
                     }
                 }
             }

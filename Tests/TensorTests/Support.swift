@@ -26,11 +26,14 @@ enum Workshop {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while case let count = fread(&buffer, 1, buffer.count, stream), count > 0 { bytes += buffer[..<count] }
         let status = pclose(stream)
-        return (status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f), String(decoding: bytes, as: UTF8.self))
+        return (
+            status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f), String(decoding: bytes, as: UTF8.self)
+        )
     }
 
     /// A C backend of one file under another name, loaded.
-    static func device(_ name: String, from source: String = "Examples/CustomBackend/naive_backend.c") throws -> Device {
+    static func device(_ name: String, from source: String = "Examples/CustomBackend/naive_backend.c") throws -> Device
+    {
         let path = "\(folder)/lib\(name).so"
         let (status, output) = run(
             """

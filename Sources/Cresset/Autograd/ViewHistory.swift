@@ -98,7 +98,8 @@ extension TensorImpl {
                 return autograd?.edge(of: self)
             }
             let part = ViewPart(of: self, in: base)
-            let node = ClosureNode("aten::as_strided", edges: [edge], saved: []) { (gradients, _) throws(CressetError) in
+            let node = ClosureNode("aten::as_strided", edges: [edge], saved: []) {
+                (gradients, _) throws(CressetError) in
                 [try gradients[0].map { (g) throws(CressetError) in try part.embed(g) }]
             }
             regeneratedNode = (node, storage.version)

@@ -35,7 +35,8 @@ extension Pointwise {
         }
         guard rule != .compare else { return false }
         if let other {
-            guard other.shape == target.shape, other.impl.storage !== target.impl.storage || other.isSameView(as: target)
+            guard other.shape == target.shape,
+                other.impl.storage !== target.impl.storage || other.isSameView(as: target)
             else { return false }
         }
         guard target.impl.isContiguous,
@@ -51,7 +52,9 @@ extension Pointwise {
         guard x.dtype == compute, let result = try quick(x.impl, y?.impl, scalar, into: nil, isGradient: true) else {
             return nil
         }
-        guard threadState.pointee.layers & Layer.noGrad == 0, x.isTracked || y?.isTracked ?? false else { return result }
+        guard threadState.pointee.layers & Layer.noGrad == 0, x.isTracked || y?.isTracked ?? false else {
+            return result
+        }
         return record(result, y.map { [x, $0] } ?? [x], scalar.map { [$0] } ?? [], compute)
     }
 
@@ -100,7 +103,9 @@ extension Pointwise {
         let count = shape.elementCount
         guard count > 0, isFlat || count <= Self.largestStrided else { return nil }
         let result: TensorImpl
-        if let target { result = target } else {
+        if let target {
+            result = target
+        } else {
             result = try Tensor.empty(shape, output, on: runtime, op: name.text).impl
         }
         var param = CressetScalar()
