@@ -112,6 +112,7 @@ extension Tensor {
                 throw CressetError(
                     .shape, op: op, "the gradient has shape \(gradient.shape), the tensor \(shape); they must be equal")
             }
+            gradient.impl.storage.isGradient = true
             return try gradient.converted(to: dtype)
         }
         guard numel == 1 else {

@@ -148,8 +148,11 @@ final class AccumulateGrad: Node, @unchecked Sendable {
         if let old = state.grad {
             state.grad = try Ops.add(old, gradient)
         } else {
-            // A gradient shared with other holders must not be changed through one of them.
-            state.grad = isGradEnabled ? gradient : gradient.detach()
+            // What a leaf keeps can be changed in place: it is dense, and no other leaf's or caller's.
+            let isOwn = gradient.isContiguous && !gradient.impl.storage.isGradient
+            let kept = isOwn ? gradient : gradient.clone()
+            kept.impl.storage.isGradient = true
+            state.grad = isGradEnabled ? kept : kept.detach()
         }
         return []
     }

@@ -61,6 +61,15 @@ final class PointwiseNode: Node, @unchecked Sendable {
                 results.append(nil)
                 continue
             }
+            if gradient.operandCount <= 2 && scalars.count <= 1 {
+                var other: Tensor?
+                if let k = gradient.usesInput.first { other = try saved[plan.place[k]].unpack(for: self) }
+                if gradient.usesResult { other = try saved[plan.order.count].unpack(for: self) }
+                if let quick = try gradient.kernel.quickGradient(g, other, scalars.first, plan.compute) {
+                    results.append(try quick.summed(to: shapes[i]).converted(to: dtypes[i]))
+                    continue
+                }
+            }
             var operands = [g]
             for k in gradient.usesInput { operands.append(try saved[plan.place[k]].unpack(for: self)) }
             if gradient.usesResult { operands.append(try saved[plan.order.count].unpack(for: self)) }

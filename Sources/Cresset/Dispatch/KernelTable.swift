@@ -192,23 +192,27 @@ struct OperatorName: Hashable, @unchecked Sendable {
     let id: Int
     /// NUL-terminated; lives as long as the process, as the ABI says of `op`.
     let cString: UnsafePointer<CChar>
+    let text: String
 
     init(_ text: String) {
         self = Self.names.withLock { names in
             if let known = names[text] { return known }
             precondition(names.count < Self.capacity, "more than \(Self.capacity) operator names")
-            let name = OperatorName(id: names.count, cString: UnsafePointer(text.allocatedCString))
+            let name = OperatorName(id: names.count, cString: UnsafePointer(text.allocatedCString), text: text)
             names[text] = name
             return name
         }
     }
 
-    private init(id: Int, cString: UnsafePointer<CChar>) {
+    private init(id: Int, cString: UnsafePointer<CChar>, text: String) {
         self.id = id
         self.cString = cString
+        self.text = text
     }
 
-    var text: String { String(cString: cString) }
+    static func == (x: OperatorName, y: OperatorName) -> Bool { x.id == y.id }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
     private static let names = Lock([String: OperatorName]())
 }

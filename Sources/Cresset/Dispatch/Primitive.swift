@@ -180,6 +180,7 @@ struct Primitive {
     func coalesced() -> Primitive {
         guard family == .pointwise || family == .gather || family == .scatter || family == .reduce else { return self }
         let shape = family == .scatter ? inputs[0].shape : family == .reduce ? inputs[0].shape : outputs[0].shape
+        if shape.count <= 1 && shape.first != 1 { return self }
         var reduced: UInt32 = 0
         if case .reduce(let attributes) = attributes { reduced = attributes.reduced_dims }
 
@@ -229,10 +230,11 @@ struct Primitive {
 
     /// Calls `body` with the C structs, which are valid during it.
     func withCall<Result>(_ body: (UnsafePointer<CressetCall>) -> Result) -> Result {
-        let all = inputs + outputs
-        return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: max(all.count, 1)) { tensors in
-            withUnsafeTemporaryAllocation(of: Int64.self, capacity: max(all.count, 1) * 2 * maxRank) { numbers in
-                for (k, operand) in all.enumerated() {
+        let count = inputs.count + outputs.count
+        return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: max(count, 1)) { tensors in
+            withUnsafeTemporaryAllocation(of: Int64.self, capacity: max(count, 1) * 2 * maxRank) { numbers in
+                for k in 0..<count {
+                    let operand = k < inputs.count ? inputs[k] : outputs[k - inputs.count]
                     // Each operand owns 2·maxRank numbers of the scratch: sizes, then strides.
                     let sizes = numbers.baseAddress.unsafelyUnwrapped + k * 2 * maxRank
                     let strides = sizes + maxRank

@@ -206,6 +206,10 @@ extension Tensor {
     public static func -= (x: inout Tensor, y: Tensor) { x = x - y }
     public static func *= (x: inout Tensor, y: Tensor) { x = x * y }
     public static func /= (x: inout Tensor, y: Tensor) { x = x / y }
+    public static func += (x: inout Tensor, y: Scalar) { x = x + y }
+    public static func -= (x: inout Tensor, y: Scalar) { x = x - y }
+    public static func *= (x: inout Tensor, y: Scalar) { x = x * y }
+    public static func /= (x: inout Tensor, y: Scalar) { x = x / y }
 
     public static func .== (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }
     public static func .== (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }

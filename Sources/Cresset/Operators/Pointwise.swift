@@ -363,6 +363,7 @@ extension Pointwise {
         var usesResult: Bool
         /// Takes the gradient, the used inputs, and the result if used.
         var kernel: Pointwise
+        var operandCount: Int { 1 + usesInput.count + (usesResult ? 1 : 0) }
     }
 
     /// `gradient`, computed once for each combination of dtypes.

@@ -46,9 +46,21 @@ extension Pointwise {
         return true
     }
 
+    /// The gradient that this kernel of a derivative makes of one or two tensors of the dtype it computes
+    /// in; nil where the general way must be taken.
+    func quickGradient(_ x: Tensor, _ y: Tensor?, _ scalar: Scalar?, _ compute: DType) throws(CressetError) -> Tensor? {
+        guard x.dtype == compute, let result = try quick(x.impl, y?.impl, scalar, into: nil, isGradient: true) else {
+            return nil
+        }
+        guard threadState.pointee.layers & Layer.noGrad == 0, x.isTracked || y?.isTracked ?? false else {
+            return result
+        }
+        return record(result, y.map { [x, $0] } ?? [x], scalar.map { [$0] } ?? [], compute)
+    }
+
     /// The result without history; nil where the general way must be taken.
     private func quick(
-        _ a: TensorImpl, _ b: TensorImpl?, _ scalar: Scalar?, into target: TensorImpl?
+        _ a: TensorImpl, _ b: TensorImpl?, _ scalar: Scalar?, into target: TensorImpl?, isGradient: Bool = false
     ) throws(CressetError) -> Tensor? {
         let dtype = a.dtype
         let runtime = a.storage.runtime
@@ -56,7 +68,7 @@ extension Pointwise {
         if let b {
             guard b.dtype == dtype, b.storage.runtime === runtime, !b.isInvalid, promotesAll else { return nil }
         }
-        if let scalar, Promotion.category(scalar.dtype) > Promotion.category(dtype) { return nil }
+        if let scalar, !isGradient, Promotion.category(scalar.dtype) > Promotion.category(dtype) { return nil }
         let output: DType
         switch rule {
         case .promote: output = dtype
@@ -64,7 +76,9 @@ extension Pointwise {
             guard dtype.isFloatingPoint else { return nil }
             output = dtype
         case .compare: output = .bool
-        case .explicit: return nil
+        case .explicit:
+            guard isGradient else { return nil }
+            output = dtype
         }
         guard !runtime.kernels.has(.override(name), dtype),
             let record = runtime.kernels.simple(.family(.pointwise), output)

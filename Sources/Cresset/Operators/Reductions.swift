@@ -135,8 +135,10 @@ enum Reductions {
 
     private static func list(_ dims: [Int]?) -> Value { dims.map(Value.ints) ?? .none }
 
-    static func sum(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
-        let isAll = dims == nil && !keepdim
+    /// - Parameter isAll: the overload without dims was called.
+    static func sum(
+        _ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil, isAll: Bool = false
+    ) throws(CressetError) -> Tensor {
         let name = isAll ? sumAll : sumKernel.name
         let op = name.text
         try x.checkValid(op)
@@ -402,7 +404,9 @@ extension Tensor {
     /// The sum over all dims, or the given ones. Integers and bool give int64.
     public func sum(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         trapping { () throws(CressetError) in
-            try Reductions.sum(self, dims: dim.flatMap { $0.isEmpty ? nil : $0 }, keepdim: keepdim, dtype: dtype)
+            try Reductions.sum(
+                self, dims: dim.flatMap { $0.isEmpty ? nil : $0 }, keepdim: keepdim, dtype: dtype,
+                isAll: dim == nil && !keepdim)
         }
     }
     public func sum(dim: Int, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {

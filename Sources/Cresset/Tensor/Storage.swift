@@ -11,6 +11,8 @@ final class Storage: @unchecked Sendable {
     let bytes: Int
     /// Counts in-place changes; autograd compares it. Concurrent in-place writes are the user's race.
     @exclusivity(unchecked) var version = 0
+    /// Some leaf's `grad` or a caller's gradient lies here, so it is not another leaf's to keep.
+    @exclusivity(unchecked) var isGradient = false
 
     /// At least `bytes` bytes of uninitialised memory.
     init(_ runtime: DeviceRuntime, bytes: Int, op: @autoclosure () -> String) throws(CressetError) {
