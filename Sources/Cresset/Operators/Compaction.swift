@@ -113,7 +113,12 @@ extension Operators {
             "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .real,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
             notOverridable: "it is made of aten::sum.dim_IntList, which can be",
-            samples: { g in [[0], [1], [0, 1]].map { Sample([.tensor(g.tensor([5, 7], -1.5, 1.5)), .ints($0)]) } },
+            samples: { g in
+                let cases: [(Shape, [Int])] = [
+                    ([5, 7], [0]), ([5, 7], [1]), ([5, 7], [0, 1]), ([], []), ([0, 3], [0]),
+                ]
+                return cases.map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), .ints($1)]) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.ints("dim")))]
             }),

@@ -262,7 +262,7 @@ extension Operators {
             dtypes: .number, composition: ["aten::sort.stable"],
             samples: { g in
                 let cases: [(Shape, Int, Int)] = [
-                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0),
+                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0), ([0, 3], 2, 1),
                 ]
                 return cases.flatMap { shape, k, dim in
                     [true, false].map {
@@ -284,7 +284,9 @@ extension Operators {
             dtypes: .number, composition: ["aten::sort.stable"],
             notOverridable: ofSort,
             samples: { g in
-                let cases: [(Shape, Int, Int)] = [([5, 7], 3, 0), ([5, 7], 2, -1), ([9], 9, 0), ([], 1, 0)]
+                let cases: [(Shape, Int, Int)] = [
+                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([9], 9, 0), ([], 1, 0), ([0, 3], 2, 1),
+                ]
                 return cases.map { shape, k, dim in
                     Sample([.tensor(g.distinct(shape)), .scalar(Scalar(k)), .scalar(Scalar(dim)), false])
                 }
