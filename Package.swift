@@ -71,6 +71,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .testTarget(name: "TensorTests", dependencies: ["Cresset"], exclude: ["Plugins"]),
         .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
         .testTarget(
             name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),

@@ -19,7 +19,7 @@ package final class Suite {
     }
 
     /// Cases whose kernels are compiled together.
-    private static let chunk = 600
+    private static let chunk = 2400
 
     package init(_ selection: Selection = Selection()) throws(CressetError) {
         self.selection = selection

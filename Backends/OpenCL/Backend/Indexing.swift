@@ -37,6 +37,12 @@ struct IndexText {
 
         """
 
+    /// Types of the memory of a gather or scatter: source, indices, target and errors.
+    static func memory(_ type: String, _ indices: [DType]) -> [String] {
+        ["__global const \(type) *"] + indices.map { "__global const \($0 == .int64 ? "long" : "int") *" }
+            + ["__global \(type) *", "__global long *"]
+    }
+
     /// Statements that set `valid` and `shift` from the elements of the index tensors.
     func statements(_ text: KernelText, element: (Int) -> String, number: String, indent: String) -> String {
         var lines = "\(indent)bool valid = true;\n\(indent)long shift = 0;\n"
@@ -79,8 +85,8 @@ enum Gather {
         arrange(call, count, layout)
         if layout.count(0) == 0 { return }
         let device = queue.device
-        let key = key(call, count, layout)
-        let kernel = try device.library.kernels(key) { request(call, count, key, device) }[0]
+        let key = key(call, count, layout, device)
+        let kernel = try device.library.kernel(key) { request(call, count, key, device) }
         let (errors, number) = queue.indexErrors.register(call)
         let inner = layout.innerSize(0)
         let rows = layout.count(0) / inner
@@ -97,7 +103,7 @@ enum Gather {
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         let count = try IndexText.check(call)
         arrange(call, count, layout)
-        return [request(call, count, key(call, count, layout), device)]
+        return [request(call, count, key(call, count, layout, device), device)]
     }
 
     private static func arrange(_ call: Call, _ count: Int, _ layout: Layout) {
@@ -114,13 +120,17 @@ enum Gather {
             own: IndexText.words(1, count), tensors: count + 3, capacity: [Int(key.shape & 15)], params: 0)
     }
 
-    private static func key(_ call: Call, _ count: Int, _ layout: Layout) -> KernelKey {
+    private static func key(
+        _ call: Call, _ count: Int, _ layout: Layout, _ device: OpenCLDevice
+    ) -> KernelKey {
         // Elements are copied as bits, so only their size matters.
         let size = UInt64(call.output(0).dtype.size)
-        return KernelKey(
-            family: .gather, steps: layout.steps(0),
-            shape: UInt64(Words.bucket(layout.rank(0))) | UInt64(count) << 4 | size << 8
-                | IndexText.widths(call, count) << 16)
+        let shape = UInt64(count) << 4 | size << 8 | IndexText.widths(call, count) << 16
+        let rank = layout.rank(0)
+        return device.library.choose(
+            KernelKey(family: .gather, steps: layout.steps(0), shape: shape | UInt64(Words.bucket(rank))),
+            or: KernelKey(family: .gather, steps: layout.anySteps, shape: shape | UInt64(Words.generalBucket(rank))),
+            layout)
     }
 
     private static func request(_ call: Call, _ count: Int, _ key: KernelKey, _ device: OpenCLDevice) -> KernelRequest {
@@ -140,9 +150,8 @@ enum Gather {
             }
             let out = count + 1
             let bases = (0..<count + 3).map { (tensor: $0, name: "b\($0)") }
-            let indices = dtypes.enumerated().map { j, dtype in
-                "__global const \(dtype == .int64 ? "long" : "int") *t\(j + 1)"
-            }
+            let memory = IndexText.memory(type, dtypes)
+            let arguments = memory.enumerated().map { "\($1)\($0 == out + 1 ? "errors" : "t\($0)")" }
             let index = IndexText(own: 1, count: count, dtypes: dtypes)
             let head =
                 bases.map { "    long \($0.name) = \(text.word(words.offset($0.tensor)));\n" }.joined()
@@ -154,17 +163,13 @@ enum Gather {
             let rows = loop.text(
                 inner: text.word(words.size(0, 0)), rows: text.word(0), head: head, body: body)
             let source = """
-                \(KernelText.divide)\(IndexText.reporting)\(text.declaration)\
-                __kernel \(loop.group.attribute)
-                void \(name)(__global const \(type) *t0, \(indices.joined(separator: ", ")),
-                    __global \(type) *t\(out), __global long *errors, \(text.argument)) {
+                \(KernelText.divide)\(IndexText.reporting)\
+                static void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
                 \(rows)\
                 }
 
                 """
-            return KernelSource(
-                text: source,
-                kernels: [.init(name: name, blobWords: words.byValue(buffers: count + 3), group: loop.group)])
+            return KernelSource(text: source, body: text.body(name, memory: memory, loop.group))
         }
     }
 }
@@ -179,8 +184,8 @@ enum Scatter {
         arrange(call, count, layout)
         if layout.count(0) == 0 || layout.count(1) == 0 { return }
         let device = queue.device
-        let key = key(call, count, layout)
-        let kernel = try device.library.kernels(key) { request(call, count, key, device) }[0]
+        let key = key(call, count, layout, device)
+        let kernel = try device.library.kernel(key) { request(call, count, key, device) }
         let (errors, number) = queue.indexErrors.register(call)
         let parallel = layout.count(0)
         // A power of two of parts; indices are read once for each.
@@ -199,7 +204,7 @@ enum Scatter {
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         let count = try IndexText.check(call)
         arrange(call, count, layout)
-        return [request(call, count, key(call, count, layout), device)]
+        return [request(call, count, key(call, count, layout, device), device)]
     }
 
     private static func arrange(_ call: Call, _ count: Int, _ layout: Layout) {
@@ -220,13 +225,19 @@ enum Scatter {
             capacity: [Int(key.shape & 15), Int(key.shape >> 4 & 15)], params: 0)
     }
 
-    private static func key(_ call: Call, _ count: Int, _ layout: Layout) -> KernelKey {
+    private static func key(
+        _ call: Call, _ count: Int, _ layout: Layout, _ device: OpenCLDevice
+    ) -> KernelKey {
         let dtype = UInt64(call.output(0).dtype.rawValue)
-        return KernelKey(
-            family: .scatter,
-            shape: UInt64(Words.bucket(layout.rank(0))) | UInt64(Words.bucket(layout.rank(1))) << 4
-                | UInt64(count) << 8 | dtype << 12 | UInt64(call.indexing.reduce) << 16
-                | IndexText.widths(call, count) << 20)
+        let shape =
+            UInt64(count) << 8 | dtype << 12 | UInt64(call.indexing.reduce) << 16
+            | IndexText.widths(call, count) << 20
+        func key(_ bucket: (Int) -> Int) -> KernelKey {
+            KernelKey(
+                family: .scatter,
+                shape: shape | UInt64(bucket(layout.rank(0))) | UInt64(bucket(layout.rank(1))) << 4)
+        }
+        return device.library.choose(key(Words.bucket), or: key(Words.generalBucket), layout)
     }
 
     private static func request(_ call: Call, _ count: Int, _ key: KernelKey, _ device: OpenCLDevice) -> KernelRequest {
@@ -242,17 +253,14 @@ enum Scatter {
             let tensors = 0..<count + 3
             let bases = tensors.map { (tensor: $0, name: "b\($0)") }
             let moving = tensors.map { (tensor: $0, name: "c\($0)") }
-            let indices = dtypes.enumerated().map { j, dtype in
-                "__global const \(dtype == .int64 ? "long" : "int") *t\(j + 1)"
-            }
+            let storage = dialect.storage(dtype)
+            let memory = IndexText.memory(storage, dtypes)
+            let arguments = memory.enumerated().map { "\($1)\($0 == out + 1 ? "errors" : "t\($0)")" }
             func place(_ t: Int) -> String { "c\(t) + i * \(text.word(words.stride(1, t, 0)))" }
             let index = IndexText(own: 2, count: count, dtypes: dtypes)
-            let storage = dialect.storage(dtype)
             let source = """
-                \(KernelText.divide)\(IndexText.reporting)\(text.declaration)\
-                __kernel \(group.attribute)
-                void \(name)(__global const \(storage) *t0, \(indices.joined(separator: ", ")),
-                    __global \(storage) *t\(out), __global long *errors, \(text.argument)) {
+                \(KernelText.divide)\(IndexText.reporting)\
+                static void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
                     const long id = \(KernelText.position);
                     if (id >= \(text.word(0))) return;
                     const long parts = \(text.word(1));
@@ -278,8 +286,7 @@ enum Scatter {
                 }
 
                 """
-            return KernelSource(
-                text: source, kernels: [.init(name: name, blobWords: words.byValue(buffers: count + 3), group: group)])
+            return KernelSource(text: source, body: text.body(name, memory: memory, group))
         }
     }
 

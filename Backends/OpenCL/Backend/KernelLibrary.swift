@@ -2,79 +2,6 @@ import BackendKit
 import COpenCL
 import Synchronization
 
-/// What tells compiled kernels of a process apart. Sizes, strides, offsets and params never do.
-struct KernelKey: Hashable {
-    var family: Family
-    /// Ids of programs, -1 for none.
-    var program = -1
-    var epilogue = -1
-    /// How tensors are stepped through.
-    var steps: UInt64 = 0
-    var moreSteps: UInt64 = 0
-    /// dtypes, buckets of ranks and whatever else the template bakes in.
-    var shape: UInt64 = 0
-}
-
-/// The text of one or several kernels that belong together.
-struct KernelSource {
-    struct Kernel {
-        var name: String
-        /// Words of the last argument; 0 where it goes through a buffer.
-        var blobWords: Int
-        var group: Group
-    }
-    var text: String
-    var kernels: [Kernel]
-}
-
-/// The size of a work group. It is part of a kernel's text: drivers that compile for it then do so
-/// once, and their binaries hold the result.
-struct Group {
-    var x: Int
-    var y = 1
-
-    var attribute: String { "__attribute__((reqd_work_group_size(\(x), \(y), 1)))" }
-}
-
-/// Something a launch needs compiled.
-struct KernelRequest {
-    var key: KernelKey
-    /// The same in every process.
-    var name: String
-    var make: (_ name: String) -> KernelSource
-
-    init(_ key: KernelKey, programs: [Program?] = [], make: @escaping (_ name: String) -> KernelSource) {
-        self.key = key
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        func mix(_ word: UInt64) {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                hash = (hash ^ (word >> shift & 0xff)) &* 0x100_0000_01b3
-            }
-        }
-        mix(UInt64(key.family.rawValue))
-        mix(key.steps)
-        mix(key.moreSteps)
-        mix(key.shape)
-        for program in programs { mix(program?.hash ?? 0) }
-        name = "\(key.family)_\(String(hash, radix: 16))"
-        self.make = make
-    }
-}
-
-/// A kernel ready to be launched. Its arguments are part of it, so one launch at a time sets them.
-final class CompiledKernel: @unchecked Sendable {
-    let kernel: cl_kernel
-    let blobWords: Int
-    let group: Group
-    let lock = Mutex(())
-
-    init(_ kernel: cl_kernel, _ source: KernelSource.Kernel) {
-        self.kernel = kernel
-        blobWords = source.blobWords
-        group = source.group
-    }
-}
-
 /// The compiled kernels of a device: in memory by key, on disk by source.
 final class KernelLibrary: Sendable {
     private struct Handles: @unchecked Sendable {
@@ -88,19 +15,33 @@ final class KernelLibrary: Sendable {
     private let services: Services
     private let cache: KernelCache
     private let maths: MathsSource
-    private let known = Mutex<[KernelKey: [CompiledKernel]]>([:])
+    private let known = Mutex<[KernelKey: CompiledKernel]>([:])
     private let compiled = Atomic<Int>(0)
+
+    private struct Loaded {
+        let program: cl_program
+        var kernels: [String: SharedKernel] = [:]
+    }
 
     private struct BuildState: @unchecked Sendable {
         /// Programs loaded from the cache, by what they are cached under.
-        var loaded: [String: cl_program] = [:]
+        var loaded: [String: Loaded] = [:]
     }
     private let building = Mutex(BuildState())
 
     /// Kernels in one program: enough to share the compiler's start, few enough to be worth caching.
-    private static let chunkSize = 24
+    private static let chunkSize = 64
 
-    init(_ info: FoundDevice, context: cl_context, services: Services) {
+    /// See `KernelBatch`: on a graphics processor each body would take the registers of the greediest.
+    private let batchesBodies: Bool
+
+    /// The user's option `opencl.special` is "always": for tests, every kernel is the one that large tensors
+    /// get, fully optimised.
+    private let alwaysSpecial: Bool
+
+    init(_ info: FoundDevice, context: cl_context, services: Services, batchesBodies: Bool) {
+        self.batchesBodies = batchesBodies
+        alwaysSpecial = services.option("opencl.special") == "always"
         handles = Handles(cl: info.cl, device: info.id, context: context)
         self.info = info
         self.services = services
@@ -113,9 +54,9 @@ final class KernelLibrary: Sendable {
     var dialect: Dialect { maths.dialect }
     var compileCount: Int { compiled.load(ordering: .relaxed) }
 
-    /// The kernels of a request, compiled now if they are not yet.
+    /// The kernel of a request, compiled now if it is not yet.
     @inline(__always)
-    func kernels(_ key: KernelKey, _ request: () -> KernelRequest) throws -> [CompiledKernel] {
+    func kernel(_ key: KernelKey, _ request: () -> KernelRequest) throws -> CompiledKernel {
         if let found = known.withLock({ $0[key] }) { return found }
         try compile([request()])
         guard let made = known.withLock({ $0[key] }) else {
@@ -126,8 +67,19 @@ final class KernelLibrary: Sendable {
 
     func isKnown(_ key: KernelKey) -> Bool { known.withLock { $0[key] != nil } }
 
-    /// Compiles together what is not known yet.
-    func compile(_ requests: [KernelRequest]) throws {
+    /// `special` where its kernel pays, else `general`, whose kernel serves many layouts with the same bits.
+    /// The number of elements alone decides: what a launch compiles must not depend on those before it.
+    func choose(_ special: KernelKey, or general: KernelKey, _ layout: Layout) -> KernelKey {
+        layout.count(0) * layout.count(1) >= Self.worthCompiling || alwaysSpecial ? special : general
+    }
+
+    /// Below so many elements a launch takes longer to start than to run.
+    private static let worthCompiling = 4096
+
+    /// Compiles together what is not known yet. `quickly`: the driver need not optimise, where that takes
+    /// it long; for many kernels of which each has little to do.
+    func compile(_ requests: [KernelRequest], quickly: Bool = false) throws {
+        let options = quickly && batchesBodies && !alwaysSpecial ? "\(info.options) -cl-opt-disable" : info.options
         try building.withLock { state in
             var open: [KernelKey: KernelRequest] = [:]
             for request in requests where !isKnown(request.key) { open[request.key] = request }
@@ -135,13 +87,13 @@ final class KernelLibrary: Sendable {
             var missing: [Entry] = []
             for request in open.values.sorted(by: { $0.name < $1.name }) {
                 let entry = Entry(request, maths, hasF64: info.hasF64)
-                let fromCache = try load(entry, &state)
+                let fromCache = try load(entry, options, &state)
                 if !fromCache { missing.append(entry) }
             }
             var start = 0
             while start < missing.count {
                 let chunk = Array(missing[start..<min(start + Self.chunkSize, missing.count)])
-                try build(chunk)
+                try build(chunk, options)
                 start += chunk.count
             }
         }
@@ -161,33 +113,46 @@ final class KernelLibrary: Sendable {
         }
     }
 
-    private func cacheKey(_ kind: String, _ source: String) -> KernelCache.Key {
+    /// Where a body is to be found in a program.
+    private struct Place {
+        var kernel: String
+        var which: Int32
+        var blobWords: Int
+    }
+
+    private func cacheKey(_ kind: String, _ source: String, _ options: String) -> KernelCache.Key {
         KernelCache.Key(
-            kind: kind, source: source, options: info.options, device: info.description.name,
+            kind: kind, source: source, options: options, device: info.description.name,
             driver: info.description.driver)
     }
 
     // MARK: Building
 
-    private func build(_ chunk: [Entry]) throws {
-        let text =
-            chunk.count == 1
-            ? chunk[0].complete
-            : maths.complete(chunk.map(\.source.text).joined(separator: "\n"), hasF64: info.hasF64)
+    private func build(_ chunk: [Entry], _ options: String) throws {
+        let batches = KernelBatch.make(chunk.map(\.source.body), together: batchesBodies)
+        let text = maths.complete(
+            (chunk.map(\.source.text) + batches.map(\.text)).joined(separator: "\n"), hasF64: info.hasF64)
+        var places: [String: Place] = [:]
+        for batch in batches {
+            for (which, body) in batch.bodies.enumerated() {
+                places[body.name] = Place(kernel: batch.name, which: Int32(which), blobWords: batch.blobWords)
+            }
+        }
         do {
-            let (program, object) = try build(text)
+            let (program, object) = try build(text, options)
             defer {
                 _ = handles.cl.api.clReleaseProgram(program)
                 if let object { _ = handles.cl.api.clReleaseProgram(object) }
             }
-            try register(chunk, program)
+            var shared: [String: SharedKernel] = [:]
+            for entry in chunk { try register(entry, program, places[entry.source.body.name], &shared) }
             compiled.add(chunk.count, ordering: .relaxed)
-            save(chunk, object ?? program, text)
+            save(chunk, places, object ?? program, text, options)
         } catch  where chunk.count > 1 {
             // One that the driver refuses must not take the others with it.
             var first: (any Error)?
             for entry in chunk {
-                do { try build([entry]) } catch { first = first ?? error }
+                do { try build([entry], options) } catch { first = first ?? error }
             }
             if let first { throw first }
         } catch let error as BackendError where error.kind == .compile {
@@ -203,18 +168,18 @@ final class KernelLibrary: Sendable {
     ///
     /// Compiled and linked in two steps where the driver can: the object between them is small and
     /// there at once, while some drivers finish every kernel before they give away an executable.
-    private func build(_ text: String) throws -> (program: cl_program, object: cl_program?) {
+    private func build(_ text: String, _ options: String) throws -> (program: cl_program, object: cl_program?) {
         let api = handles.cl.api
         var device: cl_device_id? = handles.device
         let object = try program(fromSource: text)
-        if api.clCompileProgram(object, 1, &device, info.options, 0, nil, nil, nil, nil) == CL_SUCCESS {
+        if api.clCompileProgram(object, 1, &device, options, 0, nil, nil, nil, nil) == CL_SUCCESS {
             if let linked = link(object) { return (linked, object) }
         }
         let log = buildLog(object)
         _ = api.clReleaseProgram(object)
 
         let program = try program(fromSource: text)
-        let code = api.clBuildProgram(program, 1, &device, info.options, nil, nil)
+        let code = api.clBuildProgram(program, 1, &device, options, nil, nil)
         if code == CL_SUCCESS { return (program, nil) }
         let fullLog = buildLog(program)
         _ = api.clReleaseProgram(program)
@@ -251,31 +216,41 @@ final class KernelLibrary: Sendable {
         return String(log.prefix(4000))
     }
 
-    private func register(_ entries: [Entry], _ program: cl_program) throws {
-        for entry in entries {
-            var kernels: [CompiledKernel] = []
-            for source in entry.source.kernels {
-                var code: cl_int = 0
-                guard let kernel = handles.cl.api.clCreateKernel(program, source.name, &code) else {
-                    throw OpenCL.error(code, "clCreateKernel of \(source.name)")
-                }
-                // A kernel keeps its program; kernels live as long as the device.
-                kernels.append(CompiledKernel(kernel, source))
+    /// `shared`: the kernels of this program that were made already.
+    private func register(
+        _ entry: Entry, _ program: cl_program, _ place: Place?, _ shared: inout [String: SharedKernel]
+    ) throws {
+        guard let place else { throw BackendError(.compile, "no kernel has \(entry.request.name)") }
+        if shared[place.kernel] == nil {
+            var code: cl_int = 0
+            // A kernel keeps its program; kernels live as long as the device.
+            guard let kernel = handles.cl.api.clCreateKernel(program, place.kernel, &code) else {
+                throw OpenCL.error(code, "clCreateKernel of \(place.kernel)")
             }
-            known.withLock { $0[entry.request.key] = kernels }
+            shared[place.kernel] = SharedKernel(kernel)
         }
+        guard let kernel = shared[place.kernel] else { return }
+        let made = CompiledKernel(
+            shared: kernel, which: place.which, blobWords: place.blobWords, group: entry.source.body.group)
+        known.withLock { $0[entry.request.key] = made }
     }
 
     // MARK: The cache on disk
 
-    // The binary of a chunk is kept under the chunk's source. Each of its kernels has a small entry
-    // that names the chunk, so that a process that asks for kernels in other company finds them too.
+    // The binary of a chunk is kept under the chunk's source. Each of its bodies has a small entry
+    // that names kernel, place and chunk, so that a process that asks for it in other company finds it too.
 
-    private func save(_ chunk: [Entry], _ program: cl_program, _ text: String) {
+    private func save(
+        _ chunk: [Entry], _ places: [String: Place], _ program: cl_program, _ text: String, _ options: String
+    ) {
         guard services.cacheDirectory != nil, let binary = binary(of: program) else { return }
-        let key = cacheKey("opencl", text)
+        let key = cacheKey("opencl", text, options)
         cache.save(binary, for: key)
-        for entry in chunk { cache.save(Array(key.text.utf8), for: cacheKey("opencl-kernel", entry.complete)) }
+        for entry in chunk {
+            guard let place = places[entry.source.body.name] else { continue }
+            let line = "\(place.kernel) \(place.which) \(place.blobWords)\n\(key.text)"
+            cache.save(Array(line.utf8), for: cacheKey("opencl-kernel", entry.complete, options))
+        }
     }
 
     private func binary(of program: cl_program) -> [UInt8]? {
@@ -294,21 +269,31 @@ final class KernelLibrary: Sendable {
         return binary.isEmpty ? nil : binary
     }
 
-    /// True if the kernels of `entry` came from the cache.
-    private func load(_ entry: Entry, _ state: inout BuildState) throws -> Bool {
-        let entryKey = cacheKey("opencl-kernel", entry.complete)
-        guard let name = cache.load(entryKey) else { return false }
-        let key = KernelCache.Key(text: String(decoding: name, as: UTF8.self))
+    /// True if the kernel of `entry` came from the cache.
+    private func load(_ entry: Entry, _ options: String, _ state: inout BuildState) throws -> Bool {
+        let entryKey = cacheKey("opencl-kernel", entry.complete, options)
+        guard let saved = cache.load(entryKey) else { return false }
+        let lines = String(decoding: saved, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+        let words = lines.first?.split(separator: " ") ?? []
+        guard lines.count == 2, words.count == 3, let which = Int32(words[1]), let blobWords = Int(words[2]),
+            blobWords == 0 || blobWords >= entry.source.body.blobWords
+        else {
+            cache.remove(entryKey)
+            return false
+        }
+        let key = KernelCache.Key(text: String(lines[1]))
         if state.loaded[key.text] == nil {
-            guard let binary = cache.load(key), let program = program(from: binary) else {
+            guard let binary = cache.load(key), let program = program(from: binary, options) else {
                 cache.remove(entryKey)
                 return false
             }
-            state.loaded[key.text] = program
+            state.loaded[key.text] = Loaded(program: program)
         }
-        guard let program = state.loaded[key.text] else { return false }
         do {
-            try register([entry], program)
+            let place = Place(kernel: String(words[0]), which: which, blobWords: blobWords)
+            guard var loaded = state.loaded[key.text] else { return false }
+            try register(entry, loaded.program, place, &loaded.kernels)
+            state.loaded[key.text] = loaded
             return true
         } catch {
             // The entry lies about its chunk: its source is as good as ever.
@@ -317,7 +302,7 @@ final class KernelLibrary: Sendable {
         }
     }
 
-    private func program(from binary: [UInt8]) -> cl_program? {
+    private func program(from binary: [UInt8], _ options: String) -> cl_program? {
         binary.withUnsafeBufferPointer { bytes in
             var device: cl_device_id? = handles.device
             var size = bytes.count
@@ -336,7 +321,7 @@ final class KernelLibrary: Sendable {
                 _ = handles.cl.api.clReleaseProgram(program)
                 return linked
             }
-            if handles.cl.api.clBuildProgram(program, 1, &device, info.options, nil, nil) == CL_SUCCESS {
+            if handles.cl.api.clBuildProgram(program, 1, &device, options, nil, nil) == CL_SUCCESS {
                 return program
             }
             _ = handles.cl.api.clReleaseProgram(program)

@@ -26,11 +26,10 @@ struct Words {
     /// Whether the blob goes by value: OpenCL promises 1024 bytes for all arguments together.
     func goesByValue(buffers: Int) -> Bool { total * 8 + buffers * 8 + 16 <= 1024 }
 
-    /// The words of a type `boundary` kernel argument: 0 where they go through a buffer.
-    func byValue(buffers: Int) -> Int { goesByValue(buffers: buffers) ? total : 0 }
-
     /// Capacity for a rank: few, so that few kernels are made.
-    static func bucket(_ rank: Int) -> Int { rank <= 1 ? 1 : rank <= 4 ? 4 : Layout.maxRank }
+    static func bucket(_ rank: Int) -> Int { rank <= 1 ? 1 : generalBucket(rank) }
+    /// The same, of a kernel that serves many layouts.
+    static func generalBucket(_ rank: Int) -> Int { rank <= 4 ? 4 : Layout.maxRank }
 
     /// Appends everything but the own words, which are there already.
     func fill(_ blob: Blob, _ layout: Layout, _ call: Call, params: Bool = true) {
@@ -52,33 +51,25 @@ struct Words {
 /// Pieces of OpenCL C that all templates share.
 struct KernelText {
     let words: Words
+    /// See `Words.goesByValue`.
     let byValue: Bool
-    private let name: String
 
-    /// `pointer`: in a function that is given the blob's address.
-    init(_ words: Words, buffers: Int, pointer: Bool = false) {
+    init(_ words: Words, buffers: Int) {
         self.words = words
         byValue = words.goesByValue(buffers: buffers)
-        name = byValue ? (pointer ? "m->v" : "m.v") : "m"
     }
 
     /// Word `i` of the blob.
-    func word(_ i: Int) -> String { "\(name)[\(i)]" }
-    func word(_ i: Int, plus d: String) -> String { "\(name)[\(i) + \(d)]" }
+    func word(_ i: Int) -> String { "m[\(i)]" }
+    func word(_ i: Int, plus d: String) -> String { "m[\(i) + \(d)]" }
 
-    /// The last argument of a kernel.
-    var argument: String { byValue ? "const words_\(words.total) m" : "__global const long *m" }
+    /// The last argument of a function: the blob, wherever it is.
+    var argument: String { byValue ? "const long *m" : "__global const long *m" }
 
-    /// What the argument's type needs before the kernel.
-    var declaration: String {
-        byValue
-            ? """
-            #ifndef WORDS_\(words.total)
-            #define WORDS_\(words.total)
-            typedef struct { long v[\(words.total)]; } words_\(words.total);
-            #endif
-
-            """ : ""
+    /// The kernel that `function` is: its memory arguments as they are declared there, and its group.
+    func body(_ function: String, memory: [String], _ group: Group) -> KernelSource.Body {
+        KernelSource.Body(
+            name: function, memory: memory, blobWords: words.total, blobIsByValue: byValue, group: group)
     }
 
     /// A launch parameter as a value of its type.
@@ -147,10 +138,14 @@ struct RowLoop {
     let flat: Bool
     let group: Group
 
+    /// Vector instructions are not worth the time that a compiler spends on them.
+    let scalar: Bool
+
     /// `steps` of the tensors along the row: where one is read with gaps, short stretches of the rows
     /// of a group share its cache lines.
-    init(_ device: OpenCLDevice, flat: Bool, steps: UInt64) {
+    init(_ device: OpenCLDevice, flat: Bool, steps: UInt64, scalar: Bool = false) {
         self.flat = flat
+        self.scalar = scalar
         let hasGaps = steps & 0xaaaa_aaaa_aaaa_aaaa != 0
         let most = min(256, device.info.maxGroup)
         if device.likesVectors {
@@ -185,7 +180,7 @@ struct RowLoop {
                 const long y = \(y);
                 if (first >= last\(beyond)) return;
             \(head)\
-            #pragma clang loop vectorize(assume_safety)
+            #pragma clang loop \(scalar ? "vectorize(disable) unroll(disable)" : "vectorize(assume_safety)")
                 for (long x = first; x < last; ++x) {
             \(body)\
                 }

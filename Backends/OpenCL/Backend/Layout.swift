@@ -188,6 +188,9 @@ final class Layout {
         }
     }
 
+    /// Steps of tensors of which nothing is assumed.
+    var anySteps: UInt64 { tensors == 0 ? 0 : 0xaaaa_aaaa_aaaa_aaaa >> UInt64(64 - 2 * tensors) }
+
     /// Two bits a tensor.
     func steps(_ space: Int) -> UInt64 {
         var bits: UInt64 = 0

@@ -21,7 +21,7 @@ enum Matmul {
         let problem = try Problem(call)
         if problem.isPacked { return PackedMatmul.requests(problem, device, layout) }
         let (key, form) = reduction(problem, layout, device)
-        return [Reduce.request(form(), key, device)]
+        return Reduce.requests(form(), key, layout, device)
     }
 
     /// One call's sizes.
@@ -109,10 +109,8 @@ enum Matmul {
 
         let shape = Reduce.shape(kinds: 1, inputs: 2, layout)
         let dtype = problem.dtype
-        let key = KernelKey(
-            family: .matmul, program: -2 - Int(dtype.rawValue), epilogue: call.program?.id ?? -1,
-            steps: layout.steps(0), moreSteps: layout.steps(1), shape: shape.bits)
-        let steps = [layout.steps(0), layout.steps(1)]
+        let key = Reduce.key(
+            .matmul, -2 - Int(dtype.rawValue), call.program?.id ?? -1, shape, layout, device)
         return (
             key,
             {
@@ -120,9 +118,7 @@ enum Matmul {
                     prologue: products.product[Int(dtype.rawValue)], epilogue: call.program ?? plainStore(dtype),
                     kinds: [.sum], inputs: (0..<call.inputCount).map { call.input($0).dtype }, outputs: [dtype],
                     params: call.paramCount, prologueInputs: 2, epilogueInput: { $0 == 0 ? nil : $0 + 1 },
-                    hasIndex: hasIndex, steps: steps, column: shape.column,
-                    capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes(column: shape.column),
-                    group: device.itemGroup)
+                    hasIndex: hasIndex, key: key, device)
             }
         )
     }

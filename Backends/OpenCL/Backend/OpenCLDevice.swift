@@ -31,7 +31,7 @@ final class OpenCLDevice: BackendDevice, @unchecked Sendable {
             throw OpenCL.error(code, "clCreateContext")
         }
         self.context = context
-        library = KernelLibrary(found, context: context, services: services)
+        library = KernelLibrary(found, context: context, services: services, batchesBodies: likesVectors)
     }
 
     var kernels: [Kernel] {
@@ -88,7 +88,7 @@ final class OpenCLDevice: BackendDevice, @unchecked Sendable {
             case .override: break
             }
         }
-        try library.compile(requests)
+        try library.compile(requests, quickly: true)
     }
 
     var compileCount: Int { library.compileCount }

@@ -130,16 +130,19 @@ final class OpenCLQueue: BackendQueue {
     func enqueue(
         _ kernel: CompiledKernel, _ memory: some Collection<cl_mem>, _ blob: Blob, _ items: Items, _ call: Call
     ) throws {
-        try kernel.lock.withLock { _ in
+        let handle = kernel.shared.kernel
+        try kernel.shared.lock.withLock { _ in
             var index: cl_uint = 0
             for object in memory {
                 var object: cl_mem? = object
                 try cl.check(
-                    cl.api.clSetKernelArg(kernel.kernel, index, MemoryLayout<cl_mem?>.size, &object),
+                    cl.api.clSetKernelArg(handle, index, MemoryLayout<cl_mem?>.size, &object),
                     "clSetKernelArg", call)
                 index += 1
             }
             let temporary = try setBlob(kernel, index, blob, call)
+            var which = kernel.which
+            try cl.check(cl.api.clSetKernelArg(handle, index + 1, 4, &which), "clSetKernelArg", call)
             // The enqueued kernel keeps it until done.
             defer { if let temporary { _ = cl.api.clReleaseMemObject(temporary) } }
             var (global, local) = (items.global(kernel.group), (kernel.group.x, kernel.group.y, 1))
@@ -147,7 +150,7 @@ final class OpenCLQueue: BackendQueue {
                 try withUnsafeBytes(of: &local) { local in
                     try cl.check(
                         cl.api.clEnqueueNDRangeKernel(
-                            queue, kernel.kernel, 3, nil, global.bindMemory(to: Int.self).baseAddress,
+                            queue, handle, 3, nil, global.bindMemory(to: Int.self).baseAddress,
                             local.bindMemory(to: Int.self).baseAddress, 0, nil, nil),
                         "clEnqueueNDRangeKernel", call)
                 }
@@ -163,7 +166,8 @@ final class OpenCLQueue: BackendQueue {
         if kernel.blobWords > 0 {
             blob.pad(to: kernel.blobWords)
             try cl.check(
-                cl.api.clSetKernelArg(kernel.kernel, index, kernel.blobWords * 8, blob.words), "clSetKernelArg", call)
+                cl.api.clSetKernelArg(kernel.shared.kernel, index, kernel.blobWords * 8, blob.words), "clSetKernelArg",
+                call)
             return nil
         }
         var code: cl_int = 0
@@ -172,7 +176,8 @@ final class OpenCLQueue: BackendQueue {
             blob.words, &code)
         try cl.check(code, "clCreateBuffer", call)
         try cl.check(
-            cl.api.clSetKernelArg(kernel.kernel, index, MemoryLayout<cl_mem?>.size, &memory), "clSetKernelArg", call)
+            cl.api.clSetKernelArg(kernel.shared.kernel, index, MemoryLayout<cl_mem?>.size, &memory), "clSetKernelArg",
+            call)
         return memory
     }
 

@@ -87,7 +87,7 @@ enum PackedMatmul {
                         batch: sharesA ? 0..<1 : batch0..<batch0 + batches, problem, tile, scratch, queue)
                     arrangeProduct(problem, layout)
                     let key = tileKey(problem, layout)
-                    let kernel = try device.library.kernels(key) { tileRequest(problem, key, tile, device) }[0]
+                    let kernel = try device.library.kernel(key) { tileRequest(problem, key, tile, device) }
                     let (panelsM, panelsN) = (panels(rows, tile.rows), panels(columns, tile.columns))
                     let blob = queue.blob
                     blob.removeAll()
@@ -142,9 +142,7 @@ enum PackedMatmul {
         let device = queue.device
         arrangeOperand(operand, problem, queue.layout)
         let key = packKey(problem.dtype, width, queue.layout)
-        let kernel = try device.library.kernels(key) {
-            packRequest(key, problem.dtype, width, tile, device)
-        }[0]
+        let kernel = try device.library.kernel(key) { packRequest(key, problem.dtype, width, tile, device) }
         let count = panels(lines, width)
         let other = dim == problem.rank - 1 ? problem.rank - 2 : problem.rank - 1
         let blob = queue.blob
@@ -168,12 +166,12 @@ enum PackedMatmul {
         let group = Group(x: min(64, device.info.maxGroup))
         return KernelRequest(key) { name in
             let text = KernelText(words, buffers: 2)
+            let memory = ["__global const \(dialect.storage(dtype)) *", "__global \(tile.scalar) *"]
             func load(_ place: String) -> String { "(\(tile.scalar))\(dialect.widened("source[\(place)]", dtype))" }
             let bases = [(tensor: 0, name: "base")]
             let source = """
-                \(KernelText.divide)\(text.declaration)\
-                __kernel \(group.attribute)
-                void \(name)(__global const \(dialect.storage(dtype)) *source, __global \(tile.scalar) *target,
+                \(KernelText.divide)\
+                static void \(name)(\(memory[0])source, \(memory[1])target,
                     \(text.argument)) {
                     const long k = get_global_id(0);
                     const long y = get_global_id(1) + get_global_id(2) * get_global_size(1);
@@ -197,8 +195,7 @@ enum PackedMatmul {
                 }
 
                 """
-            return KernelSource(
-                text: source, kernels: [.init(name: name, blobWords: words.byValue(buffers: 2), group: group)])
+            return KernelSource(text: source, body: text.body(name, memory: memory, group))
         }
     }
 
@@ -286,12 +283,11 @@ struct TileText {
         let products = (0..<tile.rows).map { r in
             "                { const \(vector) x = (\(vector))(a[\(r)]); c\(r)_0 += x * y0; c\(r)_1 += x * y1; }\n"
         }.joined()
-        let arguments =
-            extras.enumerated().map { "__global const \(dialect.storage($1)) *t\($0)" }
-            + [
-                "__global \(dialect.storage(dtype)) *t\(extras.count)", "__global const \(tile.scalar) *packed",
-                text.argument,
-            ]
+        let memory =
+            extras.map { "__global const \(dialect.storage($0)) *" }
+            + ["__global \(dialect.storage(dtype)) *", "__global const \(tile.scalar) *"]
+        let pointers = memory.dropLast().enumerated().map { "\($1)t\($0)" }
+        let arguments = pointers + ["\(memory[extras.count + 1])packed", text.argument]
         let index = extras.count + 1
         let bases = (0...index).map { (tensor: $0, name: "b\($0)") }
         let sum: String
@@ -301,8 +297,7 @@ struct TileText {
         default: sum = "(int)sums[i * \(tile.columns) + j]"
         }
         let body = """
-            __kernel \(group.attribute)
-            void \(name)(\(arguments.joined(separator: ", "))) {
+            static void \(name)(\(arguments.joined(separator: ", "))) {
             #pragma OPENCL FP_CONTRACT ON
                 const long id = \(KernelText.position);
                 const long rows = \(text.word(0));
@@ -339,34 +334,28 @@ struct TileText {
                     (int)min((long)\(tile.rows), rows - panelM * \(tile.rows)),
                     (int)min((long)\(tile.columns), columns - panelN * \(tile.columns)),
                     \(text.word(3)) + panelM * \(tile.rows), \(text.word(4)) + panelN * \(tile.columns),
-                    batch + \(text.word(5)), \(text.byValue ? "&m" : "m"));
+                    batch + \(text.word(5)), m);
             }
 
             """
         // The epilogue is a function of its own: nothing in it may be contracted.
-        let pointers =
-            extras.enumerated().map { "__global const \(dialect.storage($1)) *t\($0)" }
-            + ["__global \(dialect.storage(dtype)) *t\(extras.count)"]
-        let finish = KernelText(words, buffers: buffers, pointer: true)
-        let blob = text.byValue ? "const words_\(words.total) *m" : "__global const long *m"
         let function = """
             static void finish_\(name)(\(pointers.joined(separator: ", ")), const \(tile.scalar) *sums,
-                int rows, int columns, long row0, long column0, long batch, \(blob)) {
-            \(bases.map { "    long \($0.name) = \(finish.word(words.offset($0.tensor)));\n" }.joined())\
-            \(finish.locate(space: 0, from: 0, position: "batch", bases: bases, indent: "    "))\
-            \((0...index).map { "    b\($0) += row0 * \(finish.word(12 + 2 * $0)) + column0 * \(finish.word(13 + 2 * $0));\n" }.joined())\
+                int rows, int columns, long row0, long column0, long batch, \(text.argument)) {
+            \(bases.map { "    long \($0.name) = \(text.word(words.offset($0.tensor)));\n" }.joined())\
+            \(text.locate(space: 0, from: 0, position: "batch", bases: bases, indent: "    "))\
+            \((0...index).map { "    b\($0) += row0 * \(text.word(12 + 2 * $0)) + column0 * \(text.word(13 + 2 * $0));\n" }.joined())\
                 for (int i = 0; i < rows; ++i) {
-            \((0...index).map { "        const long r\($0) = b\($0) + i * \(finish.word(12 + 2 * $0));\n" }.joined())\
+            \((0...index).map { "        const long r\($0) = b\($0) + i * \(text.word(12 + 2 * $0));\n" }.joined())\
                     for (int j = 0; j < columns; ++j) {
-            \(ProgramRenderer(dialect, indent: "            ").statements(epilogue, finishTemplate(finish, sum)))\
+            \(ProgramRenderer(dialect, indent: "            ").statements(epilogue, finishTemplate(text, sum)))\
                     }
                 }
             }
 
             """
         return KernelSource(
-            text: KernelText.divide + text.declaration + function + body,
-            kernels: [.init(name: name, blobWords: words.byValue(buffers: buffers), group: group)])
+            text: KernelText.divide + function + body, body: text.body(name, memory: memory, group))
     }
 
     private func finishTemplate(_ text: KernelText, _ sum: String) -> ProgramRenderer.Template {

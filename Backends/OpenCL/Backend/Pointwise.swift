@@ -22,8 +22,8 @@ enum Pointwise {
         if layout.count(0) == 0 { return }
         guard let program = call.program else { throw BackendError(.invalid, "a pointwise call without program") }
         let device = queue.device
-        let key = key(program, layout)
-        let kernel = try device.library.kernels(key) { request(call, program, key, layout, device) }[0]
+        let key = key(program, layout, device)
+        let kernel = try device.library.kernel(key) { request(call, program, key, device) }
 
         let inner = layout.innerSize(0)
         let rows = layout.count(0) / inner
@@ -31,16 +31,16 @@ enum Pointwise {
         blob.removeAll()
         blob.append(rows)
         let tensors = call.inputCount + call.outputCount + (program.usesIndex ? 1 : 0)
-        Words(own: 1, tensors: tensors, capacity: [Words.bucket(layout.rank(0))], params: call.paramCount)
+        Words(own: 1, tensors: tensors, capacity: [capacity(key)], params: call.paramCount)
             .fill(blob, layout, call)
-        let loop = RowLoop(device, flat: key.shape == 1, steps: key.steps)
+        let loop = loop(key, device)
         try queue.enqueue(kernel, BufferList(call), blob, loop.items(inner, rows: rows), call)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         guard let program = call.program, call.outputCount > 0 else { return [] }
         try arrange(call, layout)
-        return [request(call, program, key(program, layout), layout, device)]
+        return [request(call, program, key(program, layout, device), device)]
     }
 
     private static func arrange(_ call: Call, _ layout: Layout) throws {
@@ -54,22 +54,38 @@ enum Pointwise {
         layout.coalesce()
     }
 
-    private static func key(_ program: Program, _ layout: Layout) -> KernelKey {
-        KernelKey(
-            family: .pointwise, program: program.id, steps: layout.steps(0),
-            shape: UInt64(Words.bucket(layout.rank(0))))
+    private static func key(
+        _ program: Program, _ layout: Layout, _ device: OpenCLDevice
+    ) -> KernelKey {
+        let rank = layout.rank(0)
+        let special = KernelKey(
+            family: .pointwise, program: program.id, steps: layout.steps(0), shape: UInt64(Words.bucket(rank)))
+        // Elements that follow each other everywhere are what most calls have.
+        if rank <= 1 && special.steps == 0 { return special }
+        let general = KernelKey(
+            family: .pointwise, program: program.id, steps: layout.anySteps,
+            shape: UInt64(Words.generalBucket(rank)) | generalBit)
+        return device.library.choose(special, or: general, layout)
+    }
+
+    // Of `KernelKey.shape`: the capacity for dims, and a bit for the kernel that serves any steps.
+    private static let generalBit: UInt64 = 1 << 8
+    private static func capacity(_ key: KernelKey) -> Int { Int(key.shape & 255) }
+
+    private static func loop(_ key: KernelKey, _ device: OpenCLDevice) -> RowLoop {
+        RowLoop(device, flat: capacity(key) == 1, steps: key.steps, scalar: key.shape & generalBit != 0)
     }
 
     private static func request(
-        _ call: Call, _ program: Program, _ key: KernelKey, _ layout: Layout, _ device: OpenCLDevice
+        _ call: Call, _ program: Program, _ key: KernelKey, _ device: OpenCLDevice
     ) -> KernelRequest {
         let form = Form(
             program: program,
             dtypes: (0..<call.inputCount).map { call.input($0).dtype }
                 + (0..<call.outputCount).map { call.output($0).dtype },
-            inputs: call.inputCount, outputs: call.outputCount, steps: key.steps, capacity: Int(key.shape))
+            inputs: call.inputCount, outputs: call.outputCount, steps: key.steps, capacity: capacity(key))
         let dialect = device.library.dialect
-        let loop = RowLoop(device, flat: key.shape == 1, steps: key.steps)
+        let loop = loop(key, device)
         return KernelRequest(key, programs: [program]) { source(form, named: $0, loop, dialect) }
     }
 
@@ -91,9 +107,10 @@ enum Pointwise {
             store: { k, dtype, value in
                 "t\(form.inputs + k)[\(place(form.inputs + k))] = \(dialect.narrowed(value, dtype));"
             })
-        let arguments = form.dtypes.enumerated().map { t, dtype in
-            "__global \(t < form.inputs ? "const " : "")\(dialect.storage(dtype)) *t\(t)"
+        let memory = form.dtypes.enumerated().map { t, dtype in
+            "__global \(t < form.inputs ? "const " : "")\(dialect.storage(dtype)) *"
         }
+        let arguments = memory.enumerated().map { "\($1)t\($0)" }
         let bases = (0..<form.tensors).map { (tensor: $0, name: "b\($0)") }
         let head =
             bases.map { "    long \($0.name) = \(text.word(form.words.offset($0.tensor)));\n" }.joined()
@@ -102,16 +119,13 @@ enum Pointwise {
             inner: text.word(form.words.size(0, 0)), rows: text.word(0), head: head,
             body: ProgramRenderer(dialect, indent: "        ").statements(form.program, template))
         let body = """
-            \(KernelText.divide)\(text.declaration)\
-            __kernel \(loop.group.attribute)
-            void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
+            \(KernelText.divide)\
+            static void \(name)(\((arguments + [text.argument]).joined(separator: ", "))) {
             \(rows)\
             }
 
             """
-        return KernelSource(
-            text: body,
-            kernels: [.init(name: name, blobWords: form.words.byValue(buffers: buffers), group: loop.group)])
+        return KernelSource(text: body, body: text.body(name, memory: memory, loop.group))
     }
 }
 

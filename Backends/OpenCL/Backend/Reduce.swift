@@ -16,16 +16,16 @@ enum Reduce {
         }
         let layout = queue.layout
         let shape = try arrange(call, prologue, layout)
-        try launch(
-            call, form(call, prologue, epilogue, shape, layout, queue.device), key(prologue, epilogue, shape, layout),
-            on: queue)
+        let key = key(
+            .reduce, prologue.id, epilogue.id, shape, layout, queue.device)
+        try launch(call, form(call, prologue, epilogue, key, queue.device), key, on: queue)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         guard call.outputCount > 0, let prologue = call.program, let epilogue = call.epilogue else { return [] }
         let shape = try arrange(call, prologue, layout)
-        let form = form(call, prologue, epilogue, shape, layout, device)()
-        return [request(form, key(prologue, epilogue, shape, layout), device)]
+        let key = key(.reduce, prologue.id, epilogue.id, shape, layout, device)
+        return requests(form(call, prologue, epilogue, key, device)(), key, layout, device)
     }
 
     /// Bits of `KernelKey.shape`.
@@ -38,6 +38,10 @@ enum Reduce {
         var bits: UInt64 {
             kinds | (column ? 1 << 40 : 0) | UInt64(capacity0) << 44 | UInt64(capacity1) << 50
         }
+        static func column(_ bits: UInt64) -> Bool { bits >> 40 & 1 == 1 }
+        static func capacity(_ bits: UInt64) -> [Int] { [Int(bits >> 44 & 63), Int(bits >> 50 & 63)] }
+        /// Of the kernel that combines slices.
+        static let combines: UInt64 = 1 << 56
     }
 
     private static func arrange(_ call: Call, _ prologue: Program, _ layout: Layout) throws -> Shape {
@@ -75,16 +79,27 @@ enum Reduce {
             capacity1: Words.bucket(layout.rank(1)))
     }
 
-    static func key(_ prologue: Program, _ epilogue: Program, _ shape: Shape, _ layout: Layout) -> KernelKey {
-        KernelKey(
-            family: .reduce, program: prologue.id, epilogue: epilogue.id, steps: layout.steps(0),
-            moreSteps: layout.steps(1), shape: shape.bits)
+    static func key(
+        _ family: Family, _ prologue: Int, _ epilogue: Int, _ shape: Shape, _ layout: Layout,
+        _ device: OpenCLDevice
+    ) -> KernelKey {
+        // Which way it goes through the memory is the same, so that the sums have the same bits.
+        var general = shape
+        general.capacity0 = Words.generalBucket(layout.rank(0))
+        general.capacity1 = Words.generalBucket(layout.rank(1))
+        return device.library.choose(
+            KernelKey(
+                family: family, program: prologue, epilogue: epilogue, steps: layout.steps(0),
+                moreSteps: layout.steps(1), shape: shape.bits),
+            or: KernelKey(
+                family: family, program: prologue, epilogue: epilogue, steps: layout.anySteps,
+                moreSteps: layout.anySteps, shape: general.bits),
+            layout)
     }
 
     /// Everything the text depends on; made only when something is to be compiled.
     private static func form(
-        _ call: Call, _ prologue: Program, _ epilogue: Program, _ shape: Shape, _ layout: Layout,
-        _ device: OpenCLDevice
+        _ call: Call, _ prologue: Program, _ epilogue: Program, _ key: KernelKey, _ device: OpenCLDevice
     ) -> () -> ReduceText.Form {
         {
             let attributes = call.reduction
@@ -94,15 +109,29 @@ enum Reduce {
                 inputs: (0..<call.inputCount).map { call.input($0).dtype },
                 outputs: (0..<call.outputCount).map { call.output($0).dtype },
                 params: call.paramCount, prologueInputs: call.inputCount, epilogueInput: { _ in nil },
-                hasIndex: prologue.usesIndex, steps: [layout.steps(0), layout.steps(1)], column: shape.column,
-                capacity: [shape.capacity0, shape.capacity1], lanes: device.lanes(column: shape.column),
-                group: device.itemGroup)
+                hasIndex: prologue.usesIndex, key: key, device)
         }
     }
 
-    static func request(_ form: ReduceText.Form, _ key: KernelKey, _ device: OpenCLDevice) -> KernelRequest {
+    /// What the launch of what `layout` describes needs.
+    static func requests(
+        _ form: ReduceText.Form, _ key: KernelKey, _ layout: Layout, _ device: OpenCLDevice
+    ) -> [KernelRequest] {
+        let slices = request(form, key, device)
+        return cut(layout, key).slices > 1 ? [slices, request(form, combining(key), device)] : [slices]
+    }
+
+    private static func combining(_ key: KernelKey) -> KernelKey {
+        var key = key
+        key.shape |= Shape.combines
+        return key
+    }
+
+    private static func request(_ form: ReduceText.Form, _ key: KernelKey, _ device: OpenCLDevice) -> KernelRequest {
         let dialect = device.library.dialect
-        return KernelRequest(key, programs: [form.prologue, form.epilogue]) {
+        var form = form
+        form.combines = key.shape & Shape.combines != 0
+        return KernelRequest(key, programs: [form.prologue, form.epilogue]) { [form] in
             ReduceText(form, dialect).source(named: $0)
         }
     }
@@ -117,14 +146,10 @@ enum Reduce {
         let outputs = layout.count(0)
         if outputs == 0 { return }
         let device = queue.device
-        let kernels = try device.library.kernels(key) { request(form(), key, device) }
-        let column = key.shape >> 40 & 1 == 1
+        let kernel = try device.library.kernel(key) { request(form(), key, device) }
+        let column = Shape.column(key.shape)
         let accumulators = Int(key.shape & 15)
-
-        // Slices: enough work items for a large device, each long enough to be worth its start.
-        let reduced = layout.count(1)
-        let length = sliceLength(reduced, outputs: outputs, column: column)
-        let slices = max(1, (reduced + length - 1) / length)
+        let (length, slices) = cut(layout, key)
         let items: Int
         if column {
             let inner = layout.innerSize(0)
@@ -143,14 +168,24 @@ enum Reduce {
         words(layout, key, params: call.paramCount).fill(blob, layout, call)
 
         let buffers = Array(BufferList(call)) + [scratch]
-        try queue.enqueue(kernels[0], buffers, blob, .line(items), call)
-        if slices > 1 { try queue.enqueue(kernels[1], buffers, blob, .line(outputs), call) }
+        try queue.enqueue(kernel, buffers, blob, .line(items), call)
+        if slices > 1 {
+            let key = combining(key)
+            let kernel = try device.library.kernel(key) { request(form(), key, device) }
+            try queue.enqueue(kernel, buffers, blob, .line(outputs), call)
+        }
     }
 
     static func words(_ layout: Layout, _ key: KernelKey, params: Int) -> Words {
         Words(
-            own: 3, tensors: layout.tensors, capacity: [Int(key.shape >> 44 & 63), Int(key.shape >> 50 & 63)],
-            params: params)
+            own: 3, tensors: layout.tensors, capacity: Shape.capacity(key.shape), params: params)
+    }
+
+    /// Slices: enough work items for a large device, each long enough to be worth its start.
+    private static func cut(_ layout: Layout, _ key: KernelKey) -> (length: Int, slices: Int) {
+        let reduced = layout.count(1)
+        let length = sliceLength(reduced, outputs: layout.count(0), column: Shape.column(key.shape))
+        return (length, max(1, (reduced + length - 1) / length))
     }
 
     private static func sliceLength(_ reduced: Int, outputs: Int, column: Bool) -> Int {

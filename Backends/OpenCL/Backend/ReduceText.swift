@@ -21,6 +21,29 @@ struct ReduceText {
         var capacity: [Int]
         var lanes: Int
         var group: Group
+        /// The kernel that combines slices, or else the one of the slices.
+        var combines = false
+
+        init(
+            prologue: Program, epilogue: Program, kinds: [Reduction], inputs: [DType], outputs: [DType], params: Int,
+            prologueInputs: Int, epilogueInput: @escaping (Int) -> Int?, hasIndex: Bool, key: KernelKey,
+            _ device: OpenCLDevice
+        ) {
+            self.prologue = prologue
+            self.epilogue = epilogue
+            self.kinds = kinds
+            self.inputs = inputs
+            self.outputs = outputs
+            self.params = params
+            self.prologueInputs = prologueInputs
+            self.epilogueInput = epilogueInput
+            self.hasIndex = hasIndex
+            steps = [key.steps, key.moreSteps]
+            column = Reduce.Shape.column(key.shape)
+            capacity = Reduce.Shape.capacity(key.shape)
+            lanes = device.lanes(column: column)
+            group = device.itemGroup
+        }
 
         var buffers: Int { inputs.count + outputs.count }
         var tensors: Int { buffers + (hasIndex ? 1 : 0) }
@@ -52,19 +75,20 @@ struct ReduceText {
     }
 
     func source(named name: String) -> KernelSource {
-        let blobWords = words.byValue(buffers: form.buffers + 1)
-        return KernelSource(
-            text: KernelText.divide + text.declaration + slices(name + "_slices") + combine(name + "_combine"),
-            kernels: ["_slices", "_combine"].map {
-                .init(name: name + $0, blobWords: blobWords, group: form.group)
-            })
+        KernelSource(
+            text: KernelText.divide + (form.combines ? combine(name) : slices(name)),
+            body: text.body(name, memory: memory, form.group))
+    }
+
+    private var memory: [String] {
+        (form.inputs + form.outputs).enumerated().map { t, dtype in
+            "__global \(t < form.inputs.count ? "const " : "")\(dialect.storage(dtype)) *"
+        } + ["__global long *"]
     }
 
     private var arguments: String {
-        let tensors = (form.inputs + form.outputs).enumerated().map { t, dtype in
-            "__global \(t < form.inputs.count ? "const " : "")\(dialect.storage(dtype)) *t\(t)"
-        }
-        return (tensors + ["__global long *partials", text.argument]).joined(separator: ", ")
+        let names = memory.enumerated().map { "\($1)\($0 == form.buffers ? "partials" : "t\($0)")" }
+        return (names + [text.argument]).joined(separator: ", ")
     }
 
     // MARK: Accumulators
@@ -337,8 +361,7 @@ struct ReduceText {
 
                 """
         return """
-            __kernel \(form.group.attribute)
-            void \(name)(\(arguments)) {
+            static void \(name)(\(arguments)) {
                 const long id = \(KernelText.position);
                 if (id >= \(text.word(2))) return;
                 const long slices = \(text.word(0));
@@ -381,8 +404,7 @@ struct ReduceText {
             ? "        if (++steps == \(Self.blockSteps)) {\n            steps = 0;\n\(flush("            "))        }\n"
             : ""
         return """
-            __kernel \(form.group.attribute)
-            void \(name)(\(arguments)) {
+            static void \(name)(\(arguments)) {
                 const long output = \(KernelText.position);
                 if (output >= \(text.word(words.count(0)))) return;
                 const long slices = \(text.word(0));

@@ -105,7 +105,9 @@ package struct RecordedLaunches {
     package func prepare(_ kinds: [LaunchKind], on device: Device) throws(CressetError) {
         let runtime = try device.runtime(for: "prepare")
         let wanted = kinds.compactMap { primitives[$0] }.filter { $0.inability(on: runtime) == nil }
-        try Self.withCalls(wanted[...], []) { calls in runtime.prepareQuietly(calls) }
+        let copies = CallCopies()
+        for primitive in wanted { primitive.withCall(copies.append) }
+        try copies.withCalls { calls throws(CressetError) in try runtime.prepare(calls, op: "prepare") }
     }
 
     /// Why `device` cannot run launches of these kinds, by what it publishes of itself: its dtypes,
@@ -114,27 +116,57 @@ package struct RecordedLaunches {
         guard let runtime = try? device.runtime(for: "inability") else { return nil }
         return kinds.lazy.compactMap { primitives[$0]?.inability(on: runtime) }.first
     }
+}
 
-    /// Nests `withCall` so that all C forms are alive together.
-    private static func withCalls(
-        _ rest: ArraySlice<Primitive>, _ calls: [CressetCall],
-        _ body: (UnsafeBufferPointer<CressetCall>) -> CressetError?
-    ) throws(CressetError) {
-        var failure: CressetError?
-        func nest(_ rest: ArraySlice<Primitive>, _ calls: [CressetCall]) {
-            guard let first = rest.first else {
-                failure = calls.withUnsafeBufferPointer(body)
-                return
-            }
-            first.withCall { nest(rest.dropFirst(), calls + [$0.pointee]) }
+/// C forms of many calls that are alive together.
+private final class CallCopies {
+    private var calls: [CressetCall] = []
+    private var blocks: [UnsafeMutableRawPointer] = []
+
+    deinit { for block in blocks { block.deallocate() } }
+
+    func withCalls(_ body: (UnsafeBufferPointer<CressetCall>) throws(CressetError) -> Void) throws(CressetError) {
+        let result = calls.withUnsafeBufferPointer { calls in
+            Swift.Result { () throws(CressetError) in try body(calls) }
         }
-        // Bounded nesting: each level holds a few kilobytes of stack.
-        var rest = rest
-        while !rest.isEmpty && failure == nil {
-            nest(rest.prefix(48), [])
-            rest = rest.dropFirst(48)
+        try result.get()
+    }
+
+    /// Copies what a call points to; buffers, programs and names outlive it anyway.
+    func append(_ call: UnsafePointer<CressetCall>) {
+        var copy = call.pointee
+        copy.inputs = tensors(copy.inputs, copy.input_count)
+        copy.outputs = tensors(copy.outputs, copy.output_count)
+        copy.params = copied(copy.params, Int(copy.param_count))
+        if let attributes = copy.attributes {
+            // Every struct of attributes begins with its size.
+            let size = Int(attributes.load(as: UInt32.self))
+            copy.attributes = UnsafeRawPointer(
+                copied(attributes.assumingMemoryBound(to: UInt8.self), size))
         }
-        if let failure { throw failure }
+        calls.append(copy)
+    }
+
+    private func tensors(_ source: UnsafePointer<CressetTensor>?, _ count: UInt32) -> UnsafePointer<CressetTensor>? {
+        guard let source, count > 0 else { return nil }
+        let block = UnsafeMutablePointer<CressetTensor>.allocate(capacity: Int(count))
+        blocks.append(UnsafeMutableRawPointer(block))
+        for i in 0..<Int(count) {
+            var tensor = source[i]
+            tensor.dl.shape = copied(tensor.dl.shape, Int(tensor.dl.ndim))
+            tensor.dl.strides = copied(tensor.dl.strides, Int(tensor.dl.ndim))
+            (block + i).initialize(to: tensor)
+        }
+        return UnsafePointer(block)
+    }
+
+    private func copied<Word>(_ source: UnsafePointer<Word>?, _ count: Int) -> UnsafePointer<Word>? {
+        guard let source, count > 0 else { return nil }
+        // C structs and numbers, so their bytes are all there is to copy; aligned for the widest word.
+        let block = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Word>.stride, alignment: 16)
+        block.copyMemory(from: source, byteCount: count * MemoryLayout<Word>.stride)
+        blocks.append(block)
+        return UnsafePointer(block.bindMemory(to: Word.self, capacity: count))
     }
 }
 
@@ -172,16 +204,5 @@ extension Primitive {
             return "\(runtime.name) registers no \(family) for \(keyDType)"
         }
         return nil
-    }
-}
-
-extension DeviceRuntime {
-    fileprivate func prepareQuietly(_ calls: UnsafeBufferPointer<CressetCall>) -> CressetError? {
-        do throws(CressetError) {
-            try prepare(calls, op: "prepare")
-            return nil
-        } catch {
-            return error
-        }
     }
 }

@@ -13,6 +13,9 @@ public final class Operator: Sendable {
     public let dtypes: Set<DType>
     /// Primitive families or operations it is made of, for the matrix; nil for a view.
     public let composition: [String]
+    /// True if a kernel registered by the operation's name takes its calls over. A view computes
+    /// nothing, so there is nothing to take over.
+    public var isOverridable: Bool { !composition.isEmpty }
     /// True if gradients flow from its result to its floating-point inputs.
     public let isDifferentiable: Bool
     /// Calls the operation with checked arguments.
@@ -67,6 +70,13 @@ extension Operator {
         } catch {
             throw CressetError(.internal, op: name, "\(error)")
         }
+    }
+}
+
+extension Operator {
+    /// Why no kernel can be registered by its name; nil if one can.
+    var overrideRefusal: String? {
+        isOverridable ? nil : "\(name) cannot be overridden: it is a view, which computes nothing"
     }
 }
 
