@@ -93,6 +93,7 @@ extension Operators {
         Operator(
             "nonzero(Tensor self) -> Tensor", dtypes: .real, composition: ["pointwise", "scatter"],
             isDifferentiable: false,
+            notOverridable: "the size of its result depends on the elements",
             samples: { g in
                 [[40], [5, 7], [2, 3, 4], [], [0, 3], [1]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) }
             },
@@ -100,6 +101,7 @@ extension Operators {
         Operator(
             "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .real,
             composition: ["pointwise", "scatter", "gather"],
+            notOverridable: "the size of its result depends on the elements",
             samples: { g in
                 let shapes: [(Shape, Shape)] = [
                     ([5, 7], [5, 7]), ([5, 7], [7]), ([7], [5, 1]), ([], []), ([0, 3], [3]),
@@ -110,13 +112,20 @@ extension Operators {
         Operator(
             "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .real,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
-            samples: { g in [[0], [1], [0, 1]].map { Sample([.tensor(g.tensor([5, 7], -1.5, 1.5)), .ints($0)]) } },
+            notOverridable: "it is made of aten::sum.dim_IntList, which can be",
+            samples: { g in
+                let cases: [(Shape, [Int])] = [
+                    ([5, 7], [0]), ([5, 7], [1]), ([5, 7], [0, 1]), ([], []), ([0, 3], [0]),
+                ]
+                return cases.map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), .ints($1)]) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.ints("dim")))]
             }),
         Operator(
             "count_nonzero(Tensor self, int? dim=None) -> Tensor", dtypes: .real,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
+            notOverridable: "it is made of aten::sum.dim_IntList, which can be",
             samples: { g in [[5, 7], [], [0]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), .none]) } },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.optionalInt("dim").map { [$0] }))]

@@ -208,6 +208,8 @@ extension Operators {
         ([5, 7], 0), ([5, 7], -1), ([2, 3, 4], 1), ([33], 0), ([16], 0), ([1], 0), ([], 0), ([0, 3], 0), ([3, 0], 1),
     ]
 
+    private static let ofSort = "it is made of aten::sort.stable, which can be"
+
     private static func pair(_ result: (values: Tensor, indices: Tensor)) -> [Value] {
         [.tensor(result.values), .tensor(result.indices)]
     }
@@ -229,6 +231,7 @@ extension Operators {
         Operator(
             "sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
             dtypes: .real, composition: ["aten::sort.stable"],
+            notOverridable: ofSort,
             samples: { g in shapes.map { Sample([.tensor(g.distinct($0)), .scalar(Scalar($1)), false]) } },
             call: { (a) throws(CressetError) in
                 pair(try a.tensor("self").sort(dim: try a.int("dim"), descending: try a.bool("descending")))
@@ -236,6 +239,7 @@ extension Operators {
         Operator(
             "argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor",
             dtypes: .real, composition: ["aten::sort.stable"], isDifferentiable: false,
+            notOverridable: ofSort,
             samples: { g in shapes.map { Sample([.tensor(g.distinct($0)), .scalar(Scalar($1)), true]) } },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").argsort(dim: try a.int("dim"), descending: try a.bool("descending")))]
@@ -243,12 +247,14 @@ extension Operators {
         Operator(
             "argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor",
             dtypes: .real, composition: ["aten::sort.stable"], isDifferentiable: false,
+            notOverridable: ofSort,
             samples: { g in shapes.map { Sample([.tensor(g.tensor($0)), true, .scalar(Scalar($1)), true]) } },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").argsort(dim: try a.int("dim"), descending: try a.bool("descending")))]
             }),
         Operator(
             "msort(Tensor self) -> Tensor", dtypes: .real, composition: ["aten::sort.stable"],
+            notOverridable: ofSort,
             samples: { g in shapes.map { shape, _ in Sample([.tensor(g.distinct(shape))]) } },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").msort())] }),
         Operator(
@@ -256,7 +262,7 @@ extension Operators {
             dtypes: .number, composition: ["aten::sort.stable"],
             samples: { g in
                 let cases: [(Shape, Int, Int)] = [
-                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0),
+                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0), ([0, 3], 2, 1),
                 ]
                 return cases.flatMap { shape, k, dim in
                     [true, false].map {
@@ -276,8 +282,11 @@ extension Operators {
         Operator(
             "kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
             dtypes: .number, composition: ["aten::sort.stable"],
+            notOverridable: ofSort,
             samples: { g in
-                let cases: [(Shape, Int, Int)] = [([5, 7], 3, 0), ([5, 7], 2, -1), ([9], 9, 0), ([], 1, 0)]
+                let cases: [(Shape, Int, Int)] = [
+                    ([5, 7], 3, 0), ([5, 7], 2, -1), ([9], 9, 0), ([], 1, 0), ([0, 3], 2, 1),
+                ]
                 return cases.map { shape, k, dim in
                     Sample([.tensor(g.distinct(shape)), .scalar(Scalar(k)), .scalar(Scalar(dim)), false])
                 }
