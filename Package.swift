@@ -71,9 +71,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .testTarget(name: "TensorTests", dependencies: ["Cresset"], exclude: ["Plugins"]),
         .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
         .testTarget(
             name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),
+        .testTarget(
+            name: "NNTests", dependencies: ["Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO"],
+            exclude: ["make_values.py"]),
+        .testTarget(name: "EveryDeviceTests", dependencies: ["Cresset", "CressetNN", "CressetOptim"]),
+        .testTarget(name: "LargeTests", dependencies: ["Cresset"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],

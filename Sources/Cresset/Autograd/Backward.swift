@@ -3,7 +3,7 @@ enum Engine {
     /// Runs backward from `roots`; gives the gradients that arrive at `captured` tensors.
     static func run(
         roots: [Tensor], gradients: [Tensor], retainGraph: Bool, createGraph: Bool, captured: [Tensor] = [],
-        accumulate: Bool = true
+        accumulate: Bool = true, stopsAtCaptured: Bool = false
     ) throws(CressetError) -> [Tensor?] {
         var capturedEdges: [(Edge, Int)] = []
         for (k, tensor) in captured.enumerated() {
@@ -17,13 +17,14 @@ enum Engine {
         for (root, gradient) in zip(roots, gradients) {
             guard let edge = root.edge else { continue }
             try arrive(gradient, at: edge, &arrived)
-            collect(edge.node, &reachable)
+            collect(edge.node, &reachable, notBeyond: stopsAtCaptured ? capturedEdges.map(\.0.node) : [])
         }
         return try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) -> [Tensor?] in
             for node in reachable.values.sorted(by: { $0.sequence > $1.sequence }) {
                 guard let incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
                 for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
                 if node is AccumulateGrad && !accumulate { continue }
+                if stopsAtCaptured && capturedEdges.contains(where: { $0.0.node === node }) { continue }
                 let outgoing = try node.backward(incoming)
                 for (i, edge) in node.edges.enumerated() {
                     guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
@@ -32,6 +33,30 @@ enum Engine {
                 if !retainGraph && !(node is AccumulateGrad) { node.release() }
             }
             return results
+        }
+    }
+
+    /// Gradients of `body` at `inputs` for a gradient `g` of its result: runs it under the tape and backward.
+    ///
+    /// Differentiable in turn where the tape is on.
+    static func gradients(
+        of body: @Sendable ([Tensor]) throws(CressetError) -> Tensor, at inputs: [Tensor], _ wanted: [Bool], _ g: Tensor
+    ) throws(CressetError) -> [Tensor?] {
+        let createGraph = isGradEnabled
+        return try enableGrad { () throws(CressetError) in
+            // Aliases, so that the pass ends at the inputs, whatever they have for histories.
+            let aliases = zip(inputs, wanted).map { input, wanted -> Tensor in
+                let alias = Tensor(input.detachedImpl)
+                guard wanted, input.dtype.isFloatingPoint else { return alias }
+                let node = ClosureNode("alias", edges: [input.isTracked ? input.edge : nil], saved: []) { g, _ in g }
+                alias.impl.autograd = AutogradState(requiresGrad: true, node: node)
+                return alias
+            }
+            let result = try body(aliases)
+            guard result.isTracked else { return wanted.map { _ in nil } }
+            return try run(
+                roots: [result], gradients: [g], retainGraph: createGraph, createGraph: createGraph,
+                captured: aliases, accumulate: false, stopsAtCaptured: true)
         }
     }
 
@@ -45,10 +70,13 @@ enum Engine {
         arrived[id] = list
     }
 
-    private static func collect(_ root: Node, _ seen: inout [ObjectIdentifier: Node]) {
+    private static func collect(
+        _ root: Node, _ seen: inout [ObjectIdentifier: Node], notBeyond ends: [Node]
+    ) {
         var stack = [root]
         while let node = stack.popLast() {
             guard seen.updateValue(node, forKey: ObjectIdentifier(node)) == nil else { continue }
+            if ends.contains(where: { $0 === node }) { continue }
             for edge in node.edges {
                 if let next = edge?.node, seen[ObjectIdentifier(next)] == nil { stack.append(next) }
             }
@@ -84,7 +112,8 @@ extension Tensor {
                 throw CressetError(
                     .shape, op: op, "the gradient has shape \(gradient.shape), the tensor \(shape); they must be equal")
             }
-            return gradient
+            gradient.impl.storage.isGradient = true
+            return try gradient.converted(to: dtype)
         }
         guard numel == 1 else {
             throw CressetError(

@@ -3,16 +3,18 @@ import Synchronization
 /// Gradient state of a tensor.
 final class AutogradState: @unchecked Sendable {
     /// Set by the user on a leaf, or because a recorded operation made the tensor.
-    var requiresGrad: Bool
+    @exclusivity(unchecked) var requiresGrad: Bool
     /// The operation that made the tensor; nil for a leaf.
     var node: Node?
     /// Which of the node's results the tensor is.
     var outputIndex = 0
     var retainsGrad = false
-    /// The tensor is a view of another with a history of its own.
+    /// The node says how a view came from its base.
     var isView = false
-    private let accumulated = Lock(Tensor?.none)
-    private let accumulator = Lock(WeakNode())
+    /// Version of the storage when a view's node was made; the base's history has changed if it is another.
+    var version = 0
+    private let accumulated = Mutex(Tensor?.none)
+    private let accumulator = Mutex(WeakNode())
 
     private struct WeakNode { weak var node: AccumulateGrad? }
 
@@ -76,19 +78,30 @@ class Node: @unchecked Sendable {
     /// Gradients of the inputs from those of the results; nil stands for zeros.
     func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] { [] }
 
+    /// For a backward through what was freed.
+    final var releasedError: CressetError {
+        CressetError(
+            .autograd, op: name,
+            "backward ran through this operation before and its saved tensors were freed; pass retainGraph: true "
+                + "to the first backward")
+    }
+
     /// Frees what was saved; a second backward is then an error.
     func release() { isReleased = true }
 
     deinit {
         // A long chain of nodes must not be freed recursively: unlink it step by step.
-        var pending = edges.compactMap { $0?.node }
-        edges = []
-        while let node = pending.popLast() {
-            var node = node
-            if isKnownUniquelyReferenced(&node) {
-                pending += node.edges.compactMap { $0?.node }
-                node.edges = []
-            }
+        var pending: [Node] = []
+        Self.unlink(&edges, &pending)
+        while let node = pending.popLast() { Self.unlink(&node.edges, &pending) }
+    }
+
+    /// Drops edges; nodes that nobody else holds and that have edges of their own go to `pending`.
+    private static func unlink(_ edges: inout [Edge?], _ pending: inout [Node]) {
+        for i in edges.indices {
+            guard var node = edges[i]?.node else { continue }
+            edges[i] = nil
+            if !node.edges.isEmpty && isKnownUniquelyReferenced(&node) { pending.append(node) }
         }
     }
 }
@@ -108,12 +121,7 @@ final class ClosureNode: Node, @unchecked Sendable {
     }
 
     override func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] {
-        guard !isReleased else {
-            throw CressetError(
-                .autograd, op: name,
-                "backward ran through this operation before and its saved tensors were freed; pass retainGraph: true "
-                    + "to the first backward")
-        }
+        guard !isReleased else { throw releasedError }
         return try body(gradients, saved.map { (x) throws(CressetError) in try x.unpack(for: self) })
     }
 
@@ -140,8 +148,11 @@ final class AccumulateGrad: Node, @unchecked Sendable {
         if let old = state.grad {
             state.grad = try Ops.add(old, gradient)
         } else {
-            // A gradient shared with other holders must not be changed through one of them.
-            state.grad = isGradEnabled ? gradient : gradient.detach()
+            // What a leaf keeps can be changed in place: it is dense, and no other leaf's or caller's.
+            let isOwn = gradient.isContiguous && !gradient.impl.storage.isGradient
+            let kept = isOwn ? gradient : gradient.clone()
+            kept.impl.storage.isGradient = true
+            state.grad = isGradEnabled ? kept : kept.detach()
         }
         return []
     }
@@ -157,10 +168,19 @@ struct SavedTensor: @unchecked Sendable {
 
     /// Saves an input.
     init(_ tensor: Tensor) {
-        edge = tensor.impl.autograd?.edge(of: tensor.impl)
-        alias = edge == nil ? tensor.impl : tensor.detachedImpl
+        edge = tensor.edge
+        // (A view holds its base, whose history may come to hold what is saved here.)
+        alias = edge == nil && tensor.impl.base == nil ? tensor.impl : tensor.detachedImpl
         isResult = false
         version = tensor.impl.storage.version
+    }
+
+    /// Saves a copy of an input that is about to change, whose gradient goes to `edge`.
+    init(_ copy: Tensor, edge: Edge?) {
+        self.edge = edge
+        alias = copy.impl
+        isResult = false
+        version = copy.impl.storage.version
     }
 
     /// Saves a result of the node that will hold this.

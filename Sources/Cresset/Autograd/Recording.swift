@@ -3,10 +3,16 @@ import CCresset
 extension Tensor {
     /// True when the tape must see what is done with this tensor.
     @inline(__always)
-    var isTracked: Bool { impl.autograd.map { $0.requiresGrad } ?? false }
+    var isTracked: Bool {
+        if let state = impl.autograd { return state.requiresGrad }
+        // A view follows a base that has come to require grad since.
+        guard let base = impl.base else { return false }
+        return base.autograd?.requiresGrad ?? false
+    }
 
+    /// Where the gradient of this tensor goes.
     @inline(__always)
-    var edge: Edge? { impl.autograd?.edge(of: impl) }
+    var edge: Edge? { impl.base == nil ? impl.autograd?.edge(of: impl) : impl.viewEdge }
 }
 
 /// The tape.
@@ -27,12 +33,24 @@ enum Tape {
         _ body: @escaping ClosureNode.Body
     ) -> Tensor {
         guard result.dtype.isFloatingPoint, isOn(inputs) else { return result }
+        let node = node(name, inputs: inputs, saving: saved.map { SavedTensor($0) }, body)
+        // (A view would take part in its base's history.)
+        let isOwn = result.impl.autograd == nil && result.impl.base == nil
+        let target = isOwn ? result : Tensor(result.detachedImpl)
+        if savingResult { node.save(result: SavedTensor(result: target)) }
+        target.impl.autograd = AutogradState(requiresGrad: true, node: node)
+        return target
+    }
+
+    /// The node of an operation on `inputs`; gradients are summed and converted to the inputs'.
+    static func node(
+        _ name: String, inputs: [Tensor], saving saved: [SavedTensor], _ body: @escaping ClosureNode.Body
+    ) -> ClosureNode {
         let shapes = inputs.map(\.shape)
         let dtypes = inputs.map(\.dtype)
         let wanted = inputs.map(\.isTracked)
-        let node = ClosureNode(
-            name, edges: inputs.map { $0.isTracked && $0.dtype.isFloatingPoint ? $0.edge : nil },
-            saved: saved.map { SavedTensor($0) }
+        return ClosureNode(
+            name, edges: inputs.map { $0.isTracked && $0.dtype.isFloatingPoint ? $0.edge : nil }, saved: saved
         ) { (gradients, saved) throws(CressetError) in
             let raw = try body(gradients, saved)
             var results: [Tensor?] = []
@@ -44,47 +62,6 @@ enum Tape {
                 results.append(try gradient.summed(to: shapes[i]).converted(to: dtypes[i]))
             }
             return results
-        }
-        let target = result.impl.autograd == nil ? result : Tensor(result.detachedImpl)
-        if savingResult { node.save(result: SavedTensor(result: target)) }
-        target.impl.autograd = AutogradState(requiresGrad: true, node: node)
-        return target
-    }
-}
-
-extension Pointwise {
-    /// Puts a node for this call on the tape, if it must be there.
-    func record(_ result: Tensor, _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType) -> Tensor {
-        guard rule != .compare, result.dtype.isFloatingPoint, Tape.isOn(inputs) else { return result }
-        let dtypes = inputs.map(\.dtype)
-        var gradients: [Gradient?] = []
-        var saved: Set<Int> = []
-        var savesResult = false
-        for (i, input) in inputs.enumerated() {
-            guard input.isTracked, input.dtype.isFloatingPoint,
-                let gradient = cachedGradient(of: i, inputs: dtypes, compute: compute, scalars: scalars.count)
-            else {
-                gradients.append(nil)
-                continue
-            }
-            gradients.append(gradient)
-            saved.formUnion(gradient.usesInput)
-            savesResult = savesResult || gradient.usesResult
-        }
-        let order = saved.sorted()
-        let place = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
-        let resultPlace = order.count
-        return Tape.record(
-            name.text, result, inputs: inputs, saving: order.map { inputs[$0] }, savingResult: savesResult
-        ) { [gradients] (incoming, saved) throws(CressetError) in
-            guard let g = incoming[0] else { return gradients.map { _ in nil } }
-            return try gradients.map { (gradient) throws(CressetError) -> Tensor? in
-                guard let gradient else { return nil }
-                var operands = [g]
-                for i in gradient.usesInput { operands.append(saved[place[i] ?? 0]) }
-                if gradient.usesResult { operands.append(saved[resultPlace]) }
-                return try gradient.kernel.run(operands, scalars, types: (compute, compute))
-            }
         }
     }
 }
@@ -115,6 +92,12 @@ extension Tensor {
                     )
                 }
                 state.requiresGrad = on
+            } else if isTracked {
+                guard on else {
+                    throw CressetError(
+                        .autograd, op: "requires_grad_",
+                        "this tensor is a view of one that requires grad; use detach() to cut it off")
+                }
             } else if on {
                 impl.autograd = AutogradState(requiresGrad: true)
             }
@@ -132,10 +115,13 @@ extension Tensor {
     }
 
     /// True for tensors no recorded operation made.
-    public var isLeaf: Bool { impl.autograd?.node == nil }
+    public var isLeaf: Bool { !isTracked || !(edge.map { !($0.node is AccumulateGrad) } ?? false) }
 
     /// Name of the operation that made the tensor, nil for a leaf.
-    public var gradFn: String? { impl.autograd?.node?.name }
+    public var gradFn: String? {
+        guard isTracked, let node = edge?.node, !(node is AccumulateGrad) else { return nil }
+        return node.name
+    }
 
     /// Keeps the gradient of a tensor that is no leaf.
     public func retainGrad() { impl.autograd?.retainsGrad = true }

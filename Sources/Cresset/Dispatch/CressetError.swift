@@ -88,8 +88,11 @@ package struct CallSite: Sendable {
     }
 
     private static func isLibrary(_ path: String) -> Bool {
+        // Code in a macro's arguments has a buffer of its own, which nobody can open; the frame around it has
+        // the line.
+        if path.contains("@__swiftmacro") { return true }
         // Some paths are relative to the package, some absolute.
-        libraryFolders.contains { path.hasPrefix($0) || path.contains("/" + $0) } || path.contains("<")
+        return libraryFolders.contains { path.hasPrefix($0) || path.contains("/" + $0) } || path.contains("<")
     }
 
     private static let libraryFolders = [

@@ -15,7 +15,7 @@ final class DeviceRuntime: @unchecked Sendable {
     /// The ABI lets one thread at a time use a queue.
     private let queueLock = Mutex(())
     let kernels: KernelTable
-    private(set) var memory: Memory! = nil
+    let memory = Memory()
 
     /// `CRESSET_SYNC=1`: every launch is waited for, so that an error arrives where it was caused.
     private static let isSynchronousByWish = Environment["CRESSET_SYNC"].map { $0 != "0" } ?? false
@@ -45,7 +45,7 @@ final class DeviceRuntime: @unchecked Sendable {
         self.isHostVisible =
             info.flags & UInt32((CRESSET_DEVICE_HOST_VISIBLE)) != 0 && backend.table.map != nil
         self.kernels = KernelTable(deviceName: name)
-        self.memory = Memory(self)
+        memory.attach(self)
         try kernels.register(readKernels(), from: backend)
     }
 
@@ -109,12 +109,21 @@ final class DeviceRuntime: @unchecked Sendable {
 
     /// Launches one kernel.
     @inline(__always)
-    func launch(_ kernel: KernelRecord, _ call: UnsafePointer<CressetCall>, op: String) throws(CressetError) {
+    func launch(
+        _ kernel: KernelRecord, _ call: UnsafePointer<CressetCall>, op: @autoclosure () -> String
+    ) throws(CressetError) {
+        let status = launch(kernel, call)
+        if status != nil { try fail(status, op: op()) }
+    }
+
+    /// Launches one kernel; the failure, if any, is for `fail`.
+    @inline(__always)
+    func launch(_ kernel: KernelRecord, _ call: UnsafePointer<CressetCall>) -> UnsafeMutablePointer<CressetStatus>? {
         queueLock._unsafeLock()
         var status = kernel.launch(kernel.context, queue, call)
         if Self.isSynchronousByWish && status == nil { status = backend.table.synchronize(queue) }
         queueLock._unsafeUnlock()
-        if status != nil { try fail(status, op: op) }
+        return status
     }
 
     /// nil if the kernel takes the call, else its reason.
@@ -125,7 +134,7 @@ final class DeviceRuntime: @unchecked Sendable {
     }
 
     @inline(never)
-    private func fail(_ status: UnsafeMutablePointer<CressetStatus>?, op: String) throws(CressetError) {
+    func fail(_ status: UnsafeMutablePointer<CressetStatus>?, op: String) throws(CressetError) {
         if let error = BackendError(consuming: status) { throw CressetError(error, op: op, device: name) }
     }
 

@@ -63,7 +63,7 @@ final class DeviceTable: @unchecked Sendable {
                 do throws(CressetError) {
                     found = try resolve(named)
                 } catch {
-                    fatalError("CRESSET_DEVICE=\(named): \(error.message)")
+                    found = broken(named, error)
                 }
             } else if PluginLoader.shared.backends.contains(where: { $0.name == "cpu" }) {
                 found = .cpu
@@ -76,6 +76,14 @@ final class DeviceTable: @unchecked Sendable {
             return found
         }
         set { state.withLock { $0.defaultDevice = newValue } }
+    }
+
+    /// A device that fails with the reason wherever it is used: what a wrong CRESSET_DEVICE names.
+    private func broken(_ spelling: String, _ error: CressetError) -> Device {
+        guard let id = find(spelling, 0) else { return .reference }
+        let told = CressetError(error.kind, op: "CRESSET_DEVICE=\(spelling)", error.message)
+        state.withLock { $0.openErrors[id] = told }
+        return Device(id: id)
     }
 
     // MARK: Finding

@@ -107,6 +107,16 @@ final class KernelTable: @unchecked Sendable {
         return Unmanaged<KernelChain>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0 }
     }
 
+    /// True where a kernel is registered: the look-up without the chain.
+    @inline(__always)
+    func has(_ key: KernelKey, _ dtype: DType) -> Bool {
+        (cells + (key.row * Self.columns + Int(dtype.rawValue))).pointee.load(ordering: .relaxed) != nil
+    }
+
+    /// The kernel of the cell where it is the only one and takes every call; it lives for good.
+    @inline(__always)
+    func simple(_ key: KernelKey, _ dtype: DType) -> KernelRecord? { chain(key, dtype)?.simple }
+
     /// Everything registered, in order of registration.
     var records: [KernelRecord] { writing.withLock { $0 } }
 
@@ -144,9 +154,11 @@ final class KernelTable: @unchecked Sendable {
             guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
             let name = String(cString: op)
             // Other namespaces are the backend's own business.
-            guard !name.hasPrefix("aten::") || Operators.find(name) != nil else {
+            let operation = Operators.find(name)
+            guard !name.hasPrefix("aten::") || operation != nil else {
                 throw refuse("there is no operation \(name) to override")
             }
+            if let why = operation?.overrideRefusal { throw refuse(why) }
             key = .override(OperatorName(name))
         } else {
             key = .family(family)
@@ -180,23 +192,27 @@ struct OperatorName: Hashable, @unchecked Sendable {
     let id: Int
     /// NUL-terminated; lives as long as the process, as the ABI says of `op`.
     let cString: UnsafePointer<CChar>
+    let text: String
 
     init(_ text: String) {
         self = Self.names.withLock { names in
             if let known = names[text] { return known }
             precondition(names.count < Self.capacity, "more than \(Self.capacity) operator names")
-            let name = OperatorName(id: names.count, cString: UnsafePointer(text.allocatedCString))
+            let name = OperatorName(id: names.count, cString: UnsafePointer(text.allocatedCString), text: text)
             names[text] = name
             return name
         }
     }
 
-    private init(id: Int, cString: UnsafePointer<CChar>) {
+    private init(id: Int, cString: UnsafePointer<CChar>, text: String) {
         self.id = id
         self.cString = cString
+        self.text = text
     }
 
-    var text: String { String(cString: cString) }
+    static func == (x: OperatorName, y: OperatorName) -> Bool { x.id == y.id }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
     private static let names = Lock([String: OperatorName]())
 }

@@ -13,18 +13,16 @@ final class Memory: @unchecked Sendable {
         var bytes: Int
     }
 
-    private unowned let runtime: DeviceRuntime
+    /// Devices are never closed, so no count is kept. Set once, before anybody else knows the device.
+    @exclusivity(unchecked) private unowned(unsafe) var runtime: DeviceRuntime!
     private let mutex = Mutex(())
     /// Free blocks by size class. All below is guarded by `mutex`.
-    private var free: [[Block]]
-    private var liveBytes = 0
-    private var cachedBytes = 0
-    private var peakBytes = 0
+    @exclusivity(unchecked) private var free: [[Block]] = Array(repeating: [], count: classCount)
+    @exclusivity(unchecked) private var liveBytes = 0
+    @exclusivity(unchecked) private var cachedBytes = 0
+    @exclusivity(unchecked) private var peakBytes = 0
 
-    init(_ runtime: DeviceRuntime) {
-        self.runtime = runtime
-        free = Array(repeating: [], count: Self.classCount)
-    }
+    func attach(_ runtime: DeviceRuntime) { self.runtime = runtime }
 
     // MARK: Size classes
 
@@ -43,7 +41,7 @@ final class Memory: @unchecked Sendable {
 
     // MARK: Taking and giving back
 
-    func take(_ bytes: Int, op: String) throws(CressetError) -> Block {
+    func take(_ bytes: Int, op: @autoclosure () -> String) throws(CressetError) -> Block {
         let (index, size) = Self.sizeClass(bytes)
         mutex._unsafeLock()
         // (A block cut at the device's limit may be smaller than its class.)
@@ -55,7 +53,7 @@ final class Memory: @unchecked Sendable {
             return block
         }
         mutex._unsafeUnlock()
-        return try allocate(bytes, size, op: op)
+        return try allocate(bytes, size, op: op())
     }
 
     @inline(__always)

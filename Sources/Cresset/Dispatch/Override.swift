@@ -1,6 +1,17 @@
 import BackendKit
 import CBackend
 
+/// What an operation's declaration says of one of its results.
+struct ResultType {
+    var shape: Shape
+    var dtype: DType
+
+    init(_ shape: Shape, _ dtype: DType) {
+        self.shape = shape
+        self.dtype = dtype
+    }
+}
+
 /// Calls of kernels that are registered for an operation by name.
 package enum Override {
     /// What the kernel registered as `name` on the device of `x` makes of it: for names that are no
@@ -10,36 +21,82 @@ package enum Override {
     ) throws(CressetError) -> Tensor {
         let op = OperatorName(name)
         guard let chain = x.runtime.kernels.chain(.override(op), x.dtype),
-            let result = try run(
-                chain, op: op, [.tensor(x)],
-                outputs: { () throws(CressetError) in
-                    [try .empty(x.shape, output, on: x.runtime, op: name)]
-                })?.first
+            let result = try run(chain, op: op, on: x.runtime, [.tensor(x)], [ResultType(x.shape, output)])?.first
         else { throw Registry.missing("such", .override(op), x.dtype, on: x.runtime, op: name, refusals: []) }
         return result
     }
 
-    /// Tries the chain's kernels in order; nil if all decline.
+    /// What the operation `op` gives: the results of the first kernel registered by its name that takes
+    /// the call, else those of its composition.
     ///
-    /// - Parameter outputs: allocates the results, for kernels that cross the ABI.
+    /// Every operation that can be overridden comes through here, once its arguments are checked and
+    /// before anything is computed; with no kernel registered that is one load and one branch. What
+    /// comes back has no history: the caller records its own derivative, whoever computed the result.
+    ///
+    /// - Parameters:
+    ///   - x: an argument; the device it lives on is asked.
+    ///   - dtype: the dtype computed in, after promotion.
+    ///   - arguments: the schema's, in order.
+    ///   - types: what the declaration says the results are.
+    @inline(__always)
+    static func resolve(
+        _ op: OperatorName, on x: Tensor, _ dtype: DType, _ arguments: @autoclosure () -> [Value],
+        types: @autoclosure () throws(CressetError) -> [ResultType],
+        composition: () throws(CressetError) -> [Tensor]
+    ) throws(CressetError) -> [Tensor] {
+        if let chain = x.runtime.kernels.chain(.override(op), dtype),
+            let found = try run(chain, op: op, on: x.runtime, arguments(), types())
+        {
+            return found
+        }
+        return try composition()
+    }
+
+    /// The same for an operation whose derivative is that of its composition: where a kernel took the
+    /// call, the backward pass runs the composition again under the tape.
+    static func resolve(
+        _ op: OperatorName, inputs: [Tensor], _ dtype: DType, _ arguments: @autoclosure () -> [Value],
+        type: @autoclosure () throws(CressetError) -> ResultType,
+        composition: @escaping @Sendable ([Tensor]) throws(CressetError) -> Tensor
+    ) throws(CressetError) -> Tensor {
+        guard let runtime = inputs.first?.runtime, let chain = runtime.kernels.chain(.override(op), dtype),
+            let found = try run(chain, op: op, on: runtime, arguments(), [type()])?.first
+        else { return try composition(inputs) }
+        let wanted = inputs.map(\.isTracked)
+        return Tape.record(op.text, found, inputs: inputs, saving: inputs) { (gradients, saved) throws(CressetError) in
+            guard let g = gradients[0] else { return wanted.map { _ in nil } }
+            return try Engine.gradients(of: composition, at: saved, wanted, g)
+        }
+    }
+
+    /// Tries the chain's kernels in order; nil if all decline.
     static func run(
-        _ chain: KernelChain, op: OperatorName, _ values: [Value], outputs: () throws(CressetError) -> [Tensor]
+        _ chain: KernelChain, op: OperatorName, on runtime: DeviceRuntime, _ values: [Value], _ types: [ResultType]
     ) throws(CressetError) -> [Tensor]? {
+        // (Arguments that live elsewhere are the composition's to move or to refuse.)
+        for value in values {
+            switch value {
+            case .tensor(let x): if x.runtime !== runtime { return nil }
+            case .tensors(let list): if list.contains(where: { $0.runtime !== runtime }) { return nil }
+            default: break
+            }
+        }
         for record in chain.records {
             if let swift = record.swiftKernel {
                 if let accepts = swift.accepts, !accepts(values) { continue }
                 do {
                     // The kernel's own tensor calls are its business, not the tape's.
                     let results = try noGrad { try swift.kernel(values) }
+                    try check(results, types, of: record, op, on: runtime)
                     LaunchRecorder.current?.note(record)
-                    return results
+                    return results.map { $0.detach() }
                 } catch let error as CressetError {
                     throw error
                 } catch {
                     throw CressetError(.backend, op: op.text, "\(record.owner): \(error)")
                 }
             }
-            if let results = try launch(record, op, values, outputs) {
+            if let results = try launch(record, op, on: runtime, values, types) {
                 LaunchRecorder.current?.note(record)
                 return results
             }
@@ -47,11 +104,32 @@ package enum Override {
         return nil
     }
 
+    /// A kernel written in Swift may return anything: what is not what the declaration says is refused.
+    private static func check(
+        _ results: [Tensor], _ types: [ResultType], of record: KernelRecord, _ op: OperatorName,
+        on runtime: DeviceRuntime
+    ) throws(CressetError) {
+        func refuse(_ got: String, _ due: String) -> CressetError {
+            CressetError(.backend, op: op.text, "\(record.owner) gave \(got) where \(due) is due")
+        }
+        guard results.count == types.count else {
+            throw refuse("\(results.count) tensors", "\(types.count)")
+        }
+        for (result, type) in zip(results, types) {
+            try result.checkValid(op.text)
+            guard result.shape == type.shape, result.dtype == type.dtype, result.runtime === runtime else {
+                throw refuse(result.summary, "\(type.dtype) \(type.shape) on \(runtime.name)")
+            }
+        }
+    }
+
     private static func launch(
-        _ record: KernelRecord, _ op: OperatorName, _ values: [Value], _ outputs: () throws(CressetError) -> [Tensor]
+        _ record: KernelRecord, _ op: OperatorName, on runtime: DeviceRuntime, _ values: [Value],
+        _ types: [ResultType]
     ) throws(CressetError) -> [Tensor]? {
-        let results = try outputs()
-        guard let runtime = results.first?.runtime else { return nil }
+        let results = try types.map { (type) throws(CressetError) in
+            try Tensor.empty(type.shape, type.dtype, on: runtime, op: op.text)
+        }
         var tensors: [Tensor] = []
         // Integer lists of all arguments, one after another: (start, count) by argument.
         var numbers: [Int64] = []

@@ -1,22 +1,25 @@
 import BackendKit
 import CBackend
 import CCresset
+import Synchronization
 
 /// A program together with the devices it is known to run on.
 final class KernelProgram: @unchecked Sendable {
     let program: Program
-    /// Bit i: the device of id i can run every instruction. Bits are only ever set, to the same
-    /// value by whoever comes first, under `lock`.
-    private var admitted: UInt64 = 0
-    private let lock = Lock(())
+    /// Bit i: the device of id i can run every instruction. Bits are only ever set.
+    private let admitted = Atomic<UInt64>(0)
 
     init(_ program: Program) { self.program = program }
 
     /// Throws where the device says it cannot run an instruction.
     @inline(__always)
     func check(on runtime: DeviceRuntime, op: OperatorName) throws(CressetError) {
-        if lock.withLock({ _ in admitted & (1 << UInt64(runtime.device.id)) != 0 }) { return }
-        try admit(runtime, op)
+        if !isAdmitted(on: runtime) { try admit(runtime, op) }
+    }
+
+    @inline(__always)
+    func isAdmitted(on runtime: DeviceRuntime) -> Bool {
+        admitted.load(ordering: .relaxed) & (1 << UInt64(runtime.device.id)) != 0
     }
 
     private func admit(_ runtime: DeviceRuntime, _ op: OperatorName) throws(CressetError) {
@@ -26,7 +29,7 @@ final class KernelProgram: @unchecked Sendable {
                 throw CressetError(.unsupported, op: op.text, "\(runtime.name) cannot run it: \(why)")
             }
         }
-        lock.withLock { _ in admitted |= 1 << UInt64(runtime.device.id) }
+        admitted.bitwiseOr(1 << UInt64(runtime.device.id), ordering: .relaxed)
     }
 }
 
@@ -149,7 +152,7 @@ struct Primitive {
     }
 
     private func refuse(_ refusals: [String], on runtime: DeviceRuntime) throws(CressetError) {
-        if let target = Fallback.target(for: runtime) {
+        if let target = try Fallback.target(for: runtime) {
             Fallback.note(op: op.text, from: runtime.name, to: target.name)
             try runElsewhere(target)
             return
@@ -177,6 +180,7 @@ struct Primitive {
     func coalesced() -> Primitive {
         guard family == .pointwise || family == .gather || family == .scatter || family == .reduce else { return self }
         let shape = family == .scatter ? inputs[0].shape : family == .reduce ? inputs[0].shape : outputs[0].shape
+        if shape.count <= 1 && shape.first != 1 { return self }
         var reduced: UInt32 = 0
         if case .reduce(let attributes) = attributes { reduced = attributes.reduced_dims }
 
@@ -226,10 +230,11 @@ struct Primitive {
 
     /// Calls `body` with the C structs, which are valid during it.
     func withCall<Result>(_ body: (UnsafePointer<CressetCall>) -> Result) -> Result {
-        let all = inputs + outputs
-        return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: max(all.count, 1)) { tensors in
-            withUnsafeTemporaryAllocation(of: Int64.self, capacity: max(all.count, 1) * 2 * maxRank) { numbers in
-                for (k, operand) in all.enumerated() {
+        let count = inputs.count + outputs.count
+        return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: max(count, 1)) { tensors in
+            withUnsafeTemporaryAllocation(of: Int64.self, capacity: max(count, 1) * 2 * maxRank) { numbers in
+                for k in 0..<count {
+                    let operand = k < inputs.count ? inputs[k] : outputs[k - inputs.count]
                     // Each operand owns 2·maxRank numbers of the scratch: sizes, then strides.
                     let sizes = numbers.baseAddress.unsafelyUnwrapped + k * 2 * maxRank
                     let strides = sizes + maxRank

@@ -40,6 +40,7 @@ public enum Registry {
         guard let operation = Operators.find(op) else {
             throw CressetError(.argument, op: "register", "there is no operation \(op)")
         }
+        if let why = operation.overrideRefusal { throw CressetError(.argument, op: "register", why) }
         let runtime = try device.runtime(for: "register")
         for dtype in dtypes {
             try runtime.kernels.register(

@@ -26,12 +26,12 @@ extension Ops {
     static let activations: [Unary] = [relu, silu, logSigmoid, mish]
 
     /// x·Φ(x) with the exact normal distribution function.
-    static let gelu = Pointwise("aten::gelu", .promoteFloat) { c in
+    static let gelu = Pointwise("aten::gelu", .promoteFloat, schema: { x, _ in [.tensor(x[0]), "none"] }) { c in
         let x = c.inputs[0]
         return x * 0.5 * (1 + Cresset.erf(x * Expr(0.5.squareRoot())))
     }
     /// x·Φ(x) with Φ(x) ≈ ½(1 + tanh(√(2/π)·(x + 0.044715·x³))).
-    static let geluTanh = Pointwise("aten::gelu.tanh", .promoteFloat) { c in
+    static let geluTanh = Pointwise("aten::gelu", .promoteFloat, schema: { x, _ in [.tensor(x[0]), "tanh"] }) { c in
         let x = c.inputs[0]
         return x * 0.5 * (1 + Cresset.tanh(Expr((2 / Double.pi).squareRoot()) * (x + 0.044715 * (x * x * x))))
     }

@@ -102,21 +102,23 @@ extension Ops {
     }
 }
 
-// a + alpha·b, for alpha other than 1.
-private let addScaled = Pointwise("aten::add.Tensor", .promote) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
-private let subScaled = Pointwise("aten::sub.Tensor", .promote) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+extension Ops {
+    /// a + alpha·b, for alpha other than 1.
+    static let addScaled = Pointwise("aten::add.Tensor", .promote) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
+    static let subScaled = Pointwise("aten::sub.Tensor", .promote) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+}
 
 extension Tensor {
     /// self + alpha·other
     public func add(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in
-            alpha.isOne ? try Ops.add(self, other) : try addScaled.run([self, other], [alpha], promoting: [])
+            alpha.isOne ? try Ops.add(self, other) : try Ops.addScaled.run([self, other], [alpha], promoting: [])
         }
     }
     /// self - alpha·other
     public func sub(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in
-            alpha.isOne ? try Ops.sub(self, other) : try subScaled.run([self, other], [alpha], promoting: [])
+            alpha.isOne ? try Ops.sub(self, other) : try Ops.subScaled.run([self, other], [alpha], promoting: [])
         }
     }
     public func add(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.add(self, other) } }
@@ -204,6 +206,10 @@ extension Tensor {
     public static func -= (x: inout Tensor, y: Tensor) { x = x - y }
     public static func *= (x: inout Tensor, y: Tensor) { x = x * y }
     public static func /= (x: inout Tensor, y: Tensor) { x = x / y }
+    public static func += (x: inout Tensor, y: Scalar) { x = x + y }
+    public static func -= (x: inout Tensor, y: Scalar) { x = x - y }
+    public static func *= (x: inout Tensor, y: Scalar) { x = x * y }
+    public static func /= (x: inout Tensor, y: Scalar) { x = x / y }
 
     public static func .== (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }
     public static func .== (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }

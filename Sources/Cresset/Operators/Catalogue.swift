@@ -6,7 +6,7 @@ extension Operators {
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
         + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
-        + conversions
+        + conversions + scans + sorting + compaction
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

@@ -38,12 +38,20 @@ final class Unary: Sendable {
 
     func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor { try Self.call(kernel, dtypeMask, x) }
 
+    /// Throws where the operation is not meant for the tensor's dtype.
+    func check(_ x: Tensor) throws(CressetError) { try Self.check(kernel, dtypeMask, x) }
+
     @inline(__always)
     private static func call(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor) throws(CressetError) -> Tensor {
+        try check(kernel, mask, x)
+        return try kernel(x)
+    }
+
+    @inline(__always)
+    private static func check(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor) throws(CressetError) {
         guard mask & 1 << UInt32(x.dtype.rawValue) != 0 || x.isInvalid else {
             throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(x.summary)")
         }
-        return try kernel(x)
     }
 }
 
@@ -69,12 +77,14 @@ final class Binary: Sendable {
         body: @escaping @Sendable (Expr, Expr, DType) -> Expr
     ) {
         let tensorName = overloads.tensor.isEmpty ? name : name + "." + overloads.tensor
-        let kernel = Pointwise("aten::" + tensorName, rule, derivative: derivative) {
-            body($0.inputs[0], $0.inputs[1], $0.dtype)
-        }
+        let hasAlpha = scaled != nil
+        let kernel = Pointwise(
+            "aten::" + tensorName, rule, derivative: derivative,
+            schema: { x, _ in x.map(Value.tensor) + (hasAlpha ? [1] : []) }
+        ) { body($0.inputs[0], $0.inputs[1], $0.dtype) }
         let scalarName = overloads.scalar.map { name + "." + $0 } ?? tensorName
         let second = Pointwise("aten::" + scalarName, rule) { body($0.inputs[0], $0.scalars[0], $0.dtype) }
-        let first = Pointwise("aten::" + scalarName, rule) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
+        let first = Pointwise("aten::" + scalarName, rule, schema: nil) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
         self.kernel = kernel
         scalarSecond = second
         scalarFirst = first

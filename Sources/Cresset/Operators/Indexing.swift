@@ -5,6 +5,8 @@ import CBackend
 enum Indexing {
     private static let gatherName = OperatorName("aten::gather")
     private static let scatterName = OperatorName("aten::scatter.src")
+    private static let scatterAddName = OperatorName("aten::scatter_add")
+    private static let selectName = OperatorName("aten::index_select")
 
     private static func check(_ index: Tensor, on x: Tensor, op: String) throws(CressetError) {
         try x.checkValid(op)
@@ -54,31 +56,51 @@ enum Indexing {
                 "the index \(index.shape) must have the rank of the tensor \(x.shape) and, but for dim \(d), no larger sizes"
             )
         }
-        let result = try Tensor.empty(index.shape, x.dtype, on: x.runtime, op: op)
-        if result.numel > 0 {
-            try Primitive(
-                family: .gather, op: gatherName, inputs: [base(x, dim: d, over: index.shape), Operand(index)],
-                outputs: [Operand(result)], attributes: .index(attributes(size: x.shape[d], stride: x.strides[d]))
-            ).run()
-        }
+        let result = try Override.resolve(
+            gatherName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .tensor(index), false],
+            types: [ResultType(index.shape, x.dtype)]
+        ) { () throws(CressetError) in [try gathered(x, d, index, gatherName)] }[0]
         let shape = x.shape
         return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
                     let zeros = try Tensor.filled(shape, 0, dtype: g.dtype, on: g.runtime, op: op)
-                    return saved[0].numel == 0 ? zeros : try scatter(zeros, d, saved[0], g, .add, op: op)
+                    return saved[0].numel == 0 ? zeros : try scatter(zeros, d, saved[0], g, .add)
                 }
             ]
         }
     }
 
+    /// The values at an index of the result's shape; nothing is recorded.
+    private static func gathered(
+        _ x: Tensor, _ d: Int, _ index: Tensor, _ op: OperatorName
+    ) throws(CressetError) -> Tensor {
+        let result = try Tensor.empty(index.shape, x.dtype, on: x.runtime, op: op.text)
+        guard result.numel > 0 else { return result }
+        try Primitive(
+            family: .gather, op: op, inputs: [base(x, dim: d, over: index.shape), Operand(index)],
+            outputs: [Operand(result)], attributes: .index(attributes(size: x.shape[d], stride: x.strides[d]))
+        ).run()
+        return result
+    }
+
     /// A copy of `x` with `source` combined into it at the places the index names.
     static func scatter(
-        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction, op: String
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction
     ) throws(CressetError) -> Tensor {
+        let name = reduce == .add ? scatterAddName : scatterName
+        let op = name.text
         try check(index, on: x, op: op)
-        let result = try Copy.clone(x, op: op)
-        try scatter(into: result, dim, index, source, reduce, op: op)
+        let result: Tensor
+        if reduce == .add || reduce == .set {
+            try checkScatter(x, dim, index, source, op: op)
+            result = try Override.resolve(
+                name, on: x, x.dtype, [.tensor(x), .scalar(Scalar(dim)), .tensor(index), .tensor(source)],
+                types: [ResultType(x.shape, x.dtype)]
+            ) { () throws(CressetError) in [try scattered(x, dim, index, source, reduce, op: op)] }[0]
+        } else {
+            result = try scattered(x, dim, index, source, reduce, op: op)
+        }
         switch reduce {
         case .add:
             return Tape.record(op, result, inputs: [x, source], saving: [index]) {
@@ -90,7 +112,7 @@ enum Indexing {
                 (gradients, saved) throws(CressetError) in
                 guard let g = gradients[0] else { return [nil, nil] }
                 let zeros = try Tensor.filled(saved[0].shape, 0, dtype: g.dtype, on: g.runtime, op: op)
-                return [try scatter(g, dim, saved[0], zeros, .set, op: op), try gather(g, dim, saved[0])]
+                return [try scatter(g, dim, saved[0], zeros, .set), try gather(g, dim, saved[0])]
             }
         case .mul, .max, .min:
             guard !Tape.isOn([x, source]) else {
@@ -100,35 +122,26 @@ enum Indexing {
         }
     }
 
+    private static func scattered(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction, op: String
+    ) throws(CressetError) -> Tensor {
+        let result = try Copy.clone(x, op: op)
+        try scatter(into: result, dim, index, source, reduce, op: op)
+        return result
+    }
+
     /// The same in place; nothing is recorded.
-    static func scatter(
+    private static func scatter(
         into x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction, op: String
     ) throws(CressetError) {
-        try check(index, on: x, op: op)
         if x.ndim == 0 {
             try scatter(
                 into: x.reshaped([1], op: op), 0, index.reshaped([-1], op: op), source.reshaped([-1], op: op), reduce,
                 op: op)
             return
         }
+        try checkScatter(x, dim, index, source, op: op)
         let d = try x.dim(dim, op: op)
-        guard source.dtype == x.dtype else {
-            throw CressetError(.dtype, op: op, "source and tensor must have one dtype: \(x.summary), \(source.summary)")
-        }
-        guard source.runtime === x.runtime else {
-            throw CressetError(
-                .device, op: op, "source and tensor must live on one device: \(x.summary), \(source.summary)")
-        }
-        guard index.ndim == x.ndim, source.ndim == x.ndim,
-            (0..<x.ndim).allSatisfy({
-                index.shape[$0] <= source.shape[$0] && ($0 == d || index.shape[$0] <= x.shape[$0])
-            })
-        else {
-            throw CressetError(
-                .shape, op: op,
-                "the index \(index.shape) must have the rank of the tensor \(x.shape) and the source \(source.shape), no "
-                    + "size above the source's, and but for dim \(d) none above the tensor's")
-        }
         guard index.numel > 0 else { return }
         var values = Operand(source)
         values.shape = index.shape
@@ -139,26 +152,48 @@ enum Indexing {
         ).run()
     }
 
+    private static func checkScatter(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, op: String
+    ) throws(CressetError) {
+        try source.checkValid(op)
+        let d = try x.dim(dim, op: op)
+        guard source.dtype == x.dtype else {
+            throw CressetError(.dtype, op: op, "source and tensor must have one dtype: \(x.summary), \(source.summary)")
+        }
+        guard source.runtime === x.runtime else {
+            throw CressetError(
+                .device, op: op, "source and tensor must live on one device: \(x.summary), \(source.summary)")
+        }
+        // (0-d tensors are taken as if they had one dim.)
+        if x.ndim == 0 && index.numel <= 1 && source.numel <= 1 { return }
+        guard index.ndim == x.ndim, source.ndim == x.ndim,
+            (0..<x.ndim).allSatisfy({
+                index.shape[$0] <= source.shape[$0] && ($0 == d || index.shape[$0] <= x.shape[$0])
+            })
+        else {
+            throw CressetError(
+                .shape, op: op,
+                "the index \(index.shape) must have the rank of the tensor \(x.shape) and the source \(source.shape), no "
+                    + "size above the source's, and but for dim \(d) none above the tensor's")
+        }
+    }
+
     /// Rows (or slices along `dim`) of x in the order of a 1-d index.
-    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor, op: String = "aten::index_select") throws(CressetError)
-        -> Tensor
-    {
+    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor) throws(CressetError) -> Tensor {
+        let op = selectName.text
         try check(index, on: x, op: op)
         guard index.ndim <= 1 else {
             throw CressetError(.shape, op: op, "the index must have 1 dim, got \(index.summary)")
         }
-        if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index, op: op).reshaped([], op: op) }
+        if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index).reshaped([], op: op) }
         let d = try x.dim(dim, op: op)
         var shape = x.shape
         shape[d] = index.numel
         let along = try alongDim(index, d, shape, op: op)
-        let result = try Tensor.empty(shape, x.dtype, on: x.runtime, op: op)
-        if result.numel > 0 {
-            try Primitive(
-                family: .gather, op: OperatorName(op), inputs: [base(x, dim: d, over: shape), Operand(along)],
-                outputs: [Operand(result)], attributes: .index(attributes(size: x.shape[d], stride: x.strides[d]))
-            ).run()
-        }
+        let result = try Override.resolve(
+            selectName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .tensor(index)],
+            types: [ResultType(shape, x.dtype)]
+        ) { () throws(CressetError) in [try gathered(x, d, along, selectName)] }[0]
         let original = x.shape
         return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
             [
@@ -192,7 +227,7 @@ enum Indexing {
             throw CressetError(
                 .shape, op: op, "\(index.numel) indices need a source of that size along dim \(d): \(source.summary)")
         }
-        return try scatter(x, d, try alongDim(index, d, source.shape, op: op), source, .add, op: op)
+        return try scatter(x, d, try alongDim(index, d, source.shape, op: op), source, .add)
     }
 }
 
@@ -204,13 +239,13 @@ extension Tensor {
     /// A copy with `source` written where the index says; of duplicates the last wins.
     public func scatter(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
         trapping { () throws(CressetError) in
-            try Indexing.scatter(self, dim, index, source, .set, op: "aten::scatter.src")
+            try Indexing.scatter(self, dim, index, source, .set)
         }
     }
     /// A copy with `source` added where the index says.
     public func scatterAdd(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
         trapping { () throws(CressetError) in
-            try Indexing.scatter(self, dim, index, source, .add, op: "aten::scatter_add")
+            try Indexing.scatter(self, dim, index, source, .add)
         }
     }
     /// Slices along `dim` in the order of a 1-d index.

@@ -2,10 +2,16 @@ import BackendKit
 
 /// Matrix products.
 enum Matrix {
-    private static let name = OperatorName("aten::matmul")
+    static let name = OperatorName("aten::matmul")
+    static let mm = OperatorName("aten::mm")
+    static let bmm = OperatorName("aten::bmm")
+    static let dot = OperatorName("aten::dot")
 
     /// [..., m, k] × [..., k, n] with broadcast batch dims.
-    static func product(_ a: Tensor, _ b: Tensor, op: String = "aten::matmul") throws(CressetError) -> Tensor {
+    static func product(
+        _ a: Tensor, _ b: Tensor, name: OperatorName = Matrix.name
+    ) throws(CressetError) -> Tensor {
+        let op = name.text
         try a.checkValid(op)
         try b.checkValid(op)
         let operands = try Tensor.onOneDevice([a, b], op: op)
@@ -21,75 +27,98 @@ enum Matrix {
             throw CressetError(.shape, op: op, "both arguments need at least 1 dim: \(a.summary), \(b.summary)")
         }
         // A vector on the left is a row, on the right a column; the added dim is dropped at the end.
-        let left = a.ndim == 1 ? a.unsqueeze(0) : a
-        let right = b.ndim == 1 ? b.unsqueeze(1) : b
-        let (m, k, n) = (left.size(-2), left.size(-1), right.size(-1))
-        guard right.size(-2) == k else {
+        let (rows, columns) = (a.ndim == 1, b.ndim == 1)
+        let left = rows ? a.shape.inserting(1, at: 0) : a.shape
+        let right = columns ? b.shape.inserting(1, at: 1) : b.shape
+        let (k, other) = (left[left.count - 1], right[right.count - 2])
+        guard other == k else {
             throw CressetError(
                 .shape, op: op,
                 "inner sizes differ: \(a.summary) × \(b.summary); the last size of the first (\(k)) must be the "
-                    + "\(b.ndim == 1 ? "" : "second to ")last of the second (\(right.size(-2)))")
+                    + "\(b.ndim == 1 ? "" : "second to ")last of the second (\(other))")
         }
-        var result: Tensor
-        if right.ndim == 2 && left.ndim > 2 {
-            // One matrix for the whole batch: a single product of folded rows.
-            let folded = try left.reshaped([-1, k], op: op)
-            let rows = left.shape.dropLast(2).reduce(1, *)
-            result = try core(left.numel == 0 ? left.expandedRows(rows * m, k) : folded, right)
-            var shape = Shape(left.shape.dropLast())
-            shape.append(n)
-            result = try result.reshaped(shape, op: op)
-        } else {
-            result = try core(left, right)
-        }
-        if a.ndim == 1 { result = result.squeezed([result.ndim - 2], op: op) }
-        if b.ndim == 1 { result = result.squeezed([result.ndim - 1], op: op) }
-        return result
-    }
-
-    /// The product of tensors of at least two dims, recorded.
-    private static func core(_ a: Tensor, _ b: Tensor) throws(CressetError) -> Tensor {
-        let batch = Shape(a.shape.dropLast(2))
-        let otherBatch = Shape(b.shape.dropLast(2))
-        guard let common = batch.broadcast(with: otherBatch) else {
+        guard var shape = Shape(left.dropLast(2)).broadcast(with: Shape(right.dropLast(2))) else {
             throw CressetError(
-                .shape, op: name.text,
-                "batch sizes \(batch) and \(otherBatch) do not broadcast: \(a.summary), \(b.summary)")
+                .shape, op: op,
+                "batch sizes \(Shape(left.dropLast(2))) and \(Shape(right.dropLast(2))) do not broadcast: "
+                    + "\(a.summary), \(b.summary)")
         }
-        let (m, k, n) = (a.size(-2), a.size(-1), b.size(-1))
-        func full(_ rows: Int, _ columns: Int) -> Shape {
-            var shape = common
-            shape.append(rows)
-            shape.append(columns)
-            return shape
-        }
-        let result = try Tensor.empty(full(m, n), a.dtype, on: a.runtime, op: name.text)
-        if result.numel > 0 {
-            try Primitive(
-                family: .matmul, op: name,
-                inputs: [Operand(a, broadcastTo: full(m, k)), Operand(b, broadcastTo: full(k, n))],
-                outputs: [Operand(result)]
-            ).run()
-        }
+        if !rows { shape.append(left[left.count - 2]) }
+        if !columns { shape.append(right[right.count - 1]) }
+        let result = try Override.resolve(
+            name, on: a, a.dtype, [.tensor(a), .tensor(b)], types: [ResultType(shape, a.dtype)]
+        ) { () throws(CressetError) in
+            [try noGrad { () throws(CressetError) in try multiplied(a, b, shape, name) }]
+        }[0]
         let (wantsA, wantsB) = (a.isTracked, b.isTracked)
-        return Tape.record(name.text, result, inputs: [a, b], saving: [a, b]) {
+        return Tape.record(op, result, inputs: [a, b], saving: [a, b]) {
             (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil, nil] }
-            // C = A·B: ∂A = ∂C·Bᵀ, ∂B = Aᵀ·∂C; batch dims that were broadcast are summed by the tape.
             return [
-                wantsA ? try core(g, saved[1].mT) : nil,
-                wantsB ? try core(saved[0].mT, g) : nil,
+                wantsA ? try leftGradient(g, saved[0], saved[1]) : nil,
+                wantsB ? try rightGradient(g, saved[0], saved[1]) : nil,
             ]
         }
+    }
+
+    // C = A·B: ∂A = ∂C·Bᵀ, ∂B = Aᵀ·∂C; batch dims that were broadcast are summed by the tape.
+
+    private static func leftGradient(_ g: Tensor, _ a: Tensor, _ b: Tensor) throws(CressetError) -> Tensor {
+        var g = b.ndim == 1 ? g.unsqueeze(-1) : g
+        if a.ndim == 1 { g = g.unsqueeze(-2) }
+        let gradient = try product(g, (b.ndim == 1 ? b.unsqueeze(1) : b).mT)
+        return a.ndim == 1 ? try gradient.summed(to: [1, a.numel]).reshaped(a.shape, op: name.text) : gradient
+    }
+
+    private static func rightGradient(_ g: Tensor, _ a: Tensor, _ b: Tensor) throws(CressetError) -> Tensor {
+        var g = b.ndim == 1 ? g.unsqueeze(-1) : g
+        if a.ndim == 1 { g = g.unsqueeze(-2) }
+        var a = a.ndim == 1 ? a.unsqueeze(0) : a
+        if b.ndim <= 2 && a.ndim > 2 {
+            // One matrix for the whole batch: its gradient is one product of folded rows.
+            let count = a.shape.dropLast().reduce(1, *)
+            g = try g.reshaped([count, g.size(-1)], op: name.text)
+            a = try a.reshaped([count, a.size(-1)], op: name.text)
+        }
+        let gradient = try product(a.mT, g)
+        return b.ndim == 1 ? try gradient.reshaped(b.shape, op: name.text) : gradient
+    }
+
+    /// The product of checked operands, in the result's shape; nothing is recorded.
+    private static func multiplied(
+        _ a: Tensor, _ b: Tensor, _ shape: Shape, _ op: OperatorName
+    ) throws(CressetError) -> Tensor {
+        let result = try Tensor.empty(shape, a.dtype, on: a.runtime, op: op.text)
+        guard result.numel > 0 else { return result }
+        var left = a.ndim == 1 ? a.unsqueeze(0) : a
+        let right = b.ndim == 1 ? b.unsqueeze(1) : b
+        let (k, n) = (left.size(-1), right.size(-1))
+        if right.ndim == 2 && left.ndim > 2 && k > 0 {
+            // One matrix for the whole batch: a single product of folded rows.
+            left = try left.reshaped([-1, k], op: op.text)
+        }
+        let m = left.size(-2)
+        var batch = Shape()
+        if left.ndim > 2 || right.ndim > 2 {
+            batch = Shape(left.shape.dropLast(2)).broadcast(with: Shape(right.shape.dropLast(2))) ?? []
+        }
+        func full(_ rows: Int, _ columns: Int) -> Shape {
+            batch.inserting(rows, at: batch.count).inserting(columns, at: batch.count + 1)
+        }
+        // The result is contiguous, so the kernel's rows and columns are strides over the same elements.
+        var output = Operand(result)
+        output.shape = full(m, n)
+        output.strides = output.shape.contiguousStrides
+        try Primitive(
+            family: .matmul, op: op,
+            inputs: [Operand(left, broadcastTo: full(m, k)), Operand(right, broadcastTo: full(k, n))],
+            outputs: [output]
+        ).run()
+        return result
     }
 }
 
 extension Tensor {
-    /// A zero-row stand-in where -1 cannot be inferred.
-    fileprivate func expandedRows(_ rows: Int, _ columns: Int) throws(CressetError) -> Tensor {
-        try reshaped([rows, columns], op: "aten::matmul")
-    }
-
     /// The matrix product, PyTorch's rules: vectors, matrices, batches that broadcast.
     public func matmul(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Matrix.product(self, other) }
@@ -101,7 +130,7 @@ extension Tensor {
             guard ndim == 2, other.ndim == 2 else {
                 throw CressetError(.shape, op: "aten::mm", "needs two matrices, got \(summary), \(other.summary)")
             }
-            return try Matrix.product(self, other, op: "aten::mm")
+            return try Matrix.product(self, other, name: Matrix.mm)
         }
     }
 
@@ -113,7 +142,7 @@ extension Tensor {
                     .shape, op: "aten::bmm",
                     "needs two batches of equally many matrices, got \(summary), \(other.summary)")
             }
-            return try Matrix.product(self, other, op: "aten::bmm")
+            return try Matrix.product(self, other, name: Matrix.bmm)
         }
     }
 
@@ -123,7 +152,7 @@ extension Tensor {
             guard ndim == 1, other.ndim == 1 else {
                 throw CressetError(.shape, op: "aten::dot", "needs two vectors, got \(summary), \(other.summary)")
             }
-            return try Matrix.product(self, other, op: "aten::dot")
+            return try Matrix.product(self, other, name: Matrix.dot)
         }
     }
 }

@@ -13,6 +13,11 @@ public final class Operator: Sendable {
     public let dtypes: Set<DType>
     /// Primitive families or operations it is made of, for the matrix; nil for a view.
     public let composition: [String]
+    /// True if a kernel registered by the operation's name takes its calls over. A view computes
+    /// nothing, so there is nothing to take over; some operations are another's calls.
+    public var isOverridable: Bool { overrideRefusal == nil }
+    /// Why no kernel can be registered by its name; nil if one can.
+    let overrideRefusal: String?
     /// True if gradients flow from its result to its floating-point inputs.
     public let isDifferentiable: Bool
     /// Calls the operation with checked arguments.
@@ -20,12 +25,17 @@ public final class Operator: Sendable {
     /// Calls the conformance suite makes, by seed.
     package let samples: @Sendable (inout SampleMaker) -> [Sample]
 
+    /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
+        notOverridable: String? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
-        self.schema = Schema(schema)
+        let parsed = Schema(schema)
+        self.schema = parsed
+        let why = composition.isEmpty ? "it is a view, which computes nothing" : notOverridable
+        overrideRefusal = why.map { "\(parsed.name) cannot be overridden: \($0)" }
         self.dtypes = dtypes
         self.composition = composition
         self.isDifferentiable = isDifferentiable

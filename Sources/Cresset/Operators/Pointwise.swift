@@ -35,6 +35,8 @@ final class Pointwise: @unchecked Sendable {
     typealias Body = @Sendable (Context) -> Expr
 
     let name: OperatorName
+    /// The name, made once: nodes of the tape keep it.
+    let text: String
     let rule: TypeRule
     /// Inputs that promote and are converted; others (a condition) keep their dtype.
     let promotes: @Sendable (Int) -> Bool
@@ -44,18 +46,28 @@ final class Pointwise: @unchecked Sendable {
     let derivative: (@Sendable (Int, Context) -> Expr?)?
     /// Types of the scalars, where they are not the computation type.
     let scalarType: @Sendable (Int, DType) -> ArithmeticType
+    typealias Schema = @Sendable (_ inputs: [Tensor], _ scalars: [Scalar]) -> [Value]
+    /// The arguments of the schema, for a kernel registered by this name; nil where the call is not
+    /// one of the schema's (2 - x is no sub.Scalar), so that no such kernel is asked.
+    let schema: Schema?
+    /// True when the first two inputs promote.
+    let promotesAll: Bool
 
     init(
         _ name: String, _ rule: TypeRule, promotes: @escaping @Sendable (Int) -> Bool = { _ in true },
         scalarType: @escaping @Sendable (Int, DType) -> ArithmeticType = { $1.arithmetic },
-        derivative: (@Sendable (Int, Context) -> Expr?)? = nil, body: @escaping Body
+        derivative: (@Sendable (Int, Context) -> Expr?)? = nil,
+        schema: Schema? = { $0.map(Value.tensor) + $1.map(Value.scalar) }, body: @escaping Body
     ) {
         self.name = OperatorName(name)
+        text = name
         self.rule = rule
         self.promotes = promotes
         self.scalarType = scalarType
         self.body = body
         self.derivative = derivative
+        self.schema = schema
+        promotesAll = promotes(0) && promotes(1)
     }
 
     // MARK: Programs
@@ -84,6 +96,9 @@ final class Pointwise: @unchecked Sendable {
     private let compiled = Atomic<UnsafeRawPointer?>(nil)
     private let compiling = Lock(())
     private let gradients = Lock([GradientKey: Gradient?]())
+    /// Plans so far, replaced whole and never freed.
+    let plans = Atomic<UnsafeRawPointer?>(nil)
+    let planning = Lock(())
 
     private struct GradientKey: Hashable {
         var input: Int
@@ -159,8 +174,8 @@ final class Pointwise: @unchecked Sendable {
 
     // MARK: Calls
 
-    func callAsFunction(_ inputs: Tensor..., scalars: Scalar...) throws(CressetError) -> Tensor {
-        try run(inputs, scalars)
+    func callAsFunction(_ x: Tensor, _ y: Tensor, _ z: Tensor) throws(CressetError) -> Tensor {
+        try run([x, y, z])
     }
 
     /// Promotes, broadcasts, launches and records.
@@ -178,9 +193,7 @@ final class Pointwise: @unchecked Sendable {
             throw CressetError(.dtype, op: name.text, "complex tensors are not supported: \(describe(inputs))")
         }
         let inputs = try sameDevice(inputs)
-        if let result = try override(inputs, scalars, compute) { return record(result, inputs, scalars, compute) }
-        let result = try launch(inputs, scalars, compute, output, into: nil)
-        return record(result, inputs, scalars, compute)
+        return record(try result(inputs, scalars, compute, output), inputs, scalars, compute)
     }
 
     /// Computes into `target`, which must have the broadcast shape; nothing is recorded.
@@ -190,7 +203,69 @@ final class Pointwise: @unchecked Sendable {
         _ = try launch(try sameDevice(inputs), scalars, compute, target.dtype, into: target)
     }
 
-    private func launch(
+    /// Writes the result into `target`, which is the first input, and puts the change on the tape.
+    func run(
+        inPlaceOf target: Tensor, _ op: @autoclosure () -> String, _ others: [Tensor], _ scalars: [Scalar],
+        promoting: [Scalar]?
+    ) throws(CressetError) {
+        try target.checkValid(op())
+        for input in others { try input.checkValid(op()) }
+        try target.checkWritable(op())
+        let inputs = try sameDevice([target] + others)
+        guard inputs[0].impl === target.impl else {
+            throw CressetError(
+                .device, op: op(), "\(target.summary) cannot take a result of another device: \(describe(others))")
+        }
+        let (compute, output) = dtypes(inputs, promoting ?? scalars)
+        try target.checkFits(try broadcastShape(inputs), output, op: op())
+        let records = rule != .compare && target.dtype.isFloatingPoint && Tape.isOn(inputs)
+        if records { try target.checkHistory(op()) }
+
+        // All of the node but the result is made before the elements change: the history so far, and a
+        // copy of what its derivative needs of the old elements.
+        var node: PointwiseNode?
+        var savesResult = false
+        if records {
+            let plan = plan(inputs, scalars.count, compute)
+            savesResult = plan.savesResult
+            var old: Tensor?
+            let saved = try plan.order.map { (i) throws(CressetError) -> SavedTensor in
+                guard inputs[i].isSameView(as: target) else { return SavedTensor(inputs[i]) }
+                if old == nil { old = try Copy.clone(inputs[i], op: op()) }
+                guard let copy = old else { return SavedTensor(inputs[i]) }
+                return SavedTensor(copy, edge: inputs[i].isTracked ? inputs[i].edge : nil)
+            }
+            node = PointwiseNode(text, plan, inputs, scalars, saved: saved)
+        }
+        let isDirect =
+            output == target.dtype && target.runtime.kernels.chain(.override(name), compute) == nil
+            && !others.contains { $0.mayOverlap(target) }
+        if isDirect {
+            _ = try launch(inputs, scalars, compute, output, into: target)
+        } else {
+            try Copy.run(from: try result(inputs, scalars, compute, output), to: target, op: name)
+        }
+        target.impl.storage.version += 1
+        if let node {
+            if savesResult { node.save(result: SavedTensor(result: target)) }
+            target.setHistory(Edge(node: node, index: 0))
+        }
+    }
+
+    /// The result, by whoever computes it.
+    func result(
+        _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType, _ output: DType
+    ) throws(CressetError) -> Tensor {
+        guard let schema, let first = inputs.first else {
+            return try launch(inputs, scalars, compute, output, into: nil)
+        }
+        return try Override.resolve(
+            name, on: first, compute, schema(inputs, scalars),
+            types: [ResultType(try broadcastShape(inputs), output)]
+        ) { () throws(CressetError) in [try launch(inputs, scalars, compute, output, into: nil)] }[0]
+    }
+
+    func launch(
         _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType, _ output: DType, into target: Tensor?
     ) throws(CressetError) -> Tensor {
         let result: Tensor
@@ -209,22 +284,6 @@ final class Pointwise: @unchecked Sendable {
             inputs: inputs.map { Operand($0, broadcastTo: shape) }, outputs: [Operand(result)]
         ).run()
         return result
-    }
-
-    /// The result of a kernel registered for this operation by name, if one takes the call.
-    private func override(
-        _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType
-    ) throws(CressetError) -> Tensor? {
-        guard let first = inputs.first, let chain = first.runtime.kernels.chain(.override(name), compute) else {
-            return nil
-        }
-        let values = inputs.map(Value.tensor) + scalars.map(Value.scalar)
-        return try Override.run(
-            chain, op: name, values,
-            outputs: { () throws(CressetError) in
-                let (_, output) = self.dtypes(inputs, scalars)
-                return [try Tensor.empty(self.broadcastShape(inputs), output, on: first.runtime, op: self.name.text)]
-            })?.first
     }
 
     /// The common shape of the inputs, by the rules of broadcasting.
@@ -251,6 +310,13 @@ final class Pointwise: @unchecked Sendable {
 }
 
 extension Tensor {
+    /// True when both show the same elements in the same order.
+    func isSameView(as other: Tensor) -> Bool {
+        impl === other.impl
+            || impl.storage === other.impl.storage && impl.offset == other.impl.offset && shape == other.shape
+                && strides == other.strides && dtype == other.dtype
+    }
+
     /// The tensors on one device: 0-d cpu tensors move to where the others are; anything else that
     /// differs is an error.
     static func onOneDevice(_ inputs: [Tensor], op: String) throws(CressetError) -> [Tensor] {
@@ -297,6 +363,7 @@ extension Pointwise {
         var usesResult: Bool
         /// Takes the gradient, the used inputs, and the result if used.
         var kernel: Pointwise
+        var operandCount: Int { 1 + usesInput.count + (usesResult ? 1 : 0) }
     }
 
     /// `gradient`, computed once for each combination of dtypes.

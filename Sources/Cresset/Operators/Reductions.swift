@@ -113,37 +113,77 @@ enum Reductions {
     /// Integers and bool add up in int64, as in PyTorch.
     static func sumDType(_ dtype: DType) -> DType { dtype.isFloatingPoint ? dtype : .int64 }
 
-    private static func finish(_ result: Tensor, _ dims: [Int], _ keepdim: Bool, op: String) -> Tensor {
-        keepdim ? result : result.squeezed(dims, op: op)
+    private static let sumAll = OperatorName("aten::sum")
+    private static let meanAll = OperatorName("aten::mean")
+    private static let prodDim = OperatorName("aten::prod.dim_int")
+
+    /// What one reduction gives: an override's results, or the kernel's over `dims` of `inputs`.
+    ///
+    /// - Parameter outputs: dtypes of the results.
+    private static func reduce(
+        _ op: OperatorName, _ x: Tensor, _ dtype: DType, _ arguments: @autoclosure () -> [Value], dims: [Int],
+        keepdim: Bool, outputs: [DType], composition: () throws(CressetError) -> [Tensor]
+    ) throws(CressetError) -> [Tensor] {
+        try Override.resolve(
+            op, on: x, dtype, arguments(),
+            types: outputs.map { ResultType(x.shape.reduced(dims, keepdim: keepdim), $0) }
+        ) { () throws(CressetError) in
+            let raw = try composition()
+            return keepdim ? raw : raw.map { $0.dropping(dims) }
+        }
     }
 
-    static func sum(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
-        let op = sumKernel.name.text
+    private static func list(_ dims: [Int]?) -> Value { dims.map(Value.ints) ?? .none }
+
+    /// - Parameter isAll: the overload without dims was called.
+    static func sum(
+        _ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil, isAll: Bool = false
+    ) throws(CressetError) -> Tensor {
+        let name = isAll ? sumAll : sumKernel.name
+        let op = name.text
         try x.checkValid(op)
         let output = dtype ?? sumDType(x.dtype)
+        let wanted = dims
         // (An empty list is meant here: it comes from within, and reduces nothing.)
         let dims = dims?.isEmpty == true ? [] : try x.dims(dims, op: op)
-        let raw = try sumKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])[0]
-        let (shape, kept) = (x.shape, raw.shape)
-        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x]) { (gradients, _) throws(CressetError) in
+        let last = dtype.map(Value.dtype) ?? .none
+        let result = try reduce(
+            name, x, output,
+            isAll ? [.tensor(x), last] : [.tensor(x), list(wanted), .scalar(.bool(keepdim)), last], dims: dims,
+            keepdim: keepdim, outputs: [output]
+        ) { () throws(CressetError) in
+            try sumKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])
+        }[0]
+        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (g) throws(CressetError) in try g.reshaped(kept, op: op).expanded(shape, op: op) }]
         }
     }
 
     static func mean(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
-        let op = meanKernel.name.text
+        let isAll = dims == nil && !keepdim
+        let name = isAll ? meanAll : meanKernel.name
+        let op = name.text
         try x.checkValid(op)
         let output = dtype ?? x.dtype
         guard output.isFloatingPoint else {
             throw CressetError(
                 .dtype, op: op, "the mean of \(x.dtype) is not defined; give a floating dtype or convert first")
         }
+        let wanted = dims
         let dims = try x.dims(dims, op: op)
         let count = dims.reduce(1) { $0 * x.shape[$1] }
-        let raw = try meanKernel.run(
-            [x], dims: dims, accumulators: [output.arithmetic], outputs: [output], scalars: [.int(Int64(count))])[0]
-        let (shape, kept) = (x.shape, raw.shape)
-        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x]) { (gradients, _) throws(CressetError) in
+        let last = dtype.map(Value.dtype) ?? .none
+        let result = try reduce(
+            name, x, output,
+            isAll ? [.tensor(x), last] : [.tensor(x), list(wanted), .scalar(.bool(keepdim)), last], dims: dims,
+            keepdim: keepdim, outputs: [output]
+        ) { () throws(CressetError) in
+            try meanKernel.run(
+                [x], dims: dims, accumulators: [output.arithmetic], outputs: [output], scalars: [.int(Int64(count))])
+        }[0]
+        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
                     try Ops.div(g.reshaped(kept, op: op), .int(Int64(count))).expanded(shape, op: op)
@@ -153,13 +193,32 @@ enum Reductions {
     }
 
     static func prod(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
-        let op = prodKernel.name.text
+        // One dim has an overload, several are no operation of PyTorch's and come from within.
+        let name = dims?.count == 1 ? prodDim : prodKernel.name
+        let op = name.text
         try x.checkValid(op)
         let output = dtype ?? sumDType(x.dtype)
+        let wanted = dims
         let dims = try x.dims(dims, op: op)
-        let raw = try prodKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])[0]
-        let (shape, kept) = (x.shape, raw.shape)
-        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x]) {
+        func composition() throws(CressetError) -> [Tensor] {
+            try prodKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])
+        }
+        let last = dtype.map(Value.dtype) ?? .none
+        let result: Tensor
+        if let wanted, wanted.count == 1 {
+            result = try reduce(
+                name, x, output, [.tensor(x), .scalar(Scalar(wanted[0])), .scalar(.bool(keepdim)), last], dims: dims,
+                keepdim: keepdim, outputs: [output], composition: composition)[0]
+        } else if wanted == nil && !keepdim {
+            result = try reduce(
+                name, x, output, [.tensor(x), last], dims: dims, keepdim: keepdim, outputs: [output],
+                composition: composition)[0]
+        } else {
+            let raw = try composition()[0]
+            result = keepdim ? raw : raw.dropping(dims)
+        }
+        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        return Tape.record(op, result, inputs: [x], saving: [x]) {
             (gradients, saved) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
@@ -194,13 +253,19 @@ enum Reductions {
         try x.checkValid(op)
         let dims = try x.dims(dims, op: op)
         try checkNotEmpty(x, dims, op: op)
-        let raw = try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [x.dtype])[0]
-        let kept = raw.shape
-        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x, raw]) {
+        let result = try reduce(
+            kernel.name, x, x.dtype, [.tensor(x), .ints(dims), .scalar(.bool(keepdim))], dims: dims,
+            keepdim: keepdim, outputs: [x.dtype]
+        ) { () throws(CressetError) in
+            try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [x.dtype])
+        }[0]
+        let kept = x.shape.reduced(dims, keepdim: true)
+        return Tape.record(op, result, inputs: [x], saving: [x], savingResult: true) {
             (gradients, saved) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
-                    let mask = try Ops.eq(saved[0], saved[1]).converted(to: g.dtype)
+                    let extremes = try saved[1].reshaped(kept, op: op)
+                    let mask = try Ops.eq(saved[0], extremes).converted(to: g.dtype)
                     let count = try sum(mask, dims: dims, keepdim: true)
                     return try Ops.div(try Ops.mul(mask, try g.reshaped(kept, op: op)), count)
                 }
@@ -218,20 +283,25 @@ enum Reductions {
         let dims = x.ndim == 0 ? [] : [d]
         try checkNotEmpty(x, dims, op: op)
         let type = x.dtype.arithmetic
-        let raw = try kernel.run([x], dims: dims, accumulators: [type, type], outputs: [x.dtype, .int64])
-        let indices = raw[1]
-        let (shape, kept) = (x.shape, raw[0].shape)
-        let values = Tape.record(op, finish(raw[0], dims, keepdim, op: op), inputs: [x], saving: [indices]) {
+        let results = try reduce(
+            kernel.name, x, x.dtype, [.tensor(x), .scalar(Scalar(dim)), .scalar(.bool(keepdim))], dims: dims,
+            keepdim: keepdim, outputs: [x.dtype, .int64]
+        ) { () throws(CressetError) in
+            try kernel.run([x], dims: dims, accumulators: [type, type], outputs: [x.dtype, .int64])
+        }
+        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        let values = Tape.record(op, results[0], inputs: [x], saving: [results[1]]) {
             (gradients, saved) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
                     if shape.count == 0 { return g }
                     let zeros = try Tensor.filled(shape, 0, dtype: g.dtype, on: g.runtime, op: op)
-                    return try Indexing.scatter(zeros, d, saved[0], try g.reshaped(kept, op: op), .add, op: op)
+                    return try Indexing.scatter(
+                        zeros, d, saved[0].reshaped(kept, op: op), try g.reshaped(kept, op: op), .add)
                 }
             ]
         }
-        return (values, finish(indices, dims, keepdim, op: op))
+        return (values, results[1])
     }
 
     static func argument(_ kernel: ReductionKernel, _ x: Tensor, dim: Int?, keepdim: Bool) throws(CressetError)
@@ -242,8 +312,13 @@ enum Reductions {
         let dims =
             try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
         try checkNotEmpty(x, dims, op: op)
-        let raw = try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [.int64])[0]
-        return finish(raw, dims, keepdim, op: op)
+        return try reduce(
+            kernel.name, x, x.dtype,
+            [.tensor(x), dim.map { .scalar(Scalar($0)) } ?? .none, .scalar(.bool(keepdim))], dims: dims,
+            keepdim: keepdim, outputs: [.int64]
+        ) { () throws(CressetError) in
+            try kernel.run([x], dims: dims, accumulators: [x.dtype.arithmetic], outputs: [.int64])
+        }[0]
     }
 
     static func truth(_ kernel: ReductionKernel, _ x: Tensor, dims: [Int]?, keepdim: Bool) throws(CressetError)
@@ -251,11 +326,16 @@ enum Reductions {
     {
         let op = kernel.name.text
         try x.checkValid(op)
+        let wanted = dims
         let dims = try x.dims(dims, op: op)
         // PyTorch's oddity: uint8, which was its bool once, stays uint8.
         let output: DType = x.dtype == .uint8 ? .uint8 : .bool
-        let raw = try kernel.run([x], dims: dims, accumulators: [.bool], outputs: [output])[0]
-        return finish(raw, dims, keepdim, op: op)
+        return try reduce(
+            kernel.name, x, x.dtype, [.tensor(x), list(wanted), .scalar(.bool(keepdim))], dims: dims,
+            keepdim: keepdim, outputs: [output]
+        ) { () throws(CressetError) in
+            try kernel.run([x], dims: dims, accumulators: [.bool], outputs: [output])
+        }[0]
     }
 
     static func variance(_ x: Tensor, dims: [Int]?, correction: Double, keepdim: Bool) throws(CressetError) -> Tensor {
@@ -264,18 +344,26 @@ enum Reductions {
         guard x.dtype.isFloatingPoint else {
             throw CressetError(.dtype, op: op, "the variance of \(x.dtype) is not defined; convert to a floating dtype")
         }
+        let wanted = dims
         let dims = try x.dims(dims, op: op)
         let count = dims.reduce(1) { $0 * x.shape[$1] }
         let divisor = Scalar.double(Swift.max(0, Double(count) - correction))
         let type = x.dtype.arithmetic
-        // The mean is kept in the accumulation type: rounding it to a narrow dtype would bias the result.
-        let mean = try meanKernel.run(
-            [x.detach()], dims: dims, accumulators: [type], outputs: [type.dtype], scalars: [.int(Int64(count))])[0]
-        let raw = try varKernel.run(
-            [x, try mean.expanded(x.shape, op: op)], dims: dims, accumulators: [type], outputs: [x.dtype],
-            scalars: [divisor])[0]
-        let kept = raw.shape
-        return Tape.record(op, finish(raw, dims, keepdim, op: op), inputs: [x], saving: [x]) {
+        let result = try reduce(
+            varKernel.name, x, x.dtype,
+            [.tensor(x), list(wanted), .scalar(.double(correction)), .scalar(.bool(keepdim))], dims: dims,
+            keepdim: keepdim, outputs: [x.dtype]
+        ) { () throws(CressetError) in
+            // The mean is kept in the accumulation type: rounding it to a narrow dtype would bias the result.
+            let mean = try meanKernel.run(
+                [x.detach()], dims: dims, accumulators: [type], outputs: [type.dtype],
+                scalars: [.int(Int64(count))])[0]
+            return try varKernel.run(
+                [x, try mean.expanded(x.shape, op: op)], dims: dims, accumulators: [type], outputs: [x.dtype],
+                scalars: [divisor])
+        }[0]
+        let kept = x.shape.reduced(dims, keepdim: true)
+        return Tape.record(op, result, inputs: [x], saving: [x]) {
             (gradients, saved) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
@@ -293,11 +381,32 @@ enum Reductions {
     }
 }
 
+extension Shape {
+    /// The shape after a reduction of `dims`, which are counted from the front.
+    func reduced(_ dims: [Int], keepdim: Bool) -> Shape {
+        var result = Shape()
+        for d in 0..<count {
+            if !dims.contains(d) { result.append(self[d]) } else if keepdim { result.append(1) }
+        }
+        return result
+    }
+}
+
 extension Tensor {
+    /// This fresh, contiguous tensor without the given dims, which are of size 1.
+    fileprivate func dropping(_ dims: [Int]) -> Tensor {
+        if dims.isEmpty { return self }
+        let shape = shape.reduced(dims, keepdim: false)
+        return Tensor(
+            storage: impl.storage, shape: shape, strides: shape.contiguousStrides, offset: impl.offset, dtype: dtype)
+    }
+
     /// The sum over all dims, or the given ones. Integers and bool give int64.
     public func sum(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         trapping { () throws(CressetError) in
-            try Reductions.sum(self, dims: dim.flatMap { $0.isEmpty ? nil : $0 }, keepdim: keepdim, dtype: dtype)
+            try Reductions.sum(
+                self, dims: dim.flatMap { $0.isEmpty ? nil : $0 }, keepdim: keepdim, dtype: dtype,
+                isAll: dim == nil && !keepdim)
         }
     }
     public func sum(dim: Int, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {

@@ -22,13 +22,13 @@ enum Selection {
         "aten::clamp", .promote,
         derivative: { _, c in
             select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type))
-        }
+        }, schema: { x, s in [.tensor(x[0]), .scalar(s[0]), .none] }
     ) { maximum($0.inputs[0], $0.scalars[0]) }
     static let clampMax = Pointwise(
         "aten::clamp", .promote,
         derivative: { _, c in
             select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type))
-        }
+        }, schema: { x, s in [.tensor(x[0]), .none, .scalar(s[0])] }
     ) { minimum($0.inputs[0], $0.scalars[0]) }
 
     static func whereSelf(_ condition: Tensor, _ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
@@ -56,7 +56,25 @@ enum Selection {
         }
     }
 
-    static func cat(_ tensors: [Tensor], dim: Int, op: String = "aten::cat") throws(CressetError) -> Tensor {
+    private static func joined(
+        _ parts: [Tensor], _ d: Int, _ shape: Shape, _ dtype: DType, op: String
+    ) throws(CressetError) -> Tensor {
+        let result = try Tensor.empty(shape, dtype, on: parts[0].runtime, op: op)
+        var offset = 0
+        try noGrad { () throws(CressetError) in
+            for part in try Tensor.onOneDevice(parts, op: op) {
+                if part.numel > 0 {
+                    try Copy.run(
+                        from: part.detach(), to: result.narrow(d, offset, part.shape[d]), op: OperatorName(op))
+                }
+                offset += part.shape[d]
+            }
+        }
+        return result
+    }
+
+    static func cat(_ tensors: [Tensor], dim: Int) throws(CressetError) -> Tensor {
+        let op = "aten::cat"
         for tensor in tensors { try tensor.checkValid(op) }
         // PyTorch's legacy: one-dimensional empty tensors join with anything.
         let parts = tensors.filter { !($0.ndim == 1 && $0.numel == 0) }
@@ -77,17 +95,10 @@ enum Selection {
             shape[d] += part.shape[d]
         }
         let dtype = Promotion.result(parts)
-        let result = try Tensor.empty(shape, dtype, on: first.runtime, op: op)
-        var offset = 0
-        try noGrad { () throws(CressetError) in
-            for part in try Tensor.onOneDevice(parts, op: op) {
-                if part.numel > 0 {
-                    try Copy.run(
-                        from: part.detach(), to: result.narrow(d, offset, part.shape[d]), op: OperatorName(op))
-                }
-                offset += part.shape[d]
-            }
-        }
+        let result = try Override.resolve(
+            OperatorName(op), on: first, dtype, [.tensors(parts), .scalar(Scalar(d))],
+            types: [ResultType(shape, dtype)]
+        ) { () throws(CressetError) in [try joined(parts, d, shape, dtype, op: op)] }[0]
         let sizes = parts.map { $0.shape[d] }
         return Tape.record(op, result, inputs: parts) { (gradients, _) in
             var start = 0
@@ -127,8 +138,13 @@ extension Tensor {
                     .shape, op: "aten::stack",
                     "shapes must be equal: \(tensors.map { "\($0.shape)" }.joined(separator: ", "))")
             }
+            for tensor in tensors { try tensor.checkValid("aten::stack") }
             let d = try first.dim(dim, op: "aten::stack", rank: first.ndim + 1)
-            return try Selection.cat(tensors.map { $0.unsqueeze(d) }, dim: d, op: "aten::stack")
+            let dtype = Promotion.result(tensors)
+            return try Override.resolve(
+                OperatorName("aten::stack"), inputs: tensors, dtype, [.tensors(tensors), .scalar(Scalar(d))],
+                type: ResultType(first.shape.inserting(tensors.count, at: d), dtype)
+            ) { (x) throws(CressetError) in try Selection.cat(x.map { $0.unsqueeze(d) }, dim: d) }
         }
     }
     /// Elements on and above a diagonal of the last two dims; 0 elsewhere.
@@ -148,7 +164,9 @@ extension Tensor {
     }
 
     private static func bandKernel(_ name: String, _ keeps: @escaping @Sendable (Expr, Expr) -> Expr) -> Pointwise {
-        Pointwise(name, .promote, scalarType: { _, _ in .i64 }) { c in
+        Pointwise(
+            name, .promote, scalarType: { _, _ in .i64 }, schema: { x, s in [.tensor(x[0]), .scalar(s[2])] }
+        ) { c in
             let index = elementIndex()
             let (columns, rows, diagonal) = (c.scalars[0], c.scalars[1], c.scalars[2])
             let column = index % columns

@@ -2,6 +2,10 @@ import BackendKit
 
 /// Softmax and the losses built on it.
 enum Softmax {
+    private static let softmaxName = OperatorName("aten::softmax.int")
+    private static let logSoftmaxName = OperatorName("aten::log_softmax.int")
+    private static let logSumExpName = OperatorName("aten::logsumexp")
+
     private static let normalize = Pointwise("aten::_log_softmax", .promote) {
         $0.inputs[0] - $0.inputs[1] - log($0.inputs[2])
     }
@@ -38,17 +42,14 @@ enum Softmax {
         let op = "aten::softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
         if x.numel == 0 { return x.clone() }
-        if let chain = x.runtime.kernels.chain(.override(OperatorName(op)), x.dtype),
-            let found = try Override.run(
-                chain, op: OperatorName(op), [.tensor(x), .scalar(.int(Int64(d))), .none],
-                outputs: { () throws(CressetError) in [try .empty(x.shape, x.dtype, on: x.runtime, op: op)] })?.first
-        {
-            return recordSoftmax(found, x, d, op: op)
-        }
-        let result = try noGrad { () throws(CressetError) -> Tensor in
-            let (largest, sum) = try statistics(x.detach(), d)
-            return try divide.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))
-        }
+        let result = try Override.resolve(
+            softmaxName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .none], types: [ResultType(x.shape, x.dtype)]
+        ) { () throws(CressetError) in
+            try noGrad { () throws(CressetError) in
+                let (largest, sum) = try statistics(x.detach(), d)
+                return [try divide.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))]
+            }
+        }[0]
         return recordSoftmax(result, x, d, op: op)
     }
 
@@ -69,10 +70,15 @@ enum Softmax {
         let op = "aten::log_softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
         if x.numel == 0 { return x.clone() }
-        let result = try noGrad { () throws(CressetError) -> Tensor in
-            let (largest, sum) = try statistics(x.detach(), d)
-            return try normalize.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))
-        }
+        let result = try Override.resolve(
+            logSoftmaxName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .none],
+            types: [ResultType(x.shape, x.dtype)]
+        ) { () throws(CressetError) in
+            try noGrad { () throws(CressetError) in
+                let (largest, sum) = try statistics(x.detach(), d)
+                return [try normalize.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))]
+            }
+        }[0]
         // y = x - ln Σ eˣ: ∂x = g - eʸ·Σ g
         return Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
             [
@@ -89,6 +95,15 @@ enum Softmax {
         // Bool and integers give float32.
         let x = try x.converted(to: Promotion.float(x.dtype))
         let dims = try x.dims(dims, op: op)
+        return try Override.resolve(
+            logSumExpName, inputs: [x], x.dtype, [.tensor(x), .ints(dims), .scalar(.bool(keepdim))],
+            type: ResultType(x.shape.reduced(dims, keepdim: keepdim), x.dtype)
+        ) { (x) throws(CressetError) in try logSumExp(x[0], dims, keepdim, op: op) }
+    }
+
+    private static func logSumExp(
+        _ x: Tensor, _ dims: [Int], _ keepdim: Bool, op: String
+    ) throws(CressetError) -> Tensor {
         let largest = try Reductions.extremum(Reductions.maxKernel, x.detach(), dims: dims, keepdim: true)
         // An infinite maximum would give inf - inf.
         let finite = try Selection.whereSelf(
@@ -102,10 +117,22 @@ enum Softmax {
 /// How a loss over many elements becomes one number.
 public enum LossReduction: String, Sendable {
     case none, mean, sum
+
+    /// PyTorch's number for it, in schemas.
+    fileprivate var value: Value {
+        switch self {
+        case .none: 0
+        case .mean: 1
+        case .sum: 2
+        }
+    }
 }
 
 /// Losses, as `torch.nn.functional` has them.
 public enum Losses {
+    private static let crossEntropyName = OperatorName("aten::cross_entropy_loss")
+    private static let mseName = OperatorName("aten::mse_loss")
+
     static func reduce(_ losses: Tensor, _ reduction: LossReduction) -> Tensor {
         switch reduction {
         case .none: losses
@@ -160,6 +187,32 @@ public enum Losses {
         _ input: Tensor, _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100,
         reduction: LossReduction = .mean, labelSmoothing: Double = 0
     ) -> Tensor {
+        trapping { () throws(CressetError) in
+            try input.checkValid(crossEntropyName.text)
+            try target.checkValid(crossEntropyName.text)
+            let inputs = [input, target] + (weight.map { [$0] } ?? [])
+            var losses = Shape()
+            if reduction == .none {
+                losses = input.shape
+                if input.ndim > 0 { losses.remove(at: input.ndim == 1 ? 0 : 1) }
+            }
+            return try Override.resolve(
+                crossEntropyName, inputs: inputs, input.dtype,
+                [
+                    .tensor(input), .tensor(target), weight.map(Value.tensor) ?? .none, reduction.value,
+                    .scalar(Scalar(ignoreIndex)), .scalar(.double(labelSmoothing)),
+                ], type: ResultType(losses, input.dtype)
+            ) { (x) in
+                crossEntropy(
+                    x[0], x[1], x.count > 2 ? x[2] : nil, ignoreIndex, reduction, labelSmoothing: labelSmoothing)
+            }
+        }
+    }
+
+    private static func crossEntropy(
+        _ input: Tensor, _ target: Tensor, _ weight: Tensor?, _ ignoreIndex: Int, _ reduction: LossReduction,
+        labelSmoothing: Double
+    ) -> Tensor {
         let classDim = input.ndim == 1 ? 0 : 1
         let logs = input.logSoftmax(dim: classDim)
         if target.shape == input.shape && target.dtype.isFloatingPoint {
@@ -198,7 +251,16 @@ public enum Losses {
 
     /// (x - y)²
     public static func mseLoss(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
-        reduce((x - y).square(), reduction)
+        trapping { () throws(CressetError) in
+            try x.checkValid(mseName.text)
+            try y.checkValid(mseName.text)
+            let losses = reduction == .none ? x.shape.broadcast(with: y.shape) ?? x.shape : []
+            let dtype = Promotion.result([x, y])
+            return try Override.resolve(
+                mseName, inputs: [x, y], dtype, [.tensor(x), .tensor(y), reduction.value],
+                type: ResultType(losses, dtype)
+            ) { (x) in reduce((x[0] - x[1]).square(), reduction) }
+        }
     }
 
     /// |x - y|

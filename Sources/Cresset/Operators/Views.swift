@@ -9,12 +9,21 @@ extension Tensor {
     ) -> Tensor {
         let result = Tensor(
             storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset, dtype: dtype)
-        guard isTracked, isGradEnabled else { return result }
-        let recorded = Tape.record(op, result, inputs: [self]) { (gradients, _) throws(CressetError) in
+        result.impl.base = impl.base ?? impl
+        guard isGradEnabled else {
+            result.impl.isViewWithoutGrad = true
+            return result
+        }
+        if impl.isViewWithoutGrad { result.impl.isViewWithoutGrad = true }
+        guard isTracked, dtype.isFloatingPoint, let edge else { return result }
+        let node = ClosureNode(op, edges: [edge], saved: []) { (gradients, _) throws(CressetError) in
             [try gradients[0].map(backward)]
         }
-        recorded.impl.autograd?.isView = true
-        return recorded
+        let state = AutogradState(requiresGrad: true, node: node)
+        state.isView = true
+        state.version = impl.storage.version
+        result.impl.autograd = state
+        return result
     }
 
     /// A dim counted from the front; an error that names the range if there is none.
@@ -105,10 +114,11 @@ extension Tensor {
             }
             target[d] = shape[d - lead]
         }
-        guard lead >= 0, target.allSatisfy({ $0 >= 0 }), shape.broadcast(with: target) == target else {
+        guard lead >= 0, target.extent(dtype.size) != nil, shape.broadcast(with: target) == target else {
             throw CressetError(
                 .shape, op: op,
-                "\(summary) cannot be expanded to \(sizes): counted from the last dim, sizes must be equal or 1 here")
+                "\(summary) cannot be expanded to \(sizes): counted from the last dim, sizes must be equal or 1 here, "
+                    + "and the product of all within 2⁶³ bytes")
         }
         if target == shape { return self }
         let original = shape
@@ -197,9 +207,9 @@ extension Tensor {
     private func inferred(_ shape: Shape, op: String) throws(CressetError) -> Shape {
         var target = shape
         let unknown = shape.indices.filter { shape[$0] == -1 }
-        let known = shape.reduce(1) { $1 == -1 ? $0 : $0 * $1 }
+        let known = Shape(shape.filter { $0 != -1 }).elementCount
         if unknown.count == 1, known > 0, numel % known == 0 { target[unknown[0]] = numel / known }
-        guard unknown.count <= 1, target.allSatisfy({ $0 >= 0 }), target.elementCount == numel else {
+        guard unknown.count <= 1, target.extent(dtype.size) != nil, target.elementCount == numel else {
             throw CressetError(
                 .shape, op: op,
                 "\(numel) elements of \(summary) do not fill the shape \(shape)"

@@ -3,6 +3,8 @@ import BackendKit
 /// Copies: between strides, dtypes and devices.
 enum Copy {
     /// One element to another of any dtype.
+    static let conversion = OperatorName("aten::to.dtype")
+    static let cloning = OperatorName("aten::clone")
     static let kernel = Pointwise("aten::copy_", .explicit) { $0.inputs[0] }
 
     /// target[…] = source[…], converting and broadcasting; both on one device.
@@ -46,7 +48,10 @@ extension Tensor {
     func converted(to target: DType) throws(CressetError) -> Tensor {
         if dtype == target { return self }
         try checkValid("aten::_to_copy")
-        let result = try Copy.kernel.run([detach()], [], types: (target, target))
+        let result = try Override.resolve(
+            Copy.conversion, on: self, target, [.tensor(self), .dtype(target), false, false, .none],
+            types: [ResultType(shape, target)]
+        ) { () throws(CressetError) in [try Copy.kernel.launch([self], [], target, target, into: nil)] }[0]
         return Tape.record("aten::_to_copy", result, inputs: [self]) { (gradients, _) in [gradients[0]] }
     }
 
@@ -65,7 +70,10 @@ extension Tensor {
     public func clone() -> Tensor {
         trapping { () throws(CressetError) in
             try checkValid("aten::clone")
-            return Tape.record("aten::clone", try Copy.clone(self, op: "aten::clone"), inputs: [self]) { (g, _) in g }
+            let result = try Override.resolve(
+                Copy.cloning, on: self, dtype, [.tensor(self), .none], types: [ResultType(shape, dtype)]
+            ) { () throws(CressetError) in [try Copy.clone(self, op: "aten::clone")] }[0]
+            return Tape.record("aten::clone", result, inputs: [self]) { (g, _) in g }
         }
     }
 

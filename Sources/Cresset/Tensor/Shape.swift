@@ -82,15 +82,43 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         return value
     }
 
-    /// Product of the sizes; 1 for rank 0.
+    /// The list with one element more.
+    func inserting(_ value: Int, at i: Int) -> Shape {
+        var result = self
+        result.insert(value, at: i)
+        return result
+    }
+
+    /// Product of the sizes; 1 for rank 0. Of sizes that no tensor can have, the largest integer.
     @inlinable
     public var elementCount: Int {
         var n = 1
-        for i in 0..<rank { n *= storage[i] }
+        var overflows = false
+        for i in 0..<rank {
+            let size = storage[i]
+            if size == 0 { return 0 }
+            let (product, overflow) = n.multipliedReportingOverflow(by: size)
+            overflows = overflows || overflow
+            n = product
+        }
+        return overflows ? .max : n
+    }
+
+    /// The product of the sizes, with 1 for 0, and `bytes`: what strides and addresses must be able to
+    /// tell apart, also in a tensor of no elements; nil if an integer cannot, or a size is negative.
+    @inlinable
+    func extent(_ bytes: Int) -> Int? {
+        var n = bytes
+        for i in 0..<rank {
+            let size = storage[i]
+            let (product, overflow) = n.multipliedReportingOverflow(by: Swift.max(size, 1))
+            if overflow || size < 0 { return nil }
+            n = product
+        }
         return n
     }
 
-    /// Strides of a row-major tensor of this shape.
+    /// Strides of a row-major tensor of this shape, whose extent an integer can hold.
     @inlinable
     public var contiguousStrides: Shape {
         var strides = Shape(repeating: 1, count: rank)
@@ -98,7 +126,7 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         var i = rank - 1
         while i >= 0 {
             strides.storage[i] = step
-            step *= Swift.max(storage[i], 1)
+            step &*= Swift.max(storage[i], 1)
             i -= 1
         }
         return strides

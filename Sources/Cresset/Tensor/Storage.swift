@@ -10,11 +10,13 @@ final class Storage: @unchecked Sendable {
     /// Bytes of the block; all offsets stay below.
     let bytes: Int
     /// Counts in-place changes; autograd compares it. Concurrent in-place writes are the user's race.
-    var version = 0
+    @exclusivity(unchecked) var version = 0
+    /// Some leaf's `grad` or a caller's gradient lies here, so it is not another leaf's to keep.
+    @exclusivity(unchecked) var isGradient = false
 
     /// At least `bytes` bytes of uninitialised memory.
-    init(_ runtime: DeviceRuntime, bytes: Int, op: String) throws(CressetError) {
-        let block = try runtime.memory.take(Swift.max(bytes, 1), op: op)
+    init(_ runtime: DeviceRuntime, bytes: Int, op: @autoclosure () -> String) throws(CressetError) {
+        let block = try runtime.memory.take(Swift.max(bytes, 1), op: op())
         self.runtime = runtime
         buffer = block.buffer
         host = block.host

@@ -42,15 +42,51 @@ extension PartialRangeThrough: TensorIndex where Bound == Int {
 extension Tensor {
     /// A view by integers (which drop a dim), ranges (with negative ends counted from the back),
     /// `.newAxis` and `.ellipsis`: `x[0]`, `x[1..., 0..<3]`, `x[IndexItem.ellipsis, -1]`.
+    ///
+    /// Assigning writes into this tensor's elements, as `copy_` on the view does, for every holder.
     public subscript<each Index: TensorIndex>(_ index: repeat each Index) -> Tensor {
-        var items: [IndexItem] = []
-        for item in repeat each index { items.append(item.tensorIndex) }
-        return indexed(items)
+        get {
+            var items: [IndexItem] = []
+            for item in repeat each index { items.append(item.tensorIndex) }
+            return indexed(items)
+        }
+        nonmutating set {
+            var items: [IndexItem] = []
+            for item in repeat each index { items.append(item.tensorIndex) }
+            assign(newValue, at: items)
+        }
+        // (Written out because the compiler cannot make it for a parameter pack.)
+        nonmutating _modify {
+            var items: [IndexItem] = []
+            for item in repeat each index { items.append(item.tensorIndex) }
+            var part = indexed(items)
+            yield &part
+            assign(part, at: items)
+        }
     }
 
     /// `x[..., -1]`: all leading dims, then the last items.
-    public subscript(_: UnboundedRange, _ last: IndexItem...) -> Tensor { indexed([.ellipsis] + last) }
-    public subscript(_: UnboundedRange, _ last: Int) -> Tensor { indexed([.ellipsis, .at(last)]) }
+    public subscript(_: UnboundedRange, _ last: IndexItem...) -> Tensor {
+        get { indexed([.ellipsis] + last) }
+        nonmutating set { assign(newValue, at: [.ellipsis] + last) }
+    }
+    public subscript(_: UnboundedRange, _ last: Int) -> Tensor {
+        get { indexed([.ellipsis, .at(last)]) }
+        nonmutating set { assign(newValue, at: [.ellipsis, .at(last)]) }
+    }
+
+    /// Writes `value`, broadcast and converted, to the elements that the items name.
+    private func assign(_ value: Tensor, at items: [IndexItem]) {
+        _ = trapping { () throws(CressetError) in
+            let target = items.isEmpty ? self : indexed(items)
+            // Leading dims of size 1 that the target lacks are dropped, as in PyTorch.
+            var source = value
+            while source.ndim > target.ndim && source.shape[0] == 1 {
+                source = source.squeezed([0], op: "aten::copy_")
+            }
+            return target.copy_(source)
+        }
+    }
 
     func indexed(_ items: [IndexItem]) -> Tensor {
         trapping { () throws(CressetError) in

@@ -19,24 +19,21 @@ public struct Tensor: Sendable {
 
     /// A new contiguous tensor with uninitialised elements.
     static func empty(
-        _ shape: Shape, _ dtype: DType, on runtime: DeviceRuntime, op: String
+        _ shape: Shape, _ dtype: DType, on runtime: DeviceRuntime, op: @autoclosure () -> String
     ) throws(CressetError) -> Tensor {
         guard runtime.holds(dtype) else {
             let held = runtime.properties.dtypes.map(\.name).joined(separator: ", ")
-            throw CressetError(.dtype, op: op, "\(runtime.name) cannot hold \(dtype); it holds \(held)")
+            throw CressetError(.dtype, op: op(), "\(runtime.name) cannot hold \(dtype); it holds \(held)")
         }
-        var bytes = dtype.size
-        for size in shape {
-            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-            guard !overflow && size >= 0 else {
-                throw CressetError(.shape, op: op, "the shape \(shape) is negative or too large for \(dtype)")
-            }
-            bytes = product
+        // (As in PyTorch, a shape whose strides would overflow is refused even if it has no elements.)
+        guard let extent = shape.extent(dtype.size) else {
+            throw CressetError(.shape, op: op(), "the shape \(shape) is negative or too large for \(dtype)")
         }
+        let bytes = shape.elementCount == 0 ? 0 : extent
         if let memory = MemoryGuard.current, memory.guards(runtime) {
-            return try memory.empty(shape, dtype, bytes, on: runtime, op: op)
+            return try memory.empty(shape, dtype, bytes, on: runtime, op: op())
         }
-        let storage = try Storage(runtime, bytes: bytes, op: op)
+        let storage = try Storage(runtime, bytes: bytes, op: op())
         return Tensor(
             storage: storage, shape: shape, strides: shape.contiguousStrides, offset: 0, dtype: dtype)
     }
@@ -80,7 +77,13 @@ final class TensorImpl: @unchecked Sendable {
     /// Results of a failed call inside `catching { }`: rank 0, passed through untouched.
     var isInvalid = false
     /// Gradient state; nil while the tensor has nothing to do with autograd.
-    var autograd: AutogradState?
+    @exclusivity(unchecked) var autograd: AutogradState?
+    /// The tensor this is a view of, which is no view itself; nil for tensors of their own.
+    @exclusivity(unchecked) var base: TensorImpl?
+    /// A view's node in the history its base has had since `version`; guarded by the lock of `viewEdge`.
+    var regeneratedNode: (node: Node, version: Int)?
+    /// A view that was made inside `noGrad`.
+    var isViewWithoutGrad = false
 
     @inline(__always)
     init(storage: Storage, shape: Shape, strides: Shape, offset: Int, dtype: DType) {
