@@ -82,7 +82,7 @@ package struct Placed: Sendable {
     }
 
     /// Two tensors of the shape of `values` in one memory, the second an element further than the first.
-    static func aliased(_ values: HostTensor) -> (Placed, Placed) {
+    package static func aliased(_ values: HostTensor) -> (Placed, Placed) {
         func window(_ offset: Int) -> Placed {
             var placed = Placed(values.prefix(values.count).extended(by: 1))
             placed.view = .strided(values.shape, strides: values.shape.contiguousStrides, offset: offset)

@@ -64,7 +64,7 @@ final class DeviceRuntime: @unchecked Sendable {
         self.queue = queue
         isHostVisible = other.isHostVisible
         kernels = other.kernels
-        memory = Memory(self)
+        memory.attach(self)
     }
 
     /// The kernels the backend says it has; entries that break a rule are reported and left out.
