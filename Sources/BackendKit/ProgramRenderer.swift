@@ -118,7 +118,7 @@ public struct ProgramRenderer {
         case .ne: return "!(\(a) == \(b))"
         case .lt: return operandType == .bool ? "!\(a) && \(b)" : "\(a) < \(b)"
         case .le: return operandType == .bool ? "!\(a) || \(b)" : "\(a) <= \(b)"
-        case .select: return selection(a, b, c, type)
+        case .select: return "\(a) ? \(b) : \(c)"
         case .fma: return fma(a, b, c, type)
         case .call:
             return ins.function.argumentCount == 2
@@ -156,16 +156,6 @@ public struct ProgramRenderer {
         case .i64: "(\(a) < TO_I64(0) ? TO_I64(TO_U64(0) - TO_U64(\(a))) : \(a))"
         case .f32: "FROM_BITS_F32(BITS_F32(\(a)) & 0x7fffffffu)"
         case .f64: "FROM_BITS_F64(BITS_F64(\(a)) & PACK_U64(0x7fffffffu, 0xffffffffu))"
-        }
-    }
-
-    private func selection(_ a: String, _ b: String, _ c: String, _ type: ArithmeticType) -> String {
-        // By bits: some shader compilers make a sign function of comparisons with 0 that select 1 and
-        // -1, and that gives -0 for -0.
-        switch (dialect.language, type) {
-        case (.glsl, .f32): "FROM_BITS_F32(\(a) ? BITS_F32(\(b)) : BITS_F32(\(c)))"
-        case (.glsl, .f64): "FROM_BITS_F64(\(a) ? BITS_F64(\(b)) : BITS_F64(\(c)))"
-        default: "\(a) ? \(b) : \(c)"
         }
     }
 

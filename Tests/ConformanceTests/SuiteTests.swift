@@ -107,7 +107,7 @@ import ConformanceSuite
 
     @Test func memoryBesideATensorIsGuarded() throws {
         let memory = MemoryGuard(.reference, front: 80)
-        let tensor = memory.run { Tensor.ones([3], device: .reference) }
+        let tensor = memory.run { Tensor.ones([3], dtype: .int32, device: .reference) }
         #expect(tensor.storageOffset == 20)
         #expect(try memory.damage() == nil)
         // One element further than it goes.

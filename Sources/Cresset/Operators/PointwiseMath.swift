@@ -4,8 +4,9 @@ extension Ops {
     static let abs = Unary("abs", .promote, .number) { Cresset.abs($0) }
     static let sign = Unary("sign", .promote, .number) { x in
         let t = x.type ?? .f32
-        // NaN stays NaN, as in PyTorch's integer-like but NaN-less sign: sign(NaN) is 0 there.
-        return select(Expr(0, t) .< x, Expr(1, t), select(x .< Expr(0, t), Expr(-1, t), Expr(0, t)))
+        // PyTorch's formula: NaN gives 0. In integers, as some shader compilers make -0 of a select of -1 and 0.
+        let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
+        return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
     static let square = Unary("square", .promote, .number) { $0 * $0 }
     static let reciprocal = Unary("reciprocal", .promoteFloat, samples: 0.2...4) { 1 / $0 }
