@@ -104,9 +104,10 @@ enum Convolution {
     /// Records a result of `x`, `w` and a bias; `gradient` computes the first one's or the second one's.
     private static func record(
         _ result: Tensor, _ x: Tensor, _ w: Tensor, _ bias: Tensor?,
-        _ gradient: @escaping @Sendable (
-            _ g: Tensor, _ x: Tensor, _ w: Tensor, _ isOfInput: Bool
-        ) throws(CressetError) -> Tensor
+        _ gradient:
+            @escaping @Sendable (
+                _ g: Tensor, _ x: Tensor, _ w: Tensor, _ isOfInput: Bool
+            ) throws(CressetError) -> Tensor
     ) -> Tensor {
         let (wantsX, wantsW, wantsBias) = (x.isTracked, w.isTracked, bias?.isTracked ?? false)
         let hasBias = bias != nil

@@ -23,7 +23,8 @@ enum Padding {
         try x.checkValid(op)
         guard pad.count % 2 == 0, pad.count <= 2 * x.ndim else {
             throw CressetError(
-                .argument, op: op, "the list \(pad) must have two numbers for each of at most \(x.ndim) dims of \(x.summary)")
+                .argument, op: op,
+                "the list \(pad) must have two numbers for each of at most \(x.ndim) dims of \(x.summary)")
         }
         guard pad.allSatisfy({ $0.magnitude < 1 << 40 }), x.shape.allSatisfy({ $0 < 1 << 60 }) else {
             throw CressetError(.argument, op: op, "paddings must be below 2⁴⁰, got \(pad)")
@@ -97,7 +98,8 @@ extension Padding {
             guard before <= limit, behind <= limit else {
                 throw CressetError(
                     .argument, op: op,
-                    "\(mode.rawValue) padding of dim \(d) can be at most \(limit), got \(before) and \(behind): \(x.summary)")
+                    "\(mode.rawValue) padding of dim \(d) can be at most \(limit), got \(before) and \(behind): \(x.summary)"
+                )
             }
             shape[d] = n + before + behind
             guard shape[d] > 0 else {
@@ -163,7 +165,8 @@ extension Operators {
                 composition: ["pointwise"],
                 samples: { g in
                     let cases: [(Shape, [Int])] = [
-                        ([4, 5], [1, 2]), ([2, 3, 4], [1, 0, 2, 1, 0, 1]), ([3, 6], [-2, 1, 1, -1]), ([3, 4], [-2, -2]),
+                        ([4, 5], [1, 2]), ([2, 3, 4], [1, 0, 2, 1, 0, 1]), ([3, 6], [-2, 1, 1, -1]),
+                        ([3, 4], [-2, -2]),
                         ([3], []), ([], []), ([0, 3], [1, 1]), ([0, 3], [1, 1, 2, 0]),
                     ]
                     return cases.map { Sample([.tensor(g.tensor($0)), .ints($1), 1]) }
@@ -174,7 +177,8 @@ extension Operators {
             Operator(
                 "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", dtypes: .real,
                 composition: ["aten::constant_pad_nd", "gather"],
-                notOverridable: "it is made of aten::constant_pad_nd, aten::reflection_pad2d and their like, which can be",
+                notOverridable:
+                    "it is made of aten::constant_pad_nd, aten::reflection_pad2d and their like, which can be",
                 samples: { g in
                     let cases: [(Shape, [Int], Value, Value)] = [
                         ([4, 5], [1, 2], "constant", 3), ([2, 3, 4], [1, 2], "reflect", .none),
@@ -193,7 +197,8 @@ extension Operators {
                     return [
                         .tensor(
                             try Padding.pad(
-                                try a.tensor("self"), try a.ints("pad"), mode, try a.optionalScalar("value")?.doubleValue))
+                                try a.tensor("self"), try a.ints("pad"), mode,
+                                try a.optionalScalar("value")?.doubleValue))
                     ]
                 }),
             around("_pad_circular", "SymInt[] pad", .circular, 1...3),

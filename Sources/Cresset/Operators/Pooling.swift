@@ -31,7 +31,8 @@ extension Tensor {
     public func maxPool1d(
         _ kernelSize: PerDim, stride: PerDim? = nil, padding: PerDim = 0, dilation: PerDim = 1, ceilMode: Bool = false
     ) -> Tensor {
-        maxPool1dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode).values
+        maxPool1dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
+            .values
     }
     /// Maxima of windows over the last 1 dim, and their row-major indices within those.
     public func maxPool1dWithIndices(
@@ -57,7 +58,8 @@ extension Tensor {
     public func maxPool2d(
         _ kernelSize: PerDim, stride: PerDim? = nil, padding: PerDim = 0, dilation: PerDim = 1, ceilMode: Bool = false
     ) -> Tensor {
-        maxPool2dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode).values
+        maxPool2dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
+            .values
     }
     /// Maxima of windows over the last 2 dims, and their row-major indices within those.
     public func maxPool2dWithIndices(
@@ -83,7 +85,8 @@ extension Tensor {
     public func maxPool3d(
         _ kernelSize: PerDim, stride: PerDim? = nil, padding: PerDim = 0, dilation: PerDim = 1, ceilMode: Bool = false
     ) -> Tensor {
-        maxPool3dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode).values
+        maxPool3dWithIndices(kernelSize, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
+            .values
     }
     /// Maxima of windows over the last 3 dims, and their row-major indices within those.
     public func maxPool3dWithIndices(
@@ -112,7 +115,8 @@ extension Operators {
     /// A case by sizes: the input, then the arguments behind it.
     private typealias Layout = (x: Shape, rest: [Value])
 
-    static let pooling: [Operator] = (1...3).flatMap { [maxPool($0, indices: false), maxPool($0, indices: true)] }
+    static let pooling: [Operator] =
+        (1...3).flatMap { [maxPool($0, indices: false), maxPool($0, indices: true)] }
         + (1...3).map(avgPool) + (1...3).map(adaptiveAverage) + (1...3).map(adaptiveMax)
 
     private static func maxPool(_ d: Int, indices: Bool) -> Operator {
@@ -127,7 +131,8 @@ extension Operators {
                 ([1, 2, 7, 8], [[2, 3], [1, 2], [0, 1], [3, 2], false]), ([0, 2, 6, 7], [2, [], 0, 1, false]),
             ],
             [
-                ([1, 2, 4, 5, 4], [2, [], 0, 1, false]), ([2, 4, 5, 6], [[2, 3, 2], [1, 2, 3], [1, 1, 0], 1, true]),
+                ([1, 2, 4, 5, 4], [2, [], 0, 1, false]),
+                ([2, 4, 5, 6], [[2, 3, 2], [1, 2, 3], [1, 1, 0], 1, true]),
                 ([1, 1, 5, 4, 5], [2, 1, 1, [2, 1, 2], false]), ([0, 2, 4, 5, 4], [2, [], 0, 1, false]),
             ],
         ]
@@ -211,7 +216,8 @@ extension Operators {
 
     private static func adaptiveAverage(_ d: Int) -> Operator {
         Operator(
-            "adaptive_avg_pool\(d)d(Tensor self, \(d == 1 ? "int" : "SymInt")[\(d)] output_size) -> Tensor", dtypes: .floating,
+            "adaptive_avg_pool\(d)d(Tensor self, \(d == 1 ? "int" : "SymInt")[\(d)] output_size) -> Tensor",
+            dtypes: .floating,
             composition: ["gather", "reduce", "pointwise"],
             samples: { g in adaptiveLayouts(d).map { Sample([.tensor(g.tensor($0.x))] + $0.rest) } },
             call: { (a) throws(CressetError) in

@@ -38,7 +38,8 @@ enum Pooling {
             guard count > 0 else {
                 throw CressetError(
                     .shape, op: op,
-                    "the kernel reaches over \(extent) elements, and with padding \(padding) there are fewer: \(x.summary)")
+                    "the kernel reaches over \(extent) elements, and with padding \(padding) there are fewer: \(x.summary)"
+                )
             }
             output.append(count)
         }
@@ -209,7 +210,8 @@ enum Pooling {
         return .each(result)
     }
 
-    private static func means(_ x: Tensor, _ w: Windows, _ divisor: Divisor, op: String) throws(CressetError) -> Tensor {
+    private static func means(_ x: Tensor, _ w: Windows, _ divisor: Divisor, op: String) throws(CressetError) -> Tensor
+    {
         try noGrad { () throws(CressetError) in
             let rows = w.rows(of: try w.padded(x.detach(), 0, op: op))
             let dims = Array((rows.ndim - w.rank)..<rows.ndim)
@@ -218,8 +220,9 @@ enum Pooling {
             switch divisor {
             case .all(let n):
                 return Tensor(
-                    try meanKernel.run([rows], dims: dims, accumulators: [type], outputs: [x.dtype], scalars: [Scalar(n)])[
-                        0], shape)
+                    try meanKernel.run(
+                        [rows], dims: dims, accumulators: [type], outputs: [x.dtype], scalars: [Scalar(n)])[
+                            0], shape)
             case .each(let counts):
                 let sums = try sumKernel.run([rows], dims: dims, accumulators: [type], outputs: [type.dtype])[0]
                 let result = try Tensor.empty(shape, x.dtype, on: x.runtime, op: op)

@@ -14,7 +14,8 @@ enum Unfolding {
         guard size >= 0, size <= n, step > 0 else {
             throw CressetError(
                 .argument, op: op,
-                "size (\(size)) must be in 0 ... \(n), the size of dim \(d) of \(x.summary), and step (\(step)) positive")
+                "size (\(size)) must be in 0 ... \(n), the size of dim \(d) of \(x.summary), and step (\(step)) positive"
+            )
         }
         // A 0-d tensor has one window, and keeps no dim for it.
         if x.ndim == 0 {

@@ -30,7 +30,8 @@ struct Windows: Sendable {
 
     /// Each window is one element, and they are in order.
     private var isIdentity: Bool {
-        input == output && !isPadded && (0..<rank).allSatisfy { kernel[$0] == 1 && (stride[$0] == 1 || output[$0] == 1) }
+        input == output && !isPadded
+            && (0..<rank).allSatisfy { kernel[$0] == 1 && (stride[$0] == 1 || output[$0] == 1) }
     }
 
     private func paddedShape(_ lead: some Collection<Int>) -> Shape {
