@@ -75,6 +75,11 @@ let package = Package(
         .testTarget(name: "LoaderTests", dependencies: ["Cresset"]),
         .testTarget(
             name: "ConformanceTests", dependencies: ["Cresset", "CressetIO", "ConformanceSuite"]),
+        .testTarget(
+            name: "NNTests", dependencies: ["Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO"],
+            exclude: ["make_values.py"]),
+        .testTarget(name: "EveryDeviceTests", dependencies: ["Cresset", "CressetNN", "CressetOptim"]),
+        .testTarget(name: "LargeTests", dependencies: ["Cresset"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,11 +1,11 @@
 import Cresset
+import Glibc
+import Synchronization
 import Testing
 
 import ConformanceSuite
 
 /// The suite against devices that are wrong and the one that is right.
-///
-/// One after another: a wrong kernel that one test registers is seen by all.
 @Suite(.serialized) struct SuiteTests {
     private func selection(_ op: String, _ dtype: DType? = nil) -> Selection {
         Selection(op: { $0 == op }, dtype: dtype)
@@ -20,9 +20,14 @@ import ConformanceSuite
     }
 
     @Test func aWrongKernelIsReported() throws {
+        // For this thread and while this test lasts: a kernel stays registered, and others test the same device.
+        let thread = Mutex<pthread_t?>(pthread_self())
+        defer { thread.withLock { $0 = nil } }
         // Right but for numbers above 3.
-        try Registry.register("aten::relu", on: .reference, dtypes: [.float32], priority: 7, name: "wrong relu") {
-            arguments in
+        try Registry.register(
+            "aten::relu", on: .reference, dtypes: [.float32], priority: 7, name: "wrong relu",
+            accepts: { _ in thread.withLock { $0 == pthread_self() } }
+        ) { arguments in
             guard let x = arguments[0].tensor else { return [] }
             return [x.clamp(min: 0, max: 3)]
         }
@@ -39,7 +44,7 @@ import ConformanceSuite
     }
 
     @Test func aKernelThatIsNeverAskedIsReported() throws {
-        try Registry.register("aten::asinh", on: .reference, dtypes: [.float32]) { _ in [] }
+        try Registry.register("aten::asinh", on: .reference, dtypes: [.float32], accepts: { _ in false }) { _ in [] }
         var report = Report(device: "reference:0", driver: "")
         try Claims.check(.reference, ran: [], [], &report)
         #expect(
