@@ -62,6 +62,7 @@ extension Convolution {
         var options = options
         if case .same = options.padding { (x, options.padding) = try same(x, w, options, rank, op: op) }
         let plan = try plan(x, w, bias, options, rank, op: op)
+        try plan.windows.checkSizes([x.shape[0], Swift.max(plan.inputChannels, plan.outputChannels)], op: op)
         let y = options.transposed ? try spread(x, w, bias, plan) : try convolve(x, w, bias, plan)
         return isBatched ? y : y.squeezed([0], op: op)
     }

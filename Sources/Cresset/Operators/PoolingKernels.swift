@@ -43,8 +43,10 @@ enum Pooling {
             }
             output.append(count)
         }
-        return Windows(
+        let windows = Windows(
             input: input, kernel: kernel, output: output, stride: stride, padding: padding, dilation: dilation)
+        try windows.checkSizes(Array(x.shape.dropLast(rank)), op: op)
+        return windows
     }
 
     private static func resultShape(_ x: Tensor, _ output: [Int]) -> Shape {

@@ -47,7 +47,8 @@ enum Unfolding {
     }
 
     private static func windows(
-        _ input: [Int], _ kernel: PerDim, _ dilation: PerDim, _ padding: PerDim, _ stride: PerDim, op: String
+        _ lead: [Int], _ input: [Int], _ kernel: PerDim, _ dilation: PerDim, _ padding: PerDim, _ stride: PerDim,
+        op: String
     ) throws(CressetError) -> Windows {
         let kernel = try kernel.list(2, "kernel_size", atLeast: 1, op: op)
         let dilation = try dilation.list(2, "dilation", atLeast: 1, op: op)
@@ -63,8 +64,10 @@ enum Unfolding {
             }
             output.append(space / stride[i] + 1)
         }
-        return Windows(
+        let windows = Windows(
             input: input, kernel: kernel, output: output, stride: stride, padding: padding, dilation: dilation)
+        try windows.checkSizes(lead, op: op)
+        return windows
     }
 
     /// [N, C, H, W] as the columns of its windows, [N, C·kernel, windows].
@@ -78,7 +81,8 @@ enum Unfolding {
                 .shape, op: op,
                 "needs 4 dims, or 3 without a batch, of which only the batch may have no elements: \(x.summary)")
         }
-        let w = try windows(Array(x.shape.suffix(2)), kernel, dilation, padding, stride, op: op)
+        let w = try windows(
+            Array(x.shape.dropLast(2)), Array(x.shape.suffix(2)), kernel, dilation, padding, stride, op: op)
         let shape = Shape(x.shape.dropLast(3) + [x.shape[x.ndim - 3] * w.kernelCount, w.outputCount])
         return try Override.resolve(
             columnsName, inputs: [x], x.dtype,
@@ -94,7 +98,7 @@ enum Unfolding {
         let op = imageName.text
         try x.checkValid(op)
         let size = try size.list(2, "output_size", atLeast: 1, op: op)
-        let w = try windows(size, kernel, dilation, padding, stride, op: op)
+        let w = try windows(Array(x.shape.dropLast(2).prefix(2)), size, kernel, dilation, padding, stride, op: op)
         guard x.ndim == 2 || x.ndim == 3, x.shape[x.ndim - 2] > 0, x.shape[x.ndim - 2] % w.kernelCount == 0,
             x.shape[x.ndim - 1] == w.outputCount
         else {

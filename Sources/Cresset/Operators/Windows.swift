@@ -40,6 +40,16 @@ struct Windows: Sendable {
         return shape
     }
 
+    /// Throws where an integer cannot count the elements of the padded input or of all windows.
+    func checkSizes(_ lead: [Int], op: String) throws(CressetError) {
+        guard paddedShape(lead).extent(8) != nil, Shape(lead + kernel + output).extent(8) != nil else {
+            throw CressetError(
+                .shape, op: op,
+                "the windows have too many elements: input \(input), kernel \(kernel), padding \(padding), dilation "
+                    + "\(dilation)")
+        }
+    }
+
     /// The part of a padded tensor that is the tensor itself.
     private func inner(_ padded: Tensor) -> Tensor {
         let lead = padded.ndim - rank
