@@ -36,9 +36,15 @@ struct ModuleCase: Sendable, CustomTestStringConvertible {
 /// An optimizer and the values of two parameters after each step.
 struct OptimizerCase: Sendable, CustomTestStringConvertible {
     enum Kind: Sendable {
-        case sgd(momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0, nesterov: Bool = false)
-        case adam(betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 0)
-        case adamW(betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 1e-2)
+        case sgd(
+            momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0, nesterov: Bool = false,
+            maximize: Bool = false)
+        case adam(
+            betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 0,
+            amsgrad: Bool = false, maximize: Bool = false)
+        case adamW(
+            betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 1e-2,
+            amsgrad: Bool = false, maximize: Bool = false)
     }
     var kind: Kind
     var values: [[Double]]
@@ -46,14 +52,18 @@ struct OptimizerCase: Sendable, CustomTestStringConvertible {
 
     func optimizer(_ parameters: [Tensor], lr: Double) -> Optimizer {
         switch kind {
-        case .sgd(let momentum, let dampening, let weightDecay, let nesterov):
+        case .sgd(let momentum, let dampening, let weightDecay, let nesterov, let maximize):
             SGD(
                 parameters, lr: lr, momentum: momentum, dampening: dampening, weightDecay: weightDecay,
-                nesterov: nesterov)
-        case .adam(let betas, let eps, let weightDecay):
-            Adam(parameters, lr: lr, betas: betas, eps: eps, weightDecay: weightDecay)
-        case .adamW(let betas, let eps, let weightDecay):
-            AdamW(parameters, lr: lr, betas: betas, eps: eps, weightDecay: weightDecay)
+                nesterov: nesterov, maximize: maximize)
+        case .adam(let betas, let eps, let weightDecay, let amsgrad, let maximize):
+            Adam(
+                parameters, lr: lr, betas: betas, eps: eps, weightDecay: weightDecay, amsgrad: amsgrad,
+                maximize: maximize)
+        case .adamW(let betas, let eps, let weightDecay, let amsgrad, let maximize):
+            AdamW(
+                parameters, lr: lr, betas: betas, eps: eps, weightDecay: weightDecay, amsgrad: amsgrad,
+                maximize: maximize)
         }
     }
 }

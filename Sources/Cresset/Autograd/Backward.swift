@@ -21,7 +21,10 @@ enum Engine {
         }
         return try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) -> [Tensor?] in
             for node in reachable.values.sorted(by: { $0.sequence > $1.sequence }) {
-                guard let incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+                guard var incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+                if let hooks = (node as? AccumulateGrad)?.leaf.autograd?.hooks ?? node.hooks {
+                    incoming = try hooks.apply(to: incoming)
+                }
                 for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
                 if node is AccumulateGrad && !accumulate { continue }
                 if stopsAtCaptured && capturedEdges.contains(where: { $0.0.node === node }) { continue }

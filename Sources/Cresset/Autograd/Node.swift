@@ -9,6 +9,8 @@ final class AutogradState: @unchecked Sendable {
     /// Which of the node's results the tensor is.
     var outputIndex = 0
     var retainsGrad = false
+    /// On the gradient of a leaf.
+    var hooks: Hooks?
     /// The node says how a view came from its base.
     var isView = false
     /// Version of the storage when a view's node was made; the base's history has changed if it is another.
@@ -58,6 +60,8 @@ class Node: @unchecked Sendable {
     let sequence: UInt64
     let outputCount: Int
     private(set) var isReleased = false
+    /// On the gradients of the results; a leaf's are its own.
+    final var hooks: Hooks?
 
     private static let counter = Atomic<UInt64>(1)
 

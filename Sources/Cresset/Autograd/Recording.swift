@@ -123,9 +123,6 @@ extension Tensor {
         return node.name
     }
 
-    /// Keeps the gradient of a tensor that is no leaf.
-    public func retainGrad() { impl.autograd?.retainsGrad = true }
-
     /// The same elements without history.
     public func detach() -> Tensor { Tensor(detachedImpl) }
 }

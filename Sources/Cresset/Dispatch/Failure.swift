@@ -68,6 +68,11 @@ func trapping<Result>(default value: @autoclosure () -> Result, _ body: () throw
     }
 }
 
+/// An argument error of `op` unless `holds`: a trap, or thrown where errors are caught.
+package func checkArgument(_ op: String, _ holds: Bool, _ message: () -> String) {
+    if !holds { _ = failed(CressetError(.argument, op: op, message())) }
+}
+
 /// The result of an operation that failed with `error`.
 @inline(never)
 func failed(_ error: CressetError) -> Tensor {

@@ -6,7 +6,8 @@ extension Operators {
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
         + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
-        + conversions + scans + sorting + compaction
+        + conversions + scans + sorting + compaction + convolutions + pooling + padding
+        + unfolding
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
