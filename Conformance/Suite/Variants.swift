@@ -97,7 +97,7 @@ extension CaseGroup {
         _ layout: Layout, of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker
     ) throws -> [CaseValue]? {
         if layout == .aliased { return aliased(values, op) }
-        let overflowing = !op.composition.contains("matmul")
+        let overflowing = !op.multipliesMatrices
         var changes = false
         func other(_ x: HostTensor) throws -> Placed {
             if layout == .special && !x.dtype.isFloatingPoint { return Placed(x) }
@@ -143,4 +143,14 @@ extension Case {
     /// Bytes in front of the tensors of this case: none as mostly, so many that nothing is aligned,
     /// or so many that all is and nothing begins its buffer.
     var guardBytes: Int { [0, 80, 0, 256][Int(id.stableHash % 4)] }
+}
+
+extension Operator {
+    /// True if a matrix product is among what it is made of, or what that is made of.
+    fileprivate var multipliesMatrices: Bool {
+        // (A family may have the name of an operation, which is made of it: "gather".)
+        composition.contains {
+            $0 == "matmul" || ($0.contains("::") && $0 != name && Operators.find($0)?.multipliesMatrices == true)
+        }
+    }
 }

@@ -31,7 +31,7 @@ enum Padding {
         }
         var shape = x.shape
         // The part of each that the other shows.
-        var (from, to) = (x.impl.offset, 0)
+        var from = x.impl.offset
         var common = x.shape
         for i in 0..<pad.count / 2 {
             let (d, before, behind) = (x.ndim - 1 - i, pad[2 * i], pad[2 * i + 1])
@@ -49,6 +49,7 @@ enum Padding {
         ) { () throws(CressetError) in
             let result = try Tensor.filled(shape, value, dtype: x.dtype, on: x.runtime, op: op)
             guard common.elementCount > 0 else { return [result] }
+            var to = result.impl.offset
             for i in 0..<pad.count / 2 { to += Swift.max(0, pad[2 * i]) * result.strides[x.ndim - 1 - i] }
             let source = Tensor(
                 storage: x.impl.storage, shape: common, strides: x.strides, offset: from, dtype: x.dtype)
