@@ -157,7 +157,7 @@ struct DemoPage {
             return "<tr><th>\(escaped(op))</th>\(cells)</tr>"
         }
         return """
-            <h2>Conformance</h2><p>Each square is one operation and dtype on one device: every layout and direction it claims
+            <h2>Conformance</h2><p>Operations on float32, as a sample. Each square is one operation and dtype on one device: every layout and direction it claims
             was run and compared with the oracle. Green: all right; grey: not claimed.</p>
             <div class="matrix"><table><tr><th></th>\(head)</tr><tr><th></th>\(names)</tr>\(lines.joined())</table></div>
             """
