@@ -172,6 +172,11 @@ enum Convolution {
     private static func transposed(
         _ u: Tensor, _ w: Tensor, _ bias: Tensor?, _ plan: Plan
     ) throws(CressetError) -> Tensor {
+        if u.dtype.isFloatingPoint, case let wide = u.dtype.arithmetic.dtype, wide != u.dtype {
+            // float16 and bfloat16 add up in float32 and round once.
+            let (u32, w32) = (try u.converted(to: wide), try w.converted(to: wide))
+            return try transposed(u32, w32, try bias?.converted(to: wide), plan).converted(to: u.dtype)
+        }
         let (n, g) = (u.shape[0], plan.groups)
         let matrix = try w.reshaped([1, g, plan.outputChannels / g, plan.depth], op: name.text).mT
         let folded = try parts(n, plan, u.dtype).map { (part) throws(CressetError) in
