@@ -78,7 +78,9 @@ package struct CaseGroup {
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
-            for (layout, arguments) in Self.layouts(of: hosted) + Self.variants(of: hosted, op, &maker, &used) {
+            let variants = sample.takesOtherValues ? Self.variants(of: hosted, op, &maker, &used) : []
+            for (layout, arguments) in Self.layouts(of: hosted) + variants {
+                if op.readsMemory && ![.contiguous, .zeroSize, .zeroDim].contains(layout) { continue }
                 if [.transposed, .sliced, .expanded, .overlapping].contains(layout) {
                     if used[layout, default: 0] == Self.layoutLimit { continue }
                     used[layout, default: 0] += 1
@@ -116,6 +118,8 @@ package struct CaseGroup {
                 case .plain(let x): .plain(x)
                 case .tensor(let x): .tensor(place(x))
                 case .tensors(let list): .tensors(list.map(place))
+                case .optionalTensors(let list): .optionalTensors(list.map { $0.map(place) })
+                case .device: .device
                 }
             }
             return changes || tensors.isEmpty ? arguments : nil
@@ -136,20 +140,27 @@ enum HostValue {
     case plain(Value)
     case tensor(HostTensor)
     case tensors([HostTensor])
+    case optionalTensors([HostTensor?])
+    /// The device that is tested.
+    case device
 
     init(_ value: Value) throws {
         switch value {
         case .tensor(let x): self = .tensor(try HostTensor(x))
         case .tensors(let list): self = .tensors(try list.map { try HostTensor($0) })
+        case .optionalTensors(let list):
+            self = .optionalTensors(try list.map { x in try x.map { try HostTensor($0) } })
+        case .device: self = .device
         default: self = .plain(value)
         }
     }
 
     var tensors: [HostTensor] {
         switch self {
-        case .plain: []
+        case .plain, .device: []
         case .tensor(let x): [x]
         case .tensors(let list): list
+        case .optionalTensors(let list): list.compactMap(\.self)
         }
     }
 }

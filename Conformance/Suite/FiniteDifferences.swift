@@ -37,6 +37,9 @@ package struct FiniteDifferences {
             switch value {
             case .tensor(let x): .tensor(Placed(try HostTensor(x)))
             case .tensors(let list): .tensors(try list.map { Placed(try HostTensor($0)) })
+            case .optionalTensors(let list):
+                .optionalTensors(try list.map { x in try x.map { Placed(try HostTensor($0)) } })
+            case .device: .device
             default: .plain(value)
             }
         }
@@ -97,9 +100,10 @@ package struct FiniteDifferences {
         }
         let changed = arguments.map { value -> CaseValue in
             switch value {
-            case .plain: value
+            case .plain, .device: value
             case .tensor(let x): .tensor(moved(x))
             case .tensors(let list): .tensors(list.map(moved))
+            case .optionalTensors(let list): .optionalTensors(list.map { $0.map(moved) })
             }
         }
         let placed = try PlacedArguments(changed, on: .reference)

@@ -120,12 +120,16 @@ package enum CaseValue: Sendable {
     case plain(Value)
     case tensor(Placed)
     case tensors([Placed])
+    case optionalTensors([Placed?])
+    /// The device it is placed on.
+    case device
 
     var placed: [Placed] {
         switch self {
-        case .plain: []
+        case .plain, .device: []
         case .tensor(let x): [x]
         case .tensors(let list): list
+        case .optionalTensors(let list): list.compactMap(\.self)
         }
     }
 }
@@ -152,6 +156,11 @@ struct PlacedArguments {
                 var views: [Tensor] = []
                 for x in list { views.append(try place(x)) }
                 values.append(.tensors(views))
+            case .optionalTensors(let list):
+                var views: [Tensor?] = []
+                for x in list { views.append(try x.map { (x) throws(CressetError) in try place(x) }) }
+                values.append(.optionalTensors(views))
+            case .device: values.append(.device(device))
             }
         }
     }

@@ -75,7 +75,9 @@ enum SpecialValues {
 
 extension CaseGroup {
     /// Arguments that say where something is, not what.
-    private static let positions: Set<String> = ["index", "target", "indices"]
+    private static let positions: Set<String> = [
+        "index", "target", "indices", "repeats", "lengths", "offsets", "sorter",
+    ]
     /// Samples that are given other values, of each kind.
     private static let variantLimit = 2
 
@@ -112,6 +114,11 @@ extension CaseGroup {
             case .plain(let x): return .plain(x)
             case .tensor(let x): return .tensor(positions.contains(name) ? Placed(x) : try other(x))
             case .tensors(let list): return .tensors(try list.map(other))
+            case .optionalTensors(let list):
+                let isPosition = positions.contains(name)
+                return .optionalTensors(
+                    try list.map { x in try x.map { isPosition ? Placed($0) : try other($0) } })
+            case .device: return .device
             }
         }
         return changes ? arguments : nil
@@ -132,6 +139,8 @@ extension CaseGroup {
                 case .plain(let x): .plain(x)
                 case .tensor(let x): .tensor(k == i ? first : k == j ? second : Placed(x))
                 case .tensors(let list): .tensors(list.map { Placed($0) })
+                case .optionalTensors(let list): .optionalTensors(list.map { $0.map { Placed($0) } })
+                case .device: .device
                 }
             }
         }

@@ -51,7 +51,7 @@ package final class MemoryGuard {
     func empty(
         _ shape: Shape, _ dtype: DType, _ bytes: Int, on runtime: DeviceRuntime, op: String
     ) throws(CressetError) -> Tensor {
-        let storage = try Storage(runtime, bytes: front + bytes + Self.back, op: op)
+        let storage = try Storage(runtime, bytes: bytes, front: front, back: Self.back, op: op)
         // NaN for floats; for integers a number that no index may be.
         let region = Region(storage: storage, bytes: bytes, filler: dtype.isFloatingPoint ? 0xFF : 0x5B)
         let filler = [UInt8](repeating: region.filler, count: end(of: region))

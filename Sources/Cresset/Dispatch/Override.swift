@@ -78,6 +78,7 @@ package enum Override {
             switch value {
             case .tensor(let x): if x.runtime !== runtime { return nil }
             case .tensors(let list): if list.contains(where: { $0.runtime !== runtime }) { return nil }
+            case .optionalTensors(let list): if list.contains(where: { $0 != nil && $0?.runtime !== runtime }) { return nil }
             default: break
             }
         }
@@ -163,6 +164,11 @@ package enum Override {
                 argument.count = UInt64(list.count)
                 lists[i] = numbers.count
                 numbers += list.map(Int64.init)
+            // (The boundary has no form for these.)
+            case .doubles, .optionalTensors: return nil
+            case .device(let device):
+                argument.kind = UInt32(CRESSET_ARGUMENT_STRING)
+                argument.string = OperatorName("\(device)").cString
             case .dtype(let dtype):
                 argument.kind = UInt32(CRESSET_ARGUMENT_DTYPE)
                 argument.integer = Int64(dtype.rawValue)

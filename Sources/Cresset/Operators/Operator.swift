@@ -20,6 +20,11 @@ public final class Operator: Sendable {
     let overrideRefusal: String?
     /// True if gradients flow from its result to its floating-point inputs.
     public let isDifferentiable: Bool
+    /// Results that are places along `dim` of the first argument. Where several values are equal PyTorch
+    /// leaves open which of them is named; here it is the first.
+    package let freeIndices: [Int]
+    /// True where a result depends on how an argument lies in memory, as that of as_strided does.
+    package let readsMemory: Bool
     /// Calls the operation with checked arguments.
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
@@ -28,7 +33,7 @@ public final class Operator: Sendable {
     /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
-        notOverridable: String? = nil,
+        notOverridable: String? = nil, freeIndices: [Int] = [], readsMemory: Bool = false,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
@@ -39,8 +44,25 @@ public final class Operator: Sendable {
         self.dtypes = dtypes
         self.composition = composition
         self.isDifferentiable = isDifferentiable
+        self.freeIndices = freeIndices
+        self.readsMemory = readsMemory
         self.samples = samples
         self.call = call
+    }
+}
+
+extension Operator {
+    /// An operation that is made of others; kernels are registered for those.
+    static func composed(
+        _ schema: String, _ dtypes: Set<DType> = .all, of parts: [String], isDifferentiable: Bool = true,
+        freeIndices: [Int] = [], readsMemory: Bool = false,
+        samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
+    ) -> Operator {
+        Operator(
+            schema, dtypes: dtypes, composition: parts, isDifferentiable: isDifferentiable,
+            notOverridable: "it is made of \(parts.joined(separator: ", ")), which can be", freeIndices: freeIndices,
+            readsMemory: readsMemory, samples: samples, call: call)
     }
 }
 
@@ -87,4 +109,8 @@ extension Set<DType> {
     public static let boolean: Set<DType> = [.bool]
     public static let number: Set<DType> = floating.union(integer)
     public static let real: Set<DType> = number.union(boolean)
+    public static let complex: Set<DType> = [.complex64, .complex128]
+    /// What gradients are made of.
+    public static let continuous: Set<DType> = floating.union(complex)
+    public static let all: Set<DType> = real.union(complex)
 }
