@@ -28,7 +28,8 @@ extension Case {
             case .forward:
                 let results = try noGrad { try declaration.call(arguments.values) }
                 return Results(
-                    tensors: try results.map { try $0.tensors(of: cell.op, on: device).map { $0.contiguous() } }.flatMap { $0 })
+                    tensors: try results.map { try $0.tensors(of: cell.op, on: device).map { $0.contiguous() } }.flatMap
+                    { $0 })
             case .gradient: return try gradients(arguments, on: device)
             }
         }

@@ -9,10 +9,30 @@ struct Geometry: Sendable {
     var strides: Shape
     var offset: Int
 
-    init(_ x: TensorImpl) {
-        shape = x.shape
-        strides = x.strides
-        offset = x.offset
+    init(_ x: TensorImpl) { self.init(shape: x.shape, strides: x.strides, offset: x.offset) }
+
+    init(shape: Shape, strides: Shape, offset: Int) {
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+    }
+
+    /// Behind the last element.
+    var end: Int { offset + shape.span(strides: strides) }
+    var hasOverlap: Bool { strides.hasOverlap(shape) }
+
+    /// For each element its place behind `start`, as a vector.
+    func places(from start: Int, on runtime: DeviceRuntime) throws(CressetError) -> Tensor {
+        let op = "aten::as_strided"
+        return try noGrad { () throws(CressetError) in
+            var sum = try Tensor.filled([], .int(Int64(offset - start)), dtype: .int64, on: runtime, op: op)
+            for d in shape.indices {
+                let along = try Tensor.empty([shape[d]], .int64, on: runtime, op: op)
+                try Generators.arange.generate([0, .int(Int64(strides[d]))], into: along)
+                sum = try Ops.add(sum.unsqueeze(-1), along)
+            }
+            return try sum.reshaped([shape.elementCount], op: op)
+        }
     }
 }
 
@@ -20,67 +40,114 @@ struct Geometry: Sendable {
 struct ViewPart: Sendable {
     let base: Geometry
     let view: Geometry
+    /// The first element of either, and how many lie from there to the last of either.
+    private let start: Int
+    private let count: Int
     private static let name = "aten::as_strided"
 
-    init(of view: TensorImpl, in base: TensorImpl) {
-        self.base = Geometry(base)
-        self.view = Geometry(view)
+    init(of view: TensorImpl, in base: TensorImpl) { self.init(Geometry(view), in: Geometry(base)) }
+
+    init(_ view: Geometry, in base: Geometry) {
+        self.base = base
+        self.view = view
+        let shown = [base, view].filter { $0.shape.elementCount > 0 }
+        start = shown.map(\.offset).min() ?? 0
+        count = (shown.map(\.end).max() ?? 0) - start
     }
 
-    /// Shows a tensor of the base's shape, whose elements are laid out as the base's, at the view's.
-    private func part(of x: Tensor) -> Tensor {
+    /// A flat tensor seen by a geometry.
+    private func seen(_ flat: Tensor, by geometry: Geometry) -> Tensor {
         Tensor(
-            storage: x.impl.storage, shape: view.shape, strides: view.strides,
-            offset: x.impl.offset + view.offset - base.offset, dtype: x.dtype)
+            storage: flat.impl.storage, shape: geometry.shape, strides: geometry.strides,
+            offset: geometry.shape.elementCount == 0 ? 0 : flat.impl.offset + geometry.offset - start,
+            dtype: flat.dtype)
     }
 
-    /// A new tensor laid out as the base, uninitialised.
-    private func room(like x: Tensor) throws(CressetError) -> Tensor {
-        let flat = try Tensor.empty([base.shape.span(strides: base.strides)], x.dtype, on: x.runtime, op: Self.name)
-        return Tensor(storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: 0, dtype: x.dtype)
+    /// Memory for both, all zeros.
+    private func zeros(like x: Tensor) throws(CressetError) -> Tensor {
+        try .filled([count], 0, dtype: x.dtype, on: x.runtime, op: Self.name)
     }
 
-    private func copy(_ x: Tensor) throws(CressetError) -> Tensor {
-        let result = try room(like: x)
-        if x.numel > 0 { try Copy.run(from: x.detach(), to: result, op: Copy.kernel.name) }
-        return result
+    /// Memory for both with `x` at the base's place, and zeros where that has none.
+    private func room(for x: Tensor) throws(CressetError) -> Tensor {
+        let isFull = base.shape.elementCount == count && !base.hasOverlap
+        let flat = isFull ? try Tensor.empty([count], x.dtype, on: x.runtime, op: Self.name) : try zeros(like: x)
+        if x.numel > 0 { try Copy.run(from: x.detach(), to: seen(flat, by: base), op: Copy.kernel.name) }
+        return flat
     }
 
     /// The view's part of a tensor of the base's shape, as a copy.
     func extract(_ g: Tensor) throws(CressetError) -> Tensor {
-        let result = try Copy.clone(part(of: try copy(g)), op: Self.name)
+        if base.hasOverlap { return try share(g, from: base, to: view, dividing: base) }
+        let result = try Copy.clone(seen(try room(for: g), by: view), op: Self.name)
         return Tape.record(Self.name, result, inputs: [g]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (h) throws(CressetError) in try embed(h) }]
         }
     }
 
-    /// Zeros of the base's shape with `h` at the view's place; what several of its elements share is summed.
+    /// Zeros of the base's shape with `h` at the view's place; what several of its elements share is summed,
+    /// and what several of the base's share is divided among them.
     func embed(_ h: Tensor) throws(CressetError) -> Tensor {
-        let result = try room(like: h)
-        try Generators.fill.generate([0], into: result)
-        if h.numel > 0 {
-            var target = part(of: result)
-            var source = h.detach()
-            let repeated = (0..<view.shape.count).filter { view.strides[$0] == 0 && view.shape[$0] != 1 }
-            if !repeated.isEmpty {
-                source = try Reductions.sum(source, dims: repeated, keepdim: true, dtype: h.dtype)
-                target = Tensor(
-                    storage: target.impl.storage, shape: source.shape, strides: view.strides,
-                    offset: target.impl.offset, dtype: target.dtype)
-            }
-            try Copy.run(from: source, to: target, op: Copy.kernel.name)
+        if base.hasOverlap { return try share(h, from: view, to: base, dividing: base) }
+        var source = h
+        var target = view
+        let repeated = (0..<view.shape.count).filter { view.strides[$0] == 0 && view.shape[$0] != 1 }
+        if !repeated.isEmpty && h.numel > 0 {
+            source = try Reductions.sum(h.detach(), dims: repeated, keepdim: true, dtype: h.dtype)
+            target.shape = source.shape
         }
-        return Tape.record(Self.name, result, inputs: [h]) { (gradients, _) throws(CressetError) in
+        if target.hasOverlap { return try share(h, from: view, to: base, dividing: nil) }
+        let flat = try zeros(like: h)
+        if h.numel > 0 { try Copy.run(from: source.detach(), to: seen(flat, by: target), op: Copy.kernel.name) }
+        return Tape.record(Self.name, seen(flat, by: base), inputs: [h]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
     }
 
+    /// What `x` adds up to in memory by one geometry, seen by the other; places that several elements of
+    /// `dividing` share are divided by their number. Differentiable by its parts.
+    private func share(
+        _ x: Tensor, from: Geometry, to: Geometry, dividing: Geometry?
+    ) throws(CressetError) -> Tensor {
+        if count == 0 { return try .filled(to.shape, 0, dtype: x.dtype, on: x.runtime, op: Self.name) }
+        func added(_ x: Tensor, by geometry: Geometry) throws(CressetError) -> Tensor {
+            let places = try geometry.places(from: start, on: x.runtime)
+            return try Indexing.scatter(try zeros(like: x), 0, places, try x.reshaped([-1], op: Self.name), .add)
+        }
+        var flat = try added(x, by: from)
+        if let dividing {
+            let ones = try Tensor.filled(dividing.shape, 1, dtype: x.dtype, on: x.runtime, op: Self.name)
+            flat = try Ops.div(
+                flat,
+                try Ops.maximum(
+                    try added(ones, by: dividing),
+                    try .filled(
+                        [], 1, dtype: x.dtype, on: x.runtime, op: Self.name)))
+        }
+        return try Indexing.gather(flat, 0, try to.places(from: start, on: x.runtime)).reshaped(to.shape, op: Self.name)
+    }
+
     /// A tensor of the base's shape with zeros at the view's place.
     func clear(_ g: Tensor) throws(CressetError) -> Tensor {
-        let result = try copy(g)
-        if g.numel > 0 { try Generators.fill.generate([0], into: part(of: result)) }
-        return Tape.record(Self.name, result, inputs: [g]) { (gradients, _) throws(CressetError) in
-            [try gradients[0].map { (h) throws(CressetError) in try clear(h) }]
+        try replace(g, nil)
+    }
+
+    /// A tensor of the base's shape with `source` (zeros, if there is none) at the view's place.
+    func replace(_ x: Tensor, _ source: Tensor?) throws(CressetError) -> Tensor {
+        let flat = try room(for: x)
+        if view.shape.elementCount > 0 {
+            let place = seen(flat, by: view)
+            if let source {
+                try Copy.run(from: source.detach(), to: place, op: Copy.kernel.name)
+            } else {
+                try Generators.fill.generate([0], into: place)
+            }
+        }
+        let result = seen(flat, by: base)
+        return Tape.record(Self.name, result, inputs: [x] + (source.map { [$0] } ?? [])) {
+            (gradients, _) throws(CressetError) in
+            guard let g = gradients[0] else { return [nil, nil] }
+            return [try clear(g), source == nil ? nil : try extract(g)]
         }
     }
 }

@@ -78,7 +78,8 @@ package enum Override {
             switch value {
             case .tensor(let x): if x.runtime !== runtime { return nil }
             case .tensors(let list): if list.contains(where: { $0.runtime !== runtime }) { return nil }
-            case .optionalTensors(let list): if list.contains(where: { $0 != nil && $0?.runtime !== runtime }) { return nil }
+            case .optionalTensors(let list):
+                if list.contains(where: { $0 != nil && $0?.runtime !== runtime }) { return nil }
             default: break
             }
         }

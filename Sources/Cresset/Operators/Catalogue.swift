@@ -5,7 +5,8 @@ extension Operators {
     /// Every declared operation.
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
+        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices
+        + transpositions + reshapings + slicings + splittings + stridedViews + viewScatters
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
         + unfolding
 
@@ -434,62 +435,7 @@ extension Operators {
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").bmm(try a.tensor("mat2"))) }),
     ]
 
-    // MARK: Views and conversions
-
-    /// - Parameters:
-    ///   - arguments: for a tensor of shape [4, 3, 5].
-    ///   - others: shapes of no elements and of no dims, with arguments for them.
-    private static func view(
-        _ schema: String, _ arguments: [[Value]], _ others: [(Shape, [Value])],
-        _ body: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> Tensor
-    ) -> Operator {
-        Operator(
-            schema, dtypes: .real, composition: [],
-            samples: { g in
-                arguments.map { Sample([.tensor(g.tensor([4, 3, 5]))] + $0) }
-                    + others.map { shape, extra in Sample([.tensor(g.tensor(shape))] + extra) }
-            },
-            call: { (a) throws(CressetError) in tensor(try body(try a.tensor("self"), a)) })
-    }
-
-    static let views: [Operator] = [
-        view(
-            "transpose.int(Tensor self, int dim0, int dim1) -> Tensor", [[0, 1], [-1, 0]],
-            [([0, 3], [0, 1]), ([], [0, 0])]
-        ) { (x, a) throws(CressetError) in x.transpose(try a.int("dim0"), try a.int("dim1")) },
-        view("permute(Tensor self, int[] dims) -> Tensor", [[[2, 0, 1]]], [([0, 3], [[1, 0]]), ([], [[]])]) {
-            (x, a) throws(CressetError) in x.permute(try a.ints("dims"))
-        },
-        view(
-            "reshape(Tensor self, SymInt[] shape) -> Tensor", [[[12, 5]], [[-1]]],
-            [([0, 3], [[3, 0]]), ([], [[1, 1]])]
-        ) { (x, a) throws(CressetError) in x.reshape(Shape(try a.ints("shape"))) },
-        view(
-            "expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor", [[[2, 4, 3, 5]]],
-            [([0, 3], [[2, 0, 3]]), ([], [[3]])]
-        ) { (x, a) throws(CressetError) in x.expand(Shape(try a.ints("size"))) },
-        view("unsqueeze(Tensor self, int dim) -> Tensor", [[0], [-1]], [([0, 3], [1]), ([], [0])]) {
-            (x, a) throws(CressetError) in x.unsqueeze(try a.int("dim"))
-        },
-        view("squeeze.dim(Tensor self, int dim) -> Tensor", [[1]], [([0, 1], [1]), ([], [0]), ([3, 1, 2], [1])]) {
-            (x, a) throws(CressetError) in x.squeeze(try a.int("dim"))
-        },
-        view("select.int(Tensor self, int dim, SymInt index) -> Tensor", [[0, 2], [-1, -2]], [([0, 3], [1, 1])]) {
-            (x, a) throws(CressetError) in x.select(try a.int("dim"), try a.int("index"))
-        },
-        view(
-            "slice.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor",
-            [[0, 1, 3, 1], [2, .none, .none, 2]], [([0, 3], [1, 1, 3, 1])]
-        ) { (x, a) throws(CressetError) in
-            x.slice(
-                try a.int("dim"), from: try a.optionalInt("start") ?? 0, to: try a.optionalInt("end") ?? .max,
-                step: try a.int("step"))
-        },
-        view(
-            "flatten.using_ints(Tensor self, int start_dim=0, int end_dim=-1) -> Tensor", [[0, -1], [1, 2]],
-            [([0, 3], [0, -1]), ([], [0, -1])]
-        ) { (x, a) throws(CressetError) in x.flatten(try a.int("start_dim"), try a.int("end_dim")) },
-    ]
+    // MARK: Conversions
 
     static let conversions: [Operator] = [
         Operator(
