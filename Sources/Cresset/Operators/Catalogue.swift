@@ -7,6 +7,7 @@ extension Operators {
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
         + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices
         + transpositions + reshapings + slicings + splittings + stridedViews + viewScatters
+        + joinings + rearrangings + creations + diagonals
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
         + unfolding
 
@@ -367,23 +368,6 @@ extension Operators {
                 tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max")))
             }),
         Operator(
-            "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
-            samples: { g in
-                [
-                    Sample([.tensors([g.tensor([2, 3]), g.tensor([4, 3])]), 0]),
-                    Sample([.tensors([g.tensor([2, 3]), g.tensor([2, 0]), g.tensor([2, 2])]), 1]),
-                ]
-            },
-            call: { (a) throws(CressetError) in tensor(Tensor.cat(try a.tensors("tensors"), dim: try a.int("dim"))) }),
-        Operator(
-            "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
-            samples: { g in
-                let shapes: [Shape] = [[2, 3], [], [0, 3]]
-                return shapes.map { Sample([.tensors([g.tensor($0), g.tensor($0)]), 0]) }
-                    + [Sample([.tensors([g.tensor([2, 3]), g.tensor([2, 3])]), 1])]
-            },
-            call: { (a) throws(CressetError) in tensor(Tensor.stack(try a.tensors("tensors"), dim: try a.int("dim"))) }),
-        Operator(
             "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
             samples: { g in
                 [
@@ -433,37 +417,5 @@ extension Operators {
                 }
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").bmm(try a.tensor("mat2"))) }),
-    ]
-
-    // MARK: Conversions
-
-    static let conversions: [Operator] = [
-        Operator(
-            "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", dtypes: .real,
-            composition: ["pointwise"],
-            samples: { g in [[4, 5], [], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").clone()) }),
-        Operator(
-            "to.dtype(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
-            dtypes: .real, composition: ["pointwise"],
-            samples: { g in
-                let source = g.dtype
-                return [DType.float32, .float64, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool]
-                    .filter { $0 != source }
-                    .flatMap { target in
-                        let shapes: [Shape] =
-                            target == .int32 || target == .float32 ? [[6, 5], [], [0, 3]] : [[6, 5]]
-                        return shapes.map {
-                            Sample([
-                                .tensor(g.tensor($0, target == .uint8 ? 0 : -100, 100)), .dtype(target), false, false,
-                                .none,
-                            ])
-                        }
-                    }
-            },
-            call: { (a) throws(CressetError) in
-                let x = try a.tensor("self")
-                return tensor(x.to(try a.optionalDType("dtype") ?? x.dtype))
-            }),
     ]
 }

@@ -33,6 +33,11 @@ public struct Arguments: Sendable {
     let schema: Schema
     public let values: [Value]
 
+    /// The argument as it was given, nil if the schema has none of that name.
+    subscript(name: String) -> Value? {
+        schema.arguments.firstIndex { $0.name == name }.map { values[$0] }
+    }
+
     private func position(_ name: String) throws(CressetError) -> Int {
         guard let i = schema.arguments.firstIndex(where: { $0.name == name }) else {
             throw CressetError(.internal, op: op, "the schema has no argument \(name)")
