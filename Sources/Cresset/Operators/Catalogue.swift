@@ -5,7 +5,8 @@ extension Operators {
     /// Every declared operation.
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices
+        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + indexedWrites + flatIndexing + advancedIndexing
+        + scatterReductions + masking + selection + matrices
         + transpositions + reshapings + slicings + splittings + stridedViews + viewScatters
         + joinings + rearrangings + creations + diagonals
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
@@ -249,77 +250,6 @@ extension Operators {
                 tensor(body(try a.tensor("self"), try a.int("dim"), try a.optionalDType("dtype")))
             })
     }
-
-    // MARK: Indexing
-
-    static let indexing: [Operator] = [
-        Operator(
-            "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", dtypes: .real,
-            composition: ["gather"],
-            samples: { g in
-                [
-                    Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([3, 5], below: 4)), false]),
-                    Sample([.tensor(g.tensor([4, 5])), -1, .tensor(g.indices([4, 7], below: 5)), false]),
-                    Sample([.tensor(g.tensor([3, 4, 2])), 1, .tensor(g.indices([2, 6, 2], below: 4)), false]),
-                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), false]),
-                    Sample([.tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), false]),
-                ]
-            },
-            call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").gather(try a.int("dim"), try a.tensor("index")))
-            }),
-        Operator(
-            "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
-            composition: ["scatter"],
-            samples: { g in
-                // Distinct indices: with duplicates the gradient of the losers is not defined.
-                let index = Tensor([2, 0, 1, 3, 1, 2], shape: [2, 3], device: .reference)
-                return [
-                    Sample([.tensor(g.tensor([2, 4])), 1, .tensor(index), .tensor(g.tensor([2, 3]))]),
-                    Sample(
-                        [.tensor(g.tensor([5])), 0, .tensor(g.indices([9], below: 5)), .tensor(g.tensor([9]))],
-                        checksGradient: false),
-                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
-                    Sample([
-                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5])),
-                    ]),
-                ]
-            },
-            call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").scatter(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
-            }),
-        Operator(
-            "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
-            composition: ["scatter"],
-            samples: { g in
-                [
-                    Sample([
-                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([6, 5], below: 4)), .tensor(g.tensor([6, 5])),
-                    ]),
-                    Sample([.tensor(g.tensor([3])), 0, .tensor(g.indices([12], below: 3)), .tensor(g.tensor([12]))]),
-                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([]))]),
-                    Sample([
-                        .tensor(g.tensor([4, 5])), 0, .tensor(g.indices([0, 5], below: 4)), .tensor(g.tensor([0, 5])),
-                    ]),
-                ]
-            },
-            call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").scatterAdd(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
-            }),
-        Operator(
-            "index_select(Tensor self, int dim, Tensor index) -> Tensor", dtypes: .real, composition: ["gather"],
-            samples: { g in
-                [
-                    Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([9], below: 6))]),
-                    Sample([.tensor(g.tensor([6, 4])), 1, .tensor(g.indices([2], below: 4))]),
-                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1))]),
-                    Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([0], below: 6))]),
-                ]
-            },
-            call: { (a) throws(CressetError) in
-                tensor(try a.tensor("self").indexSelect(dim: try a.int("dim"), index: try a.tensor("index")))
-            }),
-    ]
 
     // MARK: Selection
 
