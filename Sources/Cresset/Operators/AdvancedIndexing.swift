@@ -30,7 +30,8 @@ struct AdvancedIndex: Sendable {
             case .int64, .int32: all.append(index.detach())
             case .bool, .uint8:
                 let dims = index.ndim
-                guard all.count + dims <= x.ndim, index.shape.elementsEqual(x.shape[all.count..<all.count + dims]) else {
+                guard all.count + dims <= x.ndim, index.shape.elementsEqual(x.shape[all.count..<all.count + dims])
+                else {
                     throw CressetError(
                         .index, op: op,
                         "the mask \(index.summary) does not fit dim \(all.count) and the next of \(x.summary)")

@@ -244,7 +244,8 @@ enum Indexing {
         _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1
     ) throws(CressetError) -> Tensor {
         let (d, along) = try slices(x, dim, index, source, op: "aten::index_add")
-        return try scatter(x, d, along, alpha.isOne ? source : try Ops.mul(source, alpha).converted(to: source.dtype), .add)
+        return try scatter(
+            x, d, along, alpha.isOne ? source : try Ops.mul(source, alpha).converted(to: source.dtype), .add)
     }
 
     /// x with slices of `source` in the places a 1-d index names; of duplicates the last wins.

@@ -117,7 +117,8 @@ extension Operators {
             samples: { g in
                 [
                     Sample([
-                        .tensor(g.tensor([4, 3])), 0, .tensor(Tensor([3, 1], device: .reference)), .tensor(g.tensor([])),
+                        .tensor(g.tensor([4, 3])), 0, .tensor(Tensor([3, 1], device: .reference)),
+                        .tensor(g.tensor([])),
                     ])
                 ]
             },

@@ -478,8 +478,4 @@ extension Tensor {
             try Reductions.variance(self, dims: dim, correction: correction, keepdim: keepdim)
         }
     }
-    /// Standard deviation.
-    public func std(dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) -> Tensor {
-        `var`(dim: dim, correction: correction, keepdim: keepdim).sqrt()
-    }
 }
