@@ -96,10 +96,11 @@ extension Operators {
             "gradient.\(overload)(Tensor self, *, \(arguments), int edge_order=1) -> Tensor[]", .number,
             of: ["pointwise", "aten::cat"],
             samples: { g in
-                cases.enumerated().map { i, values in
+                let dtype = g.dtype.isFloatingPoint ? g.dtype : .float32
+                return cases.enumerated().map { i, values in
                     var values = values
                     if takesTensors {
-                        values[0] = .tensors([Tensor([0, 1, 2.5, 3, 5], dtype: .float32, device: .reference)])
+                        values[0] = .tensors([Tensor([0, 1, 2.5, 3, 5], dtype: dtype, device: .reference)])
                     }
                     return Sample(
                         [.tensor(g.tensor([4, 5]))] + values + [.scalar(Scalar(i % 2 + 1))],

@@ -187,9 +187,10 @@ extension Operators {
             of: ["aten::cumsum", "aten::searchsorted.Tensor", "aten::index_select"],
             samples: { g in
                 let counts = Tensor([2, 0, 3] as [Int64], device: .reference)
+                let twos = Tensor([2, 2, 2] as [Int64], device: .reference)
                 return [
                     Sample([.tensor(g.tensor([3, 2])), .tensor(counts), 0, .none]),
-                    Sample([.tensor(g.tensor([3])), .tensor(counts), .none, 5]),
+                    Sample([.tensor(g.tensor([3])), .tensor(twos), .none, 6]),
                     Sample([.tensor(g.tensor([2, 2])), .tensor(Tensor([2] as [Int64], device: .reference)), 1, .none]),
                 ]
             },
@@ -212,15 +213,17 @@ extension Operators {
             "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
             .floating, of: ["aten::cumsum", "aten::searchsorted.Tensor", "aten::scatter_reduce.two"],
             samples: { g in
+                // (Of lengths that are laid out in another way the sum need not be right, but where all are equal.)
                 let lengths = Tensor([2, 0, 3] as [Int64], device: .reference)
+                let twos = Tensor([2, 2, 2] as [Int64], device: .reference)
                 let offsets = Tensor([0, 1, 5] as [Int64], device: .reference)
                 let rows = Tensor([1, 2, 3, 0] as [Int64], shape: [2, 2], device: .reference)
                 return [
-                    Sample([.tensor(g.distinct([5, 2])), "sum", .tensor(lengths), .none, .none, 0, false, 1]),
-                    Sample([.tensor(g.distinct([5])), "mean", .none, .none, .tensor(offsets), 0, false, .none]),
-                    Sample([.tensor(g.tensor([5, 2])), "max", .tensor(lengths), .none, .none, 0, false, -9]),
-                    Sample([.tensor(g.tensor([5])), "min", .none, .none, .tensor(offsets), 0, false, .none]),
-                    Sample([.tensor(g.distinct([2, 3, 2])), "prod", .tensor(rows), .none, .none, 1, false, .none]),
+                    Sample([.tensor(g.distinct([5, 2])), "sum", .tensor(lengths), .none, .none, 0, true, 1]),
+                    Sample([.tensor(g.distinct([5])), "mean", .none, .none, .tensor(offsets), 0, true, .none]),
+                    Sample([.tensor(g.tensor([6, 2])), "max", .tensor(twos), .none, .none, 0, false, -9]),
+                    Sample([.tensor(g.tensor([5])), "min", .none, .none, .tensor(offsets), 0, true, .none]),
+                    Sample([.tensor(g.distinct([2, 3, 2])), "prod", .tensor(rows), .none, .none, 1, true, .none]),
                 ]
             },
             call: { (a) throws(CressetError) in
