@@ -57,7 +57,8 @@ extension Case {
             return try seedGradient(i, output.dtype, output.shape).tensor(on: device)
         }
         // (In float64 the same numbers as in the case's own dtype.)
-        let narrow = try seedGradient(i, cell.dtype, output.shape).tensor(on: device)
+        let dtype = output.isComplex ? cell.dtype.toReal.toComplex : cell.dtype.toReal
+        let narrow = try seedGradient(i, dtype, output.shape).tensor(on: device)
         return FactorJudgement.seed(judgement, i, narrow.to(output.dtype), output)
     }
 
@@ -70,7 +71,7 @@ extension Case {
 extension Operator {
     /// The results that gradients flow from.
     func differentiable(_ results: [Tensor]) -> [(offset: Int, element: Tensor)] {
-        results.enumerated().filter { i, x in x.dtype.isFloatingPoint && judgement?.constant.contains(i) != true }
+        results.enumerated().filter { i, x in x.dtype.hasGradient && judgement?.constant.contains(i) != true }
     }
 
     /// Calls it with the arguments of a case.

@@ -21,17 +21,17 @@ enum FactorJudge {
         for _ in 0..<directions {
             let moved = try run(item, exact.map { $0.moved(by: step, &maker) })
             for (i, (x, y)) in zip(right, moved).enumerated() {
-                guard let x, let y, x.dtype.isFloatingPoint, x.shape == y.shape else { continue }
-                for (a, b) in zip(x.doubles, y.doubles) where a != b { spread[i] = max(spread[i], (a - b).magnitude) }
+                guard let x, let y, x.dtype.hasGradient, x.shape == y.shape else { continue }
+                for (a, b) in zip(x.parts.doubles, y.parts.doubles) where a != b { spread[i] = max(spread[i], (a - b).magnitude) }
             }
         }
-        let unit = 1.0.ulp(of: item.cell.dtype) / 2
+        let unit = 1.0.ulp(of: item.cell.dtype.toReal) / 2
         let size = Double(matrixSize(exact))
         return right.enumerated().map { i, x -> Expected? in
             guard let x else { return nil }
-            guard x.dtype.isFloatingPoint else { return Expected(exact: x) }
+            guard x.dtype.hasGradient else { return Expected(exact: x) }
             var answer = Expected(exact: x.narrowed(to: item.cell.dtype))
-            let values = x.doubles
+            let values = x.parts.doubles
             let largest = values.reduce(0) { max($0, $1.isFinite ? $1.magnitude : 0) }
             let isFree = item.cell.direction == .forward && judgement.freedom[i] != nil
             let bound = isFree ? .infinity : multiple * size * unit * (spread[i] / step + largest)
@@ -59,7 +59,7 @@ enum FactorJudge {
         let values = try arguments.map(HostValue.init).map { $0.widened() }
         let placed = try PlacedArguments(values.map(\.placed), on: .reference)
         let wide = try results.map { try $0.widened().tensor(on: .reference) }
-        let bound = multiple * Double(matrixSize(values)) * 1.0.ulp(of: dtype) / 2
+        let bound = multiple * Double(matrixSize(values)) * 1.0.ulp(of: dtype.toReal) / 2
         for residual in try catching({ judgement.residuals(placed.values, wide) }) {
             let difference = largest(try HostTensor(residual.difference))
             let limit = try residual.size.map { bound * largest(try HostTensor($0)) } ?? 0
@@ -71,7 +71,7 @@ enum FactorJudge {
 
     /// The largest magnitude; NaN if there is one.
     private static func largest(_ x: HostTensor) -> Double {
-        x.doubles.reduce(0) { $0.isNaN || $1.isNaN ? .nan : max($0, $1.magnitude) }
+        x.parts.doubles.reduce(0) { $0.isNaN || $1.isNaN ? .nan : max($0, $1.magnitude) }
     }
 }
 
@@ -79,27 +79,31 @@ extension FactorJudgement {
     /// What a gradient is seeded with for a result whose vectors have free phases: proportional to the result, as
     /// the gradient of ½·Σw·|x|² is, so that it leads to the same gradients whatever the phases are.
     static func seed(_ judgement: FactorJudgement?, _ i: Int, _ seed: Tensor, _ result: Tensor) -> Tensor {
-        judgement?.freedom[i] == nil ? seed : seed * result.detach()
+        judgement?.freedom[i] == nil ? seed : seed.real * result.detach()
     }
 }
 
 extension HostTensor {
-    /// Floats in float64.
+    /// Floats in float64, complex numbers in complex128.
     func widened() -> HostTensor {
-        guard dtype.isFloatingPoint, dtype != .float64 else { return self }
-        return HostTensor(dtype: .float64, shape: shape, bytes: doubles.withUnsafeBytes { Array($0) })
+        guard dtype.hasGradient, dtype.toReal != .float64 else { return self }
+        return HostTensor(
+            dtype: dtype.isComplex ? .complex128 : .float64, shape: shape,
+            bytes: parts.doubles.withUnsafeBytes { Array($0) })
     }
 
-    /// Floats rounded to a dtype.
+    /// Floats and complex numbers rounded to the precision of a dtype.
     func narrowed(to dtype: DType) -> HostTensor {
-        guard dtype == .float32, self.dtype == .float64 else { return self }
-        return HostTensor(dtype: dtype, shape: shape, bytes: doubles.map(Float.init).withUnsafeBytes { Array($0) })
+        guard dtype.toReal == .float32, self.dtype.toReal == .float64 else { return self }
+        return HostTensor(
+            dtype: self.dtype.isComplex ? .complex64 : .float32, shape: shape,
+            bytes: parts.doubles.map(Float.init).withUnsafeBytes { Array($0) })
     }
 
     /// Each float moved by at most `step` times the largest.
     fileprivate func moved(by step: Double, _ maker: inout SampleMaker) -> HostTensor {
-        guard dtype == .float64 else { return self }
-        let values = doubles
+        guard dtype.toReal == .float64 else { return self }
+        let values = parts.doubles
         let size = step * values.reduce(0) { Swift.max($0, $1.isFinite ? $1.magnitude : 0) }
         let moved = values.map { $0 + size * (2 * maker.unit() - 1) }
         return HostTensor(dtype: dtype, shape: shape, bytes: moved.withUnsafeBytes { Array($0) })

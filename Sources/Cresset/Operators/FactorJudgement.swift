@@ -60,24 +60,25 @@ package struct Residual: Sendable {
 /// Matrices that suit factorisations.
 extension SampleMaker {
     private func shaped(_ x: Tensor) -> Tensor { x.to(dtype) }
+    private var wide: DType { dtype.isComplex ? .complex128 : .float64 }
 
     /// Entries in −1 … 1, and 2 more on the diagonal.
     mutating func regular(_ shape: Shape) -> Tensor {
-        let x = tensor(shape, -1, 1, dtype: .float64)
+        let x = tensor(shape, -1, 1, dtype: wide)
         return shaped(x + 2 * Tensor.eye(x.size(-2), x.size(-1), dtype: .float64, device: .reference))
     }
 
-    /// B·Bᵀ + 1.
+    /// B·Bᴴ + 1.
     mutating func positiveDefinite(_ shape: Shape) -> Tensor {
-        let b = tensor(shape, -1, 1, dtype: .float64)
-        return shaped(b.matmul(b.mT) + Tensor.eye(b.size(-1), dtype: .float64, device: .reference))
+        let b = tensor(shape, -1, 1, dtype: wide)
+        return shaped(b.matmul(b.mH) + Tensor.eye(b.size(-1), dtype: .float64, device: .reference))
     }
 
-    /// (B + Bᵀ)/2 with a diagonal that keeps eigenvalues apart.
+    /// (B + Bᴴ)/2 with a diagonal that keeps eigenvalues apart.
     mutating func symmetric(_ shape: Shape) -> Tensor {
-        let b = tensor(shape, -1, 1, dtype: .float64)
+        let b = tensor(shape, -1, 1, dtype: wide)
         let steps = Tensor.arange(.init(b.size(-1)), dtype: .float64, device: .reference) * 2
-        return shaped((b + b.mT) * 0.5 + steps.diagonalMatrix())
+        return shaped((b + b.mH) * 0.5 + steps.diagonalMatrix())
     }
 
     /// Of rank `rank`.
@@ -85,7 +86,7 @@ extension SampleMaker {
         var (left, right) = (shape, shape)
         left[shape.count - 1] = rank
         right[shape.count - 2] = rank
-        return shaped(tensor(left, -1, 1, dtype: .float64).matmul(tensor(right, -1, 1, dtype: .float64)))
+        return shaped(tensor(left, -1, 1, dtype: wide).matmul(tensor(right, -1, 1, dtype: wide)))
     }
 
     /// Triangular with a diagonal that is far from 0.

@@ -38,7 +38,7 @@ extension LinearAlgebra {
         let n = a.size(-1)
         let (lu, pivots, info) = try luFactorEx(a, pivot: true, op: detName.text)
         guard info.any().itemInt() != 0 else {
-            let diagonal = (g * det(lu, pivots)).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
+            let diagonal = (g * det(lu, pivots).conj()).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
             return try luSolve(lu, pivots, diagonal, adjoint: true, op: detName.text)
         }
         let (u, s, vh) = try svd(a, fullMatrices: false, op: detName.text)
@@ -46,30 +46,35 @@ extension LinearAlgebra {
         let isOwn = Tensor.eye(n, dtype: .bool, device: a.device)
         let one = Tensor.ones([], dtype: a.dtype, device: a.device)
         let others = Tensor.where(isOwn, one, s.unsqueeze(-2)).prod(dim: -1)
-        let sign = try Self.det(u, op: detName.text) * Self.det(vh, op: detName.text)
+        let sign = try (Self.det(u, op: detName.text) * Self.det(vh, op: detName.text)).conj()
         return (u * others.unsqueeze(-2)).matmul(vh) * (g * sign).unsqueeze(-1).unsqueeze(-1)
     }
 
     /// The sign of the determinant and the logarithm of its magnitude.
     static func slogdet(_ a: Tensor, op: String) throws(CressetError) -> (sign: Tensor, logabsdet: Tensor) {
         try a.checkMatrices(op, square: true)
-        let type = ResultType(a.batchShape, a.dtype)
         let results = try Override.resolve(
-            slogdetName, on: a, a.dtype, [.tensor(a)], types: [type, type]
+            slogdetName, on: a, a.dtype, [.tensor(a)], types: [ResultType(a.batchShape, a.dtype), ResultType(a.batchShape, a.dtype.toReal)]
         ) { () throws(CressetError) in
             try noGrad { () throws(CressetError) in
                 let (lu, pivots, _) = try luFactorEx(a.detach(), pivot: true, op: op)
                 let diagonal = lu.diagonalVector()
-                let sign = diagonal.sign().prod(dim: -1) * exchangeSign(pivots, a.dtype)
+                let sign = diagonal.sgn().prod(dim: -1) * exchangeSign(pivots, a.dtype)
                 return [sign, diagonal.abs().log().sum(dim: -1)]
             }
         }
         let recorded = Tape.record(
-            slogdetName.text, results, differentiable: [0, 1], inputs: [a], saving: [a]
+            slogdetName.text, results, differentiable: [0, 1], inputs: [a], saving: [a], savingResults: [0]
         ) { (gradients, saved) throws(CressetError) in
-            // d log|det A| = tr(A⁻¹·dA); the sign is constant wherever it is differentiable.
-            let a = saved[0]
-            guard let g = gradients[1] else { return [Tensor.zerosLike(a)] }
+            // With t = tr(A⁻¹·dA), d log|det A| = Re t and d sign = i·Im t·sign: of real matrices the sign is constant.
+            let (a, sign) = (saved[0], saved[1])
+            var factor = gradients[1]
+            if a.isComplex, let gSign = gradients[0] {
+                let turn = -(gSign.conj() * sign).imag
+                let real = factor ?? Tensor.zerosLike(turn)
+                factor = try ComplexNumbers.make(real, turn)
+            }
+            guard let g = factor?.to(a.dtype) else { return [Tensor.zerosLike(a)] }
             let diagonal = g.unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
             return [try solveEx(a.adjoint, diagonal, left: true, op: op).x]
         }
@@ -104,10 +109,11 @@ extension Tensor {
         }
     }
 
-    /// The natural logarithm of the determinant: −∞ where it is 0, NaN where it is negative.
+    /// The natural logarithm of the determinant: −∞ where it is 0, NaN where it is negative and real.
     public func logdet() -> Tensor {
         trapping { () throws(CressetError) in
             let (sign, magnitude) = try LinearAlgebra.slogdet(self, op: "aten::logdet")
+            if isComplex { return sign.log() + magnitude }
             // (log 0 of a singular matrix would make NaN of −∞ beside it.)
             let nan = Tensor.full([], .double(.nan), dtype: dtype, device: device)
             return Tensor.where(sign .== -1, nan, magnitude)

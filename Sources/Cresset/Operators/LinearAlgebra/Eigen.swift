@@ -14,7 +14,7 @@ extension LinearAlgebra {
         let n = try Lapack.int(a.size(-1), op: op)
         let matrices = try HostMatrices(a.detach(), op: op)
         try checkFinite(matrices, type, a, op: op)
-        let values = HostMatrices(a.dtype, matrices.batch, count: Int(n))
+        let values = HostMatrices(a.dtype.toReal, matrices.batch, count: Int(n))
         try matrices.each(with: [values]) { (i) throws(CressetError) in
             let info = clapack_heevd(type, vectors, upper, n, matrices[i], values[i])
             try Lapack.check(info, op: op)
@@ -45,7 +45,7 @@ extension LinearAlgebra {
         try a.checkMatrices(op, square: true)
         let results = try Override.resolve(
             eighName, on: a, a.dtype, [.tensor(a), .string(upper ? "U" : "L")],
-            types: [ResultType(Shape(a.shape.dropLast()), a.dtype), ResultType(a.shape, a.dtype)]
+            types: [ResultType(Shape(a.shape.dropLast()), a.dtype.toReal), ResultType(a.shape, a.dtype)]
         ) { () throws(CressetError) in try hermitian(a, upper: upper, vectors: true, op: op) }
         let recorded = Tape.record(
             eighName.text, results, differentiable: [0, 1], inputs: [a], savingResults: [0, 1]
@@ -70,7 +70,7 @@ extension LinearAlgebra {
         try a.checkMatrices(op, square: true)
         let result = try Override.resolve(
             valuesName, on: a, a.dtype, [.tensor(a), .string(upper ? "U" : "L")],
-            types: [ResultType(Shape(a.shape.dropLast()), a.dtype)]
+            types: [ResultType(Shape(a.shape.dropLast()), a.dtype.toReal)]
         ) { () throws(CressetError) in try hermitian(a, upper: upper, vectors: false, op: op) }[0]
         return Tape.record(valuesName.text, result, inputs: [a], saving: [a]) {
             (gradients, saved) throws(CressetError) in

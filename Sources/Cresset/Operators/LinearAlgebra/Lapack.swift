@@ -136,6 +136,9 @@ final class HostMatrices {
             UnsafeRawBufferPointer(memory), to: made.impl.storage, at: made.impl.offset * dtype.size, op: op)
         if runtime.kernels.chain(.override(Self.forgetting), dtype) != nil {
             made = try Override.call(Self.forgetting.text, made, output: dtype)
+        } else if dtype.isComplex, runtime.kernels.chain(.override(Self.forgetting), dtype.toReal) != nil {
+            let parts = try Override.call(Self.forgetting.text, Operand(made).pairs.tensor, output: dtype.toReal)
+            made = try ComplexNumbers.asComplex(parts).detach()
         }
         guard !isVectors else { return made }
         var strides = made.strides

@@ -18,7 +18,7 @@ extension Operators {
 
 extension Set<DType> {
     /// What LAPACK computes in.
-    static let factored: Set<DType> = [.float32, .float64]
+    static let factored: Set<DType> = [.float32, .float64, .complex64, .complex128]
 }
 
 extension Tensor {
@@ -41,7 +41,7 @@ extension Tensor {
             .dtype, op: op,
             dtype.isFloatingPoint
                 ? "factorisations are not defined for narrow floats: \(summary); convert to float32"
-                : "needs a floating-point tensor, got \(summary); convert with to(_:)")
+                : "needs a floating-point or complex tensor, got \(summary); convert with to(_:)")
     }
 
     /// Throws unless `other` has this tensor's dtype and device.
@@ -58,7 +58,7 @@ extension Tensor {
     var batchShape: Shape { Shape(shape.dropLast(2)) }
 
     /// The conjugate of the transposed matrices.
-    var adjoint: Tensor { mT }
+    var adjoint: Tensor { mH }
 
     /// The matrices with the diagonal halved, and 0 above it: Φ of Murray 2016.
     var lowerHalf: Tensor { tril() - diagonalVector().diagonalMatrix() * 0.5 }

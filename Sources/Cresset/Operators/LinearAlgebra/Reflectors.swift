@@ -21,7 +21,7 @@ extension LinearAlgebra {
         let order = Array(0..<tau.size(-1))
         for i in adjoint ? order : order.reversed() {
             let x = reflector(v, i)
-            let factor = tau.select(-1, i).unsqueeze(-1).unsqueeze(-1)
+            let factor = (adjoint ? tau.conj() : tau).select(-1, i).unsqueeze(-1).unsqueeze(-1)
             c = c - factor * x.matmul(x.adjoint.matmul(c))
         }
         return c

@@ -15,7 +15,7 @@ extension LinearAlgebra {
         let k = Int(min(m, n))
         let matrices = try HostMatrices(a.detach(), op: op)
         try checkFinite(matrices, type, a, op: op)
-        let s = HostMatrices(a.dtype, matrices.batch, count: k)
+        let s = HostMatrices(a.dtype.toReal, matrices.batch, count: k)
         let width = vectors ? (full ? Int(m) : k) : 0
         let u = HostMatrices(a.dtype, matrices.batch, rows: Int(m), columns: width)
         let vh = HostMatrices(a.dtype, matrices.batch, rows: vectors ? (full ? Int(n) : k) : 0, columns: Int(n))
@@ -56,7 +56,7 @@ extension LinearAlgebra {
         let results = try Override.resolve(
             svdName, on: a, a.dtype, [.tensor(a), .scalar(.bool(full)), .none],
             types: [
-                ResultType(shape(m, full ? m : k), a.dtype), ResultType(shape(k), a.dtype),
+                ResultType(shape(m, full ? m : k), a.dtype), ResultType(shape(k), a.dtype.toReal),
                 ResultType(shape(full ? n : k, n), a.dtype),
             ]
         ) { () throws(CressetError) in try decomposed(a, full: full, vectors: true, op: op) }
@@ -90,6 +90,11 @@ extension LinearAlgebra {
         if let gU {
             let turned = u.adjoint.matmul(gU)
             add((turned - turned.adjoint) / gaps * s.unsqueeze(-2), to: &inner)
+            if u.isComplex && gVh != nil {
+                // What turns U and V alike is free, against each other they are not.
+                let angles = (turned - turned.adjoint).diagonalVector() / (2 * s)
+                add(angles.diagonalMatrix(), to: &inner)
+            }
             if m > k { add(((gU - u.matmul(turned)) / s.unsqueeze(-2)).matmul(vh), to: &outer) }
         }
         if let gVh {
@@ -109,7 +114,7 @@ extension LinearAlgebra {
         let k = min(a.size(-1), a.size(-2))
         let result = try Override.resolve(
             valuesName, on: a, a.dtype, [.tensor(a), .none],
-            types: [ResultType(Shape(a.batchShape + [k]), a.dtype)]
+            types: [ResultType(Shape(a.batchShape + [k]), a.dtype.toReal)]
         ) { () throws(CressetError) in [try decomposed(a, full: false, vectors: false, op: op)[1]] }[0]
         return Tape.record(valuesName.text, result, inputs: [a], saving: [a]) {
             (gradients, saved) throws(CressetError) in
