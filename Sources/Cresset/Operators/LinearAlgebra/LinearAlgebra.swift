@@ -60,6 +60,12 @@ extension Tensor {
     /// The conjugate of the transposed matrices.
     var adjoint: Tensor { mH }
 
+    /// The hermitian matrices of which one triangle is given here; imaginary parts on the diagonal count as 0.
+    func hermitian(upper: Bool) -> Tensor {
+        let triangle = upper ? triu(1) : tril(-1)
+        return triangle + triangle.adjoint + diagonalVector().real.diagonalMatrix()
+    }
+
     /// The matrices with the diagonal halved, and 0 above it: Φ of Murray 2016.
     var lowerHalf: Tensor { tril() - diagonalVector().diagonalMatrix() * 0.5 }
 
