@@ -17,6 +17,7 @@ extension Operators {
         conversions,
         convolutions,
         indexing,
+        linearAlgebra,
         matrices,
         normalization,
         padding,
