@@ -81,6 +81,10 @@ package struct CaseGroup {
             let variants = sample.takesOtherValues ? Self.variants(of: hosted, op, &maker, &used) : []
             for (layout, arguments) in Self.layouts(of: hosted) + variants {
                 if op.readsMemory && ![.contiguous, .zeroSize, .zeroDim].contains(layout) { continue }
+                // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
+                if op.judgement != nil && ![.contiguous, .transposed, .sliced, .zeroSize, .zeroDim].contains(layout) {
+                    continue
+                }
                 if [.transposed, .sliced, .expanded, .overlapping].contains(layout) {
                     if used[layout, default: 0] == Self.layoutLimit { continue }
                     used[layout, default: 0] += 1
@@ -88,7 +92,7 @@ package struct CaseGroup {
                 for direction in Direction.allCases {
                     if direction == .gradient {
                         guard !layout.isVariant else { continue }
-                        guard op.isDifferentiable && dtype.isFloatingPoint else { continue }
+                        guard op.isDifferentiable && dtype.hasGradient else { continue }
                     }
                     let cell = Cell(op: op.name, dtype: dtype, layout: layout, direction: direction)
                     let new = Case(

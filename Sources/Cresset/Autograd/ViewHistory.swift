@@ -37,49 +37,86 @@ struct Geometry: Sendable {
 }
 
 /// A view as a part of its base, as functions of gradients.
+///
+/// A view may show the numbers of complex elements, or pairs of numbers as complex ones: it then counts in
+/// other elements than its base.
 struct ViewPart: Sendable {
     let base: Geometry
     let view: Geometry
-    /// The first element of either, and how many lie from there to the last of either.
+    private let baseIsComplex: Bool
+    private let viewIsComplex: Bool
+    /// The first element of either, and how many lie from there to the last of either, in the base's elements.
     private let start: Int
     private let count: Int
     private static let name = "aten::as_strided"
 
-    init(of view: TensorImpl, in base: TensorImpl) { self.init(Geometry(view), in: Geometry(base)) }
-
-    init(_ view: Geometry, in base: Geometry) {
-        self.base = base
-        self.view = view
-        let shown = [base, view].filter { $0.shape.elementCount > 0 }
-        start = shown.map(\.offset).min() ?? 0
-        count = (shown.map(\.end).max() ?? 0) - start
+    init(of view: TensorImpl, in base: TensorImpl) {
+        self.init(
+            Geometry(view), in: Geometry(base), viewIsComplex: view.dtype.isComplex, baseIsComplex: base.dtype.isComplex
+        )
     }
 
-    /// A flat tensor seen by a geometry.
-    private func seen(_ flat: Tensor, by geometry: Geometry) -> Tensor {
-        Tensor(
-            storage: flat.impl.storage, shape: geometry.shape, strides: geometry.strides,
-            offset: geometry.shape.elementCount == 0 ? 0 : flat.impl.offset + geometry.offset - start,
-            dtype: flat.dtype)
+    init(_ view: Geometry, in base: Geometry, viewIsComplex: Bool, baseIsComplex: Bool) {
+        self.base = base
+        self.view = view
+        self.baseIsComplex = baseIsComplex
+        self.viewIsComplex = viewIsComplex
+        var shown = [(base.offset, base.end)].filter { _ in base.shape.elementCount > 0 }
+        if view.shape.elementCount > 0 {
+            switch (baseIsComplex, viewIsComplex) {
+            case (true, false): shown.append((view.offset / 2, (view.end + 1) / 2))
+            case (false, true): shown.append((2 * view.offset, 2 * view.end))
+            default: shown.append((view.offset, view.end))
+            }
+        }
+        // Begins at an even place, so that pairs stay pairs.
+        let first = (shown.map(\.0).min() ?? 0) & ~1
+        start = first
+        count = (shown.map(\.1).max() ?? first) - first
+    }
+
+    private var isMixed: Bool { baseIsComplex != viewIsComplex }
+
+    /// Memory for both, seen as the base.
+    private func asBase(_ flat: Tensor) -> Tensor {
+        let offset = base.shape.elementCount == 0 ? 0 : flat.impl.offset + base.offset - start
+        return Tensor(
+            storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: offset, dtype: flat.dtype)
+    }
+
+    /// Memory for both, seen as the view, of which repeated elements may be left out.
+    private func asView(_ flat: Tensor, shape: Shape? = nil) -> Tensor {
+        let from = flat.impl.offset - start
+        let offset: Int
+        switch (baseIsComplex, viewIsComplex) {
+        case (true, false): offset = 2 * from + view.offset
+        case (false, true): offset = from / 2 + view.offset
+        default: offset = from + view.offset
+        }
+        return Tensor(
+            storage: flat.impl.storage, shape: shape ?? view.shape, strides: view.strides,
+            offset: view.shape.elementCount == 0 ? 0 : offset,
+            dtype: viewIsComplex ? flat.dtype.toComplex : flat.dtype.toReal)
     }
 
     /// Memory for both, all zeros.
     private func zeros(like x: Tensor) throws(CressetError) -> Tensor {
-        try .filled([count], 0, dtype: x.dtype, on: x.runtime, op: Self.name)
+        try .filled(
+            [count], 0, dtype: baseIsComplex ? x.dtype.toComplex : x.dtype.toReal, on: x.runtime, op: Self.name)
     }
 
     /// Memory for both with `x` at the base's place, and zeros where that has none.
     private func room(for x: Tensor) throws(CressetError) -> Tensor {
         let isFull = base.shape.elementCount == count && !base.hasOverlap
         let flat = isFull ? try Tensor.empty([count], x.dtype, on: x.runtime, op: Self.name) : try zeros(like: x)
-        if x.numel > 0 { try Copy.run(from: x.detach(), to: seen(flat, by: base), op: Copy.kernel.name) }
+        if x.numel > 0 { try Copy.run(from: x.detach(), to: asBase(flat), op: Copy.kernel.name) }
         return flat
     }
 
     /// The view's part of a tensor of the base's shape, as a copy.
     func extract(_ g: Tensor) throws(CressetError) -> Tensor {
-        if base.hasOverlap { return try share(g, from: base, to: view, dividing: base) }
-        let result = try Copy.clone(seen(try room(for: g), by: view), op: Self.name)
+        if base.hasOverlap && !isMixed { return try share(g, from: base, to: view, dividing: base) }
+        let result = try Copy.clone(asView(try room(for: g)), op: Self.name)
         return Tape.record(Self.name, result, inputs: [g]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (h) throws(CressetError) in try embed(h) }]
         }
@@ -88,7 +125,7 @@ struct ViewPart: Sendable {
     /// Zeros of the base's shape with `h` at the view's place; what several of its elements share is summed,
     /// and what several of the base's share is divided among them.
     func embed(_ h: Tensor) throws(CressetError) -> Tensor {
-        if base.hasOverlap { return try share(h, from: view, to: base, dividing: base) }
+        if base.hasOverlap && !isMixed { return try share(h, from: view, to: base, dividing: base) }
         var source = h
         var target = view
         let repeated = (0..<view.shape.count).filter { view.strides[$0] == 0 && view.shape[$0] != 1 }
@@ -96,10 +133,10 @@ struct ViewPart: Sendable {
             source = try Reductions.sum(h.detach(), dims: repeated, keepdim: true, dtype: h.dtype)
             target.shape = source.shape
         }
-        if target.hasOverlap { return try share(h, from: view, to: base, dividing: nil) }
+        if target.hasOverlap && !isMixed { return try share(h, from: view, to: base, dividing: nil) }
         let flat = try zeros(like: h)
-        if h.numel > 0 { try Copy.run(from: source.detach(), to: seen(flat, by: target), op: Copy.kernel.name) }
-        return Tape.record(Self.name, seen(flat, by: base), inputs: [h]) { (gradients, _) throws(CressetError) in
+        if h.numel > 0 { try Copy.run(from: source.detach(), to: asView(flat, shape: target.shape), op: Copy.kernel.name) }
+        return Tape.record(Self.name, asBase(flat), inputs: [h]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
     }
@@ -136,14 +173,14 @@ struct ViewPart: Sendable {
     func replace(_ x: Tensor, _ source: Tensor?) throws(CressetError) -> Tensor {
         let flat = try room(for: x)
         if view.shape.elementCount > 0 {
-            let place = seen(flat, by: view)
+            let place = asView(flat)
             if let source {
                 try Copy.run(from: source.detach(), to: place, op: Copy.kernel.name)
             } else {
                 try Generators.fill.generate([0], into: place)
             }
         }
-        let result = seen(flat, by: base)
+        let result = asBase(flat)
         return Tape.record(Self.name, result, inputs: [x] + (source.map { [$0] } ?? [])) {
             (gradients, _) throws(CressetError) in
             guard let g = gradients[0] else { return [nil, nil] }

@@ -3,16 +3,59 @@ import BackendKit
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
     /// Every declared operation.
-    public static let all: [Operator] =
-        (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + softmaxGradients + indexing + indexedWrites
-        + flatIndexing + advancedIndexing
-        + scatterReductions + masking + selection + matrices
-        + transpositions + reshapings + slicings + splittings + stridedViews + viewScatters
-        + joinings + rearrangings + creations + diagonals
-        + conversions + scans + sorting + ordering + searching + uniqueness + statistics + compaction
-        + histograms + differences + segments + embeddings + convolutions + pooling + padding
-        + unfolding
+    public static let all: [Operator] = families.flatMap { $0 }
+
+    /// The lists of the files beside this one.
+    private static let families: [[Operator]] = [
+        (Ops.unary + Ops.activations).map(\.declaration),
+        Ops.parametricActivations,
+        Ops.binary.flatMap(\.declarations),
+        advancedIndexing,
+        attention,
+        batchNormalization,
+        compaction,
+        complexNumbers,
+        conversions,
+        convolutions,
+        creations,
+        diagonals,
+        differences,
+        embeddings,
+        flatIndexing,
+        fourier,
+        histograms,
+        indexedWrites,
+        indexing,
+        joinings,
+        linearAlgebra,
+        masking,
+        matrices,
+        normalization,
+        ordering,
+        padding,
+        pooling,
+        rearrangings,
+        reductions,
+        reshapings,
+        scans,
+        scatterReductions,
+        searching,
+        segments,
+        selection,
+        shortTime,
+        slicings,
+        softmaxGradients,
+        softmaxes,
+        sorting,
+        splittings,
+        statistics,
+        stridedViews,
+        transpositions,
+        unfolding,
+        uniqueness,
+        upsampling,
+        viewScatters,
+    ]
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
@@ -87,7 +130,7 @@ extension Operators {
 
     static let selection: [Operator] = [
         Operator(
-            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .real,
+            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 [
@@ -107,7 +150,7 @@ extension Operators {
                 tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.tensor("other")))
             }),
         Operator(
-            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .real,
+            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 let shapes: [Shape] = [[4, 5], [2, 3, 4], [], [0, 3]]
@@ -130,7 +173,7 @@ extension Operators {
                 tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max")))
             }),
         Operator(
-            "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), -1]),
@@ -139,7 +182,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").triu(try a.int("diagonal"))) }),
         Operator(
-            "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), 1]),
@@ -153,7 +196,8 @@ extension Operators {
 
     static let matrices: [Operator] = [
         Operator(
-            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
                     ([4, 6], [6, 5]), ([6], [6]), ([3, 6], [6]), ([6], [6, 4]), ([2, 3, 4], [4, 5]),
@@ -164,7 +208,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }),
         Operator(
-            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 [([5, 7], [7, 3]), ([0, 4], [4, 3]), ([3, 0], [0, 2])].map { (a: Shape, b: Shape) in
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])
@@ -172,7 +217,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }),
         Operator(
-            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 [([3, 5, 4], [3, 4, 6]), ([0, 5, 4], [0, 4, 6])].map { (a: Shape, b: Shape) in
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])

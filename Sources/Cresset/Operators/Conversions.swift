@@ -18,10 +18,6 @@ extension Tensor {
     public func to(_ other: Tensor, copy: Bool = false) -> Tensor { to(other.dtype, device: other.device, copy: copy) }
     /// The elements with the dtype of another tensor.
     public func typeAs(_ other: Tensor) -> Tensor { to(other.dtype, device: other.device) }
-    /// The tensor with any pending conjugation done: there never is one, conjugates are computed at once.
-    public func resolveConj() -> Tensor { self }
-    /// The tensor with any pending sign change done: there never is one.
-    public func resolveNeg() -> Tensor { self }
     /// A copy with every element `value`; the elements have no part in it.
     public func fill(_ value: Scalar) -> Tensor { clone().fill_(value) }
     /// A copy with every element that of a 0-d tensor.
@@ -67,7 +63,7 @@ extension Operators {
             dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 let source = g.dtype
-                return [DType.float32, .float64, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool]
+                return DType.allCases
                     .filter { $0 != source }
                     .flatMap { target in
                         let shapes: [Shape] =
@@ -108,8 +104,6 @@ extension Operators {
             "type_as(Tensor self, Tensor other) -> Tensor", of: ["aten::to.dtype"],
             samples: { g in [Sample([.tensor(g.tensor([4, 3])), .tensor(g.tensor([2], dtype: .float32))])] },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").typeAs(try a.tensor("other")))] }),
-        Operator.view("resolve_conj(Tensor self) -> Tensor", shapes.map { ($0, []) }) { x, _ in [x.resolveConj()] },
-        Operator.view("resolve_neg(Tensor self) -> Tensor", shapes.map { ($0, []) }) { x, _ in [x.resolveNeg()] },
         conversion("fill.Scalar(Tensor self, Scalar value) -> Tensor", of: ["aten::clone"], [2]) {
             (x, a) throws(CressetError) in x.fill(try a.scalar("value"))
         },

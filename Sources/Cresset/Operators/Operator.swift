@@ -25,6 +25,8 @@ public final class Operator: Sendable {
     package let freeIndices: [Int]
     /// True where a result depends on how an argument lies in memory, as that of as_strided does.
     package let readsMemory: Bool
+    /// How it is judged if it comes of a factorisation; nil if the oracle judges it.
+    package let judgement: FactorJudgement?
     /// Calls the operation with checked arguments.
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
@@ -34,6 +36,7 @@ public final class Operator: Sendable {
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
         notOverridable: String? = nil, freeIndices: [Int] = [], readsMemory: Bool = false,
+        judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
@@ -46,6 +49,7 @@ public final class Operator: Sendable {
         self.isDifferentiable = isDifferentiable
         self.freeIndices = freeIndices
         self.readsMemory = readsMemory
+        self.judgement = judgement
         self.samples = samples
         self.call = call
     }

@@ -22,7 +22,7 @@ extension Operators {
         single + [
             Operator(
                 "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-                dtypes: .real, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
+                dtypes: .all, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
                 call: { (a) throws(CressetError) in
                     tensor(
                         try a.tensor("self").sum(
@@ -30,14 +30,14 @@ extension Operators {
                             dtype: try a.optionalDType("dtype")))
                 }),
             Operator(
-                "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
+                "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .all, composition: ["reduce"],
                 samples: { g in [[5, 7], [], [0], [400]].map { Sample([.tensor(g.tensor($0)), .none]) } },
                 call: { (a) throws(CressetError) in
                     tensor(try a.tensor("self").sum(dtype: try a.optionalDType("dtype")))
                 }),
             Operator(
                 "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-                dtypes: .floating, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
+                dtypes: .continuous, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
                 call: { (a) throws(CressetError) in
                     tensor(
                         try a.tensor("self").mean(
@@ -45,14 +45,14 @@ extension Operators {
                             dtype: try a.optionalDType("dtype")))
                 }),
             Operator(
-                "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .floating, composition: ["reduce"],
+                "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .continuous, composition: ["reduce"],
                 samples: { g in [[5, 7], [], [300], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
                 call: { (a) throws(CressetError) in
                     tensor(try a.tensor("self").mean(dtype: try a.optionalDType("dtype")))
                 }
             ),
             Operator(
-                "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
+                "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .all, composition: ["reduce"],
                 samples: { g in [[3, 4], [], [0]].map { Sample([.tensor(g.tensor($0, 0.5, 2)), .none]) } },
                 call: { (a) throws(CressetError) in
                     tensor(try a.tensor("self").prod(dtype: try a.optionalDType("dtype")))
@@ -60,7 +60,7 @@ extension Operators {
             ),
             Operator(
                 "prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-                dtypes: .real, composition: ["reduce"],
+                dtypes: .all, composition: ["reduce"],
                 samples: { g in
                     [([4, 5], 0), ([4, 5], 1), ([], 0), ([0, 3], 0)].map {
                         Sample([.tensor(g.tensor($0, 0.5, 2)), .scalar(Scalar($1)), false, .none])
@@ -81,7 +81,7 @@ extension Operators {
             truth("all.dims") { $0.all(dim: $1, keepdim: $2) },
             Operator(
                 "var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
-                dtypes: .floating, composition: ["reduce"],
+                dtypes: .continuous, composition: ["reduce"],
                 samples: { g in
                     [[0], [1], [0, 1]].map { Sample([.tensor(g.tensor([6, 5])), .ints($0), 1, false]) } + [
                         Sample([.tensor(g.tensor([])), .ints([]), 0, false]),
@@ -167,7 +167,7 @@ extension Operators {
     private static func truth(_ name: String, _ body: @escaping @Sendable (Tensor, [Int]?, Bool) -> Tensor) -> Operator
     {
         Operator(
-            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .real,
+            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .all,
             composition: ["reduce"],
             isDifferentiable: false,
             samples: { g in

@@ -36,8 +36,9 @@ extension Tensor {
     func part(_ shape: Shape, _ strides: Shape, offset: Int, op: String) -> Tensor {
         let source = Geometry(impl)
         let target = Geometry(shape: shape, strides: strides, offset: offset)
+        let isComplex = dtype.isComplex
         return view(op, shape, strides, offset: offset) { (g) throws(CressetError) in
-            try ViewPart(target, in: source).embed(g)
+            try ViewPart(target, in: source, viewIsComplex: isComplex, baseIsComplex: isComplex).embed(g)
         }
     }
 

@@ -103,6 +103,9 @@ public struct Arguments: Sendable {
         return x
     }
 
+    public func optionalBool(_ name: String) throws(CressetError) -> Bool? {
+        values[try position(name)].isNone ? nil : try bool(name)
+    }
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
@@ -135,10 +138,6 @@ public struct Arguments: Sendable {
         case .string(let text): return try Device(text)
         default: throw wrong(name, "a device", value)
         }
-    }
-
-    public func optionalBool(_ name: String) throws(CressetError) -> Bool? {
-        values[try position(name)].isNone ? nil : try bool(name)
     }
 
     public func optionalString(_ name: String) throws(CressetError) -> String? {

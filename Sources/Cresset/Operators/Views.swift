@@ -4,18 +4,19 @@ import BackendKit
 extension Tensor {
     /// A view with the given geometry, recorded; `backward` maps its gradient to this tensor's.
     func view(
-        _ op: String, _ shape: Shape, _ strides: Shape, offset: Int? = nil,
+        _ op: String, _ shape: Shape, _ strides: Shape, offset: Int? = nil, dtype: DType? = nil,
         backward: @escaping @Sendable (Tensor) throws(CressetError) -> Tensor
     ) -> Tensor {
         let result = Tensor(
-            storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset, dtype: dtype)
+            storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset,
+            dtype: dtype ?? self.dtype)
         result.impl.base = impl.base ?? impl
         guard isGradEnabled else {
             result.impl.isViewWithoutGrad = true
             return result
         }
         if impl.isViewWithoutGrad { result.impl.isViewWithoutGrad = true }
-        guard isTracked, dtype.isFloatingPoint, let edge else { return result }
+        guard isTracked, self.dtype.hasGradient, let edge else { return result }
         let node = ClosureNode(op, edges: [edge], saved: []) { (gradients, _) throws(CressetError) in
             [try gradients[0].map(backward)]
         }
@@ -78,13 +79,13 @@ extension Tensor {
     /// The last two dims exchanged; there must be two.
     public var mT: Tensor { matrixTransposed("aten::mT") }
     /// The last two dims exchanged and every element conjugated.
-    public var mH: Tensor { matrixTransposed("aten::mH").conjugatedIfComplex() }
+    public var mH: Tensor { matrixTransposed("aten::mH").conj() }
     /// The last two dims exchanged and every element conjugated, as `mH`; a tensor without dims stays.
-    public func adjoint() -> Tensor { matrixTransposed("aten::adjoint", needed: 0).conjugatedIfComplex() }
+    public func adjoint() -> Tensor { matrixTransposed("aten::adjoint", needed: 0).conj() }
     /// All dims in the opposite order.
     public var T: Tensor { permute(Array((0..<ndim).reversed())) }
     /// A matrix transposed and conjugated.
-    public var H: Tensor { t().conjugatedIfComplex() }
+    public var H: Tensor { t().conj() }
 
     private func matrixTransposed(_ op: String, needed: Int = 2) -> Tensor {
         trapping { () throws(CressetError) in
@@ -95,8 +96,6 @@ extension Tensor {
             return ndim < 2 ? self : transpose(-2, -1)
         }
     }
-
-    private func conjugatedIfComplex() -> Tensor { self }
 
     /// Dims moved to other places, the rest staying in order.
     public func movedim(_ source: [Int], _ destination: [Int]) -> Tensor {
