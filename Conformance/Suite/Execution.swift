@@ -86,6 +86,7 @@ extension Value {
         case .scalar(let number):
             let home = try device == OracleDevice.device ? device : .reference
             if case .double(let x) = number { return [Tensor([x], shape: [], device: home)] }
+            if case .complex = number { return [Tensor(number, dtype: .complex128, device: home)] }
             return [Tensor(number, device: home)]
         case .tensor(let x): return [x]
         case .tensors(let list): return list

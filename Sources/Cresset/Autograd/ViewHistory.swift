@@ -135,7 +135,9 @@ struct ViewPart: Sendable {
         }
         if target.hasOverlap && !isMixed { return try share(h, from: view, to: base, dividing: nil) }
         let flat = try zeros(like: h)
-        if h.numel > 0 { try Copy.run(from: source.detach(), to: asView(flat, shape: target.shape), op: Copy.kernel.name) }
+        if h.numel > 0 {
+            try Copy.run(from: source.detach(), to: asView(flat, shape: target.shape), op: Copy.kernel.name)
+        }
         return Tape.record(Self.name, asBase(flat), inputs: [h]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
@@ -149,17 +151,13 @@ struct ViewPart: Sendable {
         if count == 0 { return try .filled(to.shape, 0, dtype: x.dtype, on: x.runtime, op: Self.name) }
         func added(_ x: Tensor, by geometry: Geometry) throws(CressetError) -> Tensor {
             let places = try geometry.places(from: start, on: x.runtime)
-            return try Indexing.scatter(try zeros(like: x), 0, places, try x.reshaped([-1], op: Self.name), .add)
+            let zeros = try Tensor.filled([count], 0, dtype: x.dtype, on: x.runtime, op: Self.name)
+            return try Indexing.scatter(zeros, 0, places, try x.reshaped([places.numel], op: Self.name), .add)
         }
         var flat = try added(x, by: from)
         if let dividing {
-            let ones = try Tensor.filled(dividing.shape, 1, dtype: x.dtype, on: x.runtime, op: Self.name)
-            flat = try Ops.div(
-                flat,
-                try Ops.maximum(
-                    try added(ones, by: dividing),
-                    try .filled(
-                        [], 1, dtype: x.dtype, on: x.runtime, op: Self.name)))
+            let ones = try Tensor.filled(dividing.shape, 1, dtype: x.dtype.toReal, on: x.runtime, op: Self.name)
+            flat = try Ops.div(flat, try added(ones, by: dividing).clamp(min: 1))
         }
         return try Indexing.gather(flat, 0, try to.places(from: start, on: x.runtime)).reshaped(to.shape, op: Self.name)
     }

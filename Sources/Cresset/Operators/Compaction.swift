@@ -23,8 +23,13 @@ enum Compaction {
         try noGrad { () throws(CressetError) in
             let n = x.numel
             guard n > 0 else { return try Tensor.empty([0], .int64, on: x.runtime, op: op) }
-            let chosen = try Tensor.empty(x.shape, .bool, on: x.runtime, op: op)
-            try isChosen.run([x.detach()], into: [chosen])
+            let chosen: Tensor
+            if x.dtype.isComplex {
+                chosen = try Ops.ne(x.detach(), .int(0))
+            } else {
+                chosen = try Tensor.empty(x.shape, .bool, on: x.runtime, op: op)
+                try isChosen.run([x.detach()], into: [chosen])
+            }
             let flat = try chosen.reshaped([n], op: op)
             let counts = try Scans.cumsum(flat, dim: 0, dtype: .int64)
             let count = Int64(counts.narrow(0, n - 1, 1).itemInt())
@@ -85,7 +90,7 @@ extension Tensor {
             let op = "aten::nonzero_static"
             try checkValid(op)
             guard size >= 0 else { throw CressetError(.argument, op: op, "the size must not be negative, got \(size)") }
-            let found = nonzero()
+            let found = try Compaction.nonzero(self)
             if found.shape[0] >= size { return found.narrow(0, 0, size).clone() }
             return try Padding.constant(found, [0, 0, 0, size - found.shape[0]], Scalar(fillValue))
         }
@@ -104,7 +109,7 @@ extension Tensor {
 extension Operators {
     static let compaction: [Operator] = [
         Operator(
-            "nonzero(Tensor self) -> Tensor", dtypes: .real, composition: ["pointwise", "scatter"],
+            "nonzero(Tensor self) -> Tensor", dtypes: .all, composition: ["pointwise", "scatter"],
             isDifferentiable: false,
             notOverridable: "the size of its result depends on the elements",
             samples: { g in
@@ -112,7 +117,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").nonzero())] }),
         Operator(
-            "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .real,
+            "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .all,
             composition: ["pointwise", "scatter", "gather"],
             notOverridable: "the size of its result depends on the elements",
             samples: { g in
@@ -123,7 +128,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").maskedSelect(try a.tensor("mask")))] }),
         Operator(
-            "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .real,
+            "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .all,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
             notOverridable: "it is made of aten::sum.dim_IntList, which can be",
             samples: { g in
@@ -136,7 +141,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.ints("dim")))]
             }),
         Operator(
-            "count_nonzero(Tensor self, int? dim=None) -> Tensor", dtypes: .real,
+            "count_nonzero(Tensor self, int? dim=None) -> Tensor", dtypes: .all,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
             notOverridable: "it is made of aten::sum.dim_IntList, which can be",
             samples: { g in [[5, 7], [], [0]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), .none]) } },
@@ -144,11 +149,11 @@ extension Operators {
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.optionalInt("dim").map { [$0] }))]
             }),
         .composed(
-            "argwhere(Tensor self) -> Tensor", .real, of: ["aten::nonzero"], isDifferentiable: false,
+            "argwhere(Tensor self) -> Tensor", .all, of: ["aten::nonzero"], isDifferentiable: false,
             samples: { g in [[5, 7], [], [0]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").argwhere())] }),
         .composed(
-            "nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", .real,
+            "nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", .all,
             of: ["aten::nonzero", "aten::constant_pad_nd"], isDifferentiable: false,
             samples: { g in
                 [[5, 7], [2, 2], [3]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), 4, -1]) }
@@ -161,7 +166,7 @@ extension Operators {
                 ]
             }),
         .composed(
-            "nonzero_numpy(Tensor self) -> Tensor[]", .real, of: ["aten::nonzero"], isDifferentiable: false,
+            "nonzero_numpy(Tensor self) -> Tensor[]", .all, of: ["aten::nonzero"], isDifferentiable: false,
             samples: { g in [[5, 3], []].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
             call: { (a) throws(CressetError) in [.tensors(Tensor.where(try a.tensor("self")))] }),
     ]

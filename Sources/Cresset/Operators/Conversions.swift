@@ -119,10 +119,11 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").copy(try a.tensor("src")))] }),
         .composed(
-            "item(Tensor self) -> Scalar", .real, of: ["aten::to.dtype"], isDifferentiable: false,
+            "item(Tensor self) -> Scalar", of: ["aten::to.dtype"], isDifferentiable: false,
             samples: { $0.samples([([], []), ([1, 1], [])]) },
             call: { (a) throws(CressetError) in
                 let x = try a.tensor("self")
+                if x.dtype.isComplex { return [.scalar(.complex(x.itemComplex()))] }
                 if x.dtype.isFloatingPoint { return [.scalar(.double(x.item()))] }
                 let whole = x.itemInt()
                 return [.scalar(x.dtype == .bool ? .bool(whole != 0) : .int(Int64(whole)))]

@@ -9,13 +9,24 @@ extension Tensor {
         trapping { () throws(CressetError) in
             let op = "aten::logspace"
             let runtime = try (device ?? .default).runtime(for: op)
-            let wide = dtype.isFloatingPoint || dtype.isComplex ? dtype : Tensor.wideFloat(on: runtime)
-            let (a, b) =
-                dtype.isFloatingPoint || dtype.isComplex
-                ? (start, end) : (start.rounded(.towardZero), end.rounded(.towardZero))
-            let exponents = linspace(a, b, steps: steps, dtype: wide, device: device)
+            // Of integers the ends are truncated first, and the powers after.
+            let ends = dtype.hasGradient ? (start, end) : (start.rounded(.towardZero), end.rounded(.towardZero))
+            let wide = dtype.hasGradient ? dtype.toReal : Tensor.wideFloat(on: runtime)
+            let exponents = linspace(ends.0, ends.1, steps: steps, dtype: wide, device: device)
             return try Ops.pow(.double(base), exponents).converted(to: dtype)
         }
+    }
+
+    /// Evenly spaced values, or powers of `base` with such exponents, between complex ends.
+    static func complexSpace(
+        _ start: Scalar, _ end: Scalar, steps: Int, base: Double?, dtype: DType, device: Device?
+    ) -> Tensor {
+        let re = linspace(start.doubleValue, end.doubleValue, steps: steps, dtype: dtype.toReal, device: device)
+        let im = linspace(start.imaginaryValue, end.imaginaryValue, steps: steps, dtype: dtype.toReal, device: device)
+        guard let base else { return .complex(re, im) }
+        // base^z = e^(z·ln base), for a base above 0.
+        let logarithm = Scalar(Tensor([base], shape: [], device: .reference).log().item())
+        return .polar((re * logarithm).exp(), im * logarithm)
     }
 
     /// float64, where the device has it.
@@ -210,13 +221,13 @@ extension Operators {
     /// The four overloads of linspace and logspace: each end a number or a 0-d tensor.
     private static func spaces(_ name: String) -> [Operator] {
         let isLog = name == "logspace"
-        @Sendable func number(_ a: Arguments, _ name: String) throws(CressetError) -> Double {
-            guard let tensor = a[name]?.tensor else { return try a.double(name) }
+        @Sendable func number(_ a: Arguments, _ name: String) throws(CressetError) -> Scalar {
+            guard let tensor = a[name]?.tensor else { return try a.scalar(name) }
             try tensor.checkValid(a.op)
             guard tensor.ndim == 0 else {
                 throw CressetError(.shape, op: a.op, "\(name) must be a number or a 0-d tensor, got \(tensor.summary)")
             }
-            return tensor.item()
+            return tensor.dtype.isComplex ? .complex(tensor.itemComplex()) : .double(tensor.item())
         }
         return [
             ("", false, false), (".Tensor_Tensor", true, true), (".Tensor_Scalar", true, false),
@@ -228,7 +239,8 @@ extension Operators {
             let types = [first, second].map { $0 ? "Tensor" : "Scalar" }
             return .composed(
                 "\(name)\(overload)(\(types[0]) start, \(types[1]) end, int steps\(isLog ? ", float base=10." : ""), \(options)) -> Tensor",
-                .number, of: made + (isLog ? ["aten::pow.Scalar"] : []), isDifferentiable: false,
+                Set<DType>.number.union(Set<DType>.complex), of: made + (isLog ? ["aten::pow.Scalar"] : []),
+                isDifferentiable: false,
                 samples: { g in
                     let dtype = g.dtype
                     func end(_ x: Double, _ isTensor: Bool) -> Value {
@@ -243,11 +255,17 @@ extension Operators {
                 call: { (a) throws(CressetError) in
                     let (start, end) = (try number(a, "start"), try number(a, "end"))
                     let (steps, dtype) = (try a.int("steps"), try dtype(a) ?? .float32)
-                    let tensor =
-                        isLog
-                        ? Tensor.logspace(
-                            start, end, steps: steps, base: try a.double("base"), dtype: dtype, device: try device(a))
-                        : Tensor.linspace(start, end, steps: steps, dtype: dtype, device: try device(a))
+                    let (base, device) = (isLog ? try a.double("base") : nil, try device(a))
+                    let (x, y) = (start.doubleValue, end.doubleValue)
+                    let tensor: Tensor
+                    if dtype.isComplex || start.isComplex || end.isComplex {
+                        tensor = .complexSpace(
+                            start, end, steps: steps, base: base, dtype: dtype.toComplex, device: device)
+                    } else if let base {
+                        tensor = .logspace(x, y, steps: steps, base: base, dtype: dtype, device: device)
+                    } else {
+                        tensor = .linspace(x, y, steps: steps, dtype: dtype, device: device)
+                    }
                     return [.tensor(tensor)]
                 })
         }

@@ -123,7 +123,7 @@ extension Operators {
             [([2, 2], [0]), ([], [-2]), ([0], [1])]
         ) { (x, a) throws(CressetError) in x.diagflat(offset: try a.int("offset")) },
         diagonal(
-            "trace(Tensor self) -> Tensor", .real, of: ["aten::sum"], [([3, 4], []), ([4, 2], []), ([0, 3], [])]
+            "trace(Tensor self) -> Tensor", of: ["aten::sum"], [([3, 4], []), ([4, 2], []), ([0, 3], [])]
         ) {
             x, _ in x.trace()
         },

@@ -5,7 +5,7 @@ extension Operators {
     static let differences: [Operator] =
         [
             .composed(
-                "diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", .real,
+                "diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", .all,
                 of: ["aten::sub.Tensor", "aten::cat"],
                 samples: { g in
                     [
@@ -26,7 +26,7 @@ extension Operators {
                     ]
                 }),
             .composed(
-                "renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", .floating,
+                "renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", .continuous,
                 of: ["pointwise", "aten::sum.dim_IntList"],
                 samples: { g in
                     [

@@ -134,7 +134,7 @@ enum Differences {
     static func renorm(_ x: Tensor, p: Double, dim: Int, most: Double) throws(CressetError) -> Tensor {
         let op = "aten::renorm"
         try x.checkValid(op)
-        guard x.ndim >= 2, p > 0, most >= 0, x.dtype.isFloatingPoint else {
+        guard x.ndim >= 2, p > 0, most >= 0, x.dtype.hasGradient else {
             throw CressetError(
                 .argument, op: op,
                 "needs floats of at least 2 dims, p > 0 and maxnorm >= 0, got \(x.summary), p = \(p), maxnorm = \(most)"
@@ -143,13 +143,13 @@ enum Differences {
         let d = try x.dim(dim, op: op)
         let others = (0..<x.ndim).filter { $0 != d }
         // Narrow floats are summed and multiplied in float32.
-        let wide = try x.converted(to: x.dtype.arithmetic.dtype)
+        let wide = x.dtype.isComplex ? x : try x.converted(to: x.dtype.arithmetic.dtype)
         let size = wide.abs()
         let norm: Tensor
         switch p {
         case .infinity: norm = size.amax(dim: others, keepdim: true)
         case 1: norm = size.sum(dim: others, keepdim: true)
-        case 2: norm = try root.run([wide.square().sum(dim: others, keepdim: true)])
+        case 2: norm = try root.run([size.square().sum(dim: others, keepdim: true)])
         default: norm = size.pow(.double(p)).sum(dim: others, keepdim: true).pow(.double(1 / p))
         }
         let factor = Tensor.where(norm .> Scalar(most), Scalar(most) / (norm + 1e-7), Tensor.onesLike(norm))

@@ -187,7 +187,7 @@ extension Tensor {
     public func histogram(
         bins: Int = 100, range: [Double]? = nil, weight: Tensor? = nil, density: Bool = false
     ) -> (hist: Tensor, binEdges: Tensor) {
-        let (hist, edges) = unsqueeze(-1).flattened.histogramdd(
+        let (hist, edges) = reshape([numel, 1]).histogramdd(
             [bins], range: range, weight: weight?.flatten(), density: density)
         return (hist, edges.first ?? hist)
     }
@@ -195,7 +195,7 @@ extension Tensor {
     public func histogram(
         bins: Tensor, weight: Tensor? = nil, density: Bool = false
     ) -> (hist: Tensor, binEdges: Tensor) {
-        let (hist, edges) = unsqueeze(-1).flattened.histogramdd([bins], weight: weight?.flatten(), density: density)
+        let (hist, edges) = reshape([numel, 1]).histogramdd([bins], weight: weight?.flatten(), density: density)
         return (hist, edges.first ?? hist)
     }
     /// How many points lie in each cell of a grid; the coordinates lie along the last dim.
@@ -221,9 +221,6 @@ extension Tensor {
     public func oneHot(numClasses: Int = -1) -> Tensor {
         trapping { () throws(CressetError) in try Histograms.oneHot(self, classes: numClasses) }
     }
-
-    /// All but the last dim as one.
-    private var flattened: Tensor { reshape([numel / Swift.max(1, size(-1)), size(-1)]) }
 }
 
 // MARK: Declarations

@@ -140,7 +140,7 @@ extension Operators {
             "scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor",
             of: ["aten::scatter_add", "aten::scatter_reduce.two"],
             samples: { g in
-                ["add", "multiply"].map { reduce in
+                (g.dtype.isComplex ? ["add"] : ["add", "multiply"]).map { reduce in
                     Sample([
                         .tensor(g.tensor([4, 3])), 0, .tensor(g.indices([5, 3], below: 4)), .tensor(g.tensor([5, 3])),
                         .string(reduce),
@@ -157,7 +157,7 @@ extension Operators {
             "scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor",
             of: ["aten::scatter_add", "aten::scatter_reduce.two"],
             samples: { g in
-                ["add", "multiply"].map { reduce in
+                (g.dtype.isComplex ? ["add"] : ["add", "multiply"]).map { reduce in
                     Sample([
                         .tensor(g.tensor([4, 3])), 0, .tensor(g.indices([5, 3], below: 4)), 2, .string(reduce),
                     ])

@@ -348,7 +348,7 @@ extension Operators {
                 [([4, 1], [[2, 4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
             ) { (x, a) throws(CressetError) in [x.broadcastTo(Shape(try a.ints("size")))] },
             .composed(
-                "sum_to_size(Tensor self, SymInt[] size) -> Tensor", .real, of: ["aten::sum.dim_IntList"],
+                "sum_to_size(Tensor self, SymInt[] size) -> Tensor", of: ["aten::sum.dim_IntList"],
                 samples: {
                     $0.samples([
                         ([2, 4, 3], [[4, 1]]), ([4, 3], [[4, 3]]), ([4, 3], [[]]), ([], [[]]), ([0, 3], [[1, 3]]),

@@ -112,7 +112,7 @@ extension Tensor {
             let centred = x - mean
             let right = weights.map { centred * $0 } ?? centred
             // What the squares are divided by: N - correction, in weights.
-            let product = centred.matmul(right.t())
+            let product = centred.matmul(right.t().conj())
             let result: Tensor
             if let weights, let total {
                 var norm = total
@@ -138,8 +138,10 @@ extension Tensor {
             }
             let covariance = cov()
             if covariance.ndim == 0 { return covariance / covariance }
-            let deviation = covariance.diagonal().sqrt()
-            return (covariance / deviation.unsqueeze(1) / deviation.unsqueeze(0)).clamp(min: -1, max: 1)
+            let deviation = covariance.diagonal().real.sqrt()
+            let ratio = covariance / deviation.unsqueeze(1) / deviation.unsqueeze(0)
+            guard ratio.dtype.isComplex else { return ratio.clamp(min: -1, max: 1) }
+            return .complex(ratio.real.clamp(min: -1, max: 1), ratio.imag.clamp(min: -1, max: 1))
         }
     }
 
@@ -153,7 +155,7 @@ extension Tensor {
 extension Operators {
     private static func spread(_ name: String) -> [Operator] {
         let isStd = name == "std"
-        let dtypes = Set<DType>.floating
+        let dtypes = Set<DType>.continuous
         let parts = isStd ? ["aten::var.correction", "pointwise"] : ["aten::var.correction"]
         @Sendable func value(_ x: Tensor, _ dims: [Int]?, _ correction: Double, _ keepdim: Bool, _ withMean: Bool)
             -> [Value]
@@ -263,7 +265,8 @@ extension Operators {
                     ]
                 }),
             .composed(
-                "corrcoef(Tensor self) -> Tensor", .number, of: ["aten::cov", "pointwise"],
+                "corrcoef(Tensor self) -> Tensor", Set<DType>.number.union(Set<DType>.complex),
+                of: ["aten::cov", "pointwise"],
                 samples: { g in
                     [Sample([.tensor(g.tensor([3, 5]))], takesOtherValues: false)]
                 },

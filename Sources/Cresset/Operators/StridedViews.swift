@@ -33,12 +33,22 @@ extension Tensor {
     }
 
     /// A view of that geometry, recorded; the gradient goes back by geometry, too.
-    func part(_ shape: Shape, _ strides: Shape, offset: Int, op: String) -> Tensor {
+    private func part(_ shape: Shape, _ strides: Shape, offset: Int, op: String) -> Tensor {
         let source = Geometry(impl)
         let target = Geometry(shape: shape, strides: strides, offset: offset)
         let isComplex = dtype.isComplex
         return view(op, shape, strides, offset: offset) { (g) throws(CressetError) in
             try ViewPart(target, in: source, viewIsComplex: isComplex, baseIsComplex: isComplex).embed(g)
+        }
+    }
+
+    /// A view whose elements are those of some indices, wherever they lie: the gradient goes to the indices.
+    private func picked(_ op: String, _ pick: (Geometry) -> Geometry) -> Tensor {
+        let seen = pick(Geometry(impl))
+        let plain = Geometry(shape: shape, strides: shape.contiguousStrides, offset: 0)
+        let part = ViewPart(pick(plain), in: plain, viewIsComplex: dtype.isComplex, baseIsComplex: dtype.isComplex)
+        return view(op, seen.shape, seen.strides, offset: seen.offset) { (g) throws(CressetError) in
+            try part.embed(g)
         }
     }
 
@@ -55,11 +65,14 @@ extension Tensor {
             let (rows, columns) = (shape[a], shape[b])
             let length = Swift.max(
                 0, offset >= 0 ? Swift.min(rows, columns - offset) : Swift.min(rows + offset, columns))
-            let first = length == 0 ? 0 : offset >= 0 ? offset * strides[b] : -offset * strides[a]
             let keep = (0..<ndim).filter { $0 != a && $0 != b }
-            return part(
-                Shape(keep.map { shape[$0] } + [length]), Shape(keep.map { strides[$0] } + [strides[a] + strides[b]]),
-                offset: impl.offset + first, op: op)
+            return picked(op) { x in
+                let first = length == 0 ? 0 : offset >= 0 ? offset * x.strides[b] : -offset * x.strides[a]
+                return Geometry(
+                    shape: Shape(keep.map { x.shape[$0] } + [length]),
+                    strides: Shape(keep.map { x.strides[$0] } + [x.strides[a] + x.strides[b]]),
+                    offset: x.offset + first)
+            }
         }
     }
 
@@ -70,19 +83,21 @@ extension Tensor {
             try checkValid(op)
             let d = try dim(dimension, op: op)
             let n = ndim == 0 ? 1 : shape[d]
-            guard size >= 0, size <= n, step > 0 else {
+            guard size >= 0, size <= n, step > 0, ndim < maxRank else {
                 throw CressetError(
                     .argument, op: op,
                     "windows of \(size) elements, \(step) apart, do not lie in dim \(d) of \(summary): the size must "
-                        + "be 0 ... \(n) and the step positive")
+                        + "be 0 ... \(n) and the step positive, the rank below \(maxRank)")
             }
-            if ndim == 0 { return part([size], [1], offset: impl.offset, op: op) }
-            var (shape, strides) = (self.shape, self.strides)
-            shape[d] = (n - size) / step + 1
-            shape.append(size)
-            strides.append(strides[d])
-            strides[d] *= step
-            return part(shape, strides, offset: impl.offset, op: op)
+            return picked(op) { x in
+                if x.shape.isEmpty { return Geometry(shape: [size], strides: [1], offset: x.offset) }
+                var windows = x
+                windows.shape[d] = (n - size) / step + 1
+                windows.shape.append(size)
+                windows.strides.append(x.strides[d])
+                windows.strides[d] *= step
+                return windows
+            }
         }
     }
 }
