@@ -17,7 +17,8 @@ package struct FiniteDifferences {
 
     package func run(_ report: inout Report) {
         for op in Operators.all where op.isDifferentiable && selection.matches(op.name) {
-            for dtype in [DType.float64, .complex128] where op.dtypes.contains(dtype) {
+            for dtype in [DType.float64, .complex128]
+            where op.dtypes.contains(dtype) && (selection.dtype ?? dtype) == dtype {
                 run(op, dtype, &report)
             }
         }

@@ -7,7 +7,7 @@ extension Operators {
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
         + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
-        + unfolding + complexNumbers
+        + unfolding + normalization + batchNormalization + attention + complexNumbers
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

@@ -101,7 +101,8 @@ extension ComplexExpr {
         return (choose(down, up), choose(1 / down, 1 / up), choose(1 / down.squareRoot(), 1 / up.squareRoot()))
     }
 
-    fileprivate var isInfinite: Expr { (abs(re) .== Expr(.infinity, type)) | (abs(im) .== Expr(.infinity, type)) }
+    /// True where a part is infinite.
+    package var isInfinite: Expr { (abs(re) .== Expr(.infinity, type)) | (abs(im) .== Expr(.infinity, type)) }
 
     /// |z|: infinite if a part is, even beside a NaN.
     package var magnitude: Expr {
@@ -173,12 +174,14 @@ package func sqrt(_ z: ComplexExpr) -> ComplexExpr {
     return select(abs(z.im) .== infinity, ComplexExpr(infinity, z.im), root)
 }
 
-/// z^w = e^(w·ln z); 0^w is 0, and 1 for w = 0.
+/// z^w = e^(w·ln z); 0^w is 0 for Re w > 0, 1 for w = 0 and else NaN.
 package func pow(_ z: ComplexExpr, _ w: ComplexExpr) -> ComplexExpr {
     let isZero = (z.re .== 0) & (z.im .== 0)
     let safe = ComplexExpr(select(isZero, Expr(1, z.type), z.re), z.im)
     let isConstant = (w.re .== 0) & (w.im .== 0)
-    let atZero = ComplexExpr(select(isConstant, Expr(1, z.type), Expr(0, z.type)), Expr(0, z.type))
+    let (zero, one, nan) = (Expr(0, z.type), Expr(1, z.type), Expr(.nan, z.type))
+    let isFine = (0 .< w.re) | isConstant
+    let atZero = ComplexExpr(select(isFine, select(isConstant, one, zero), nan), select(isFine, zero, nan))
     return select(isZero, atZero, exp(w * log(safe)))
 }
 
