@@ -12,7 +12,7 @@ extension Ops {
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number, complex: .function { $0 * $0 }) { $0 * $0 }
+    static let square = Unary("square", .promote, .number, complex: .function { Cresset.square($0) }) { $0 * $0 }
     static let reciprocal = Unary(
         "reciprocal", .promoteFloat, samples: 0.2...4,
         complex: .function({ one($0) / $0 }, slope: { -($1 * $1) })
@@ -29,7 +29,7 @@ extension Ops {
         Cresset.exp($0)
     }
     static let exp2 = Unary(
-        "exp2", .promoteFloat, complex: .function { z in Cresset.exp(z * Expr(0.693147180559945309417, z.type)) }
+        "exp2", .promoteFloat, complex: .function { Cresset.exp2($0) }
     ) { .call(.exp2, $0) }
     static let expm1 = Unary(
         "expm1", .promoteFloat, complex: .function({ Cresset.expm1($0) }, slope: { 1 + $1 })
