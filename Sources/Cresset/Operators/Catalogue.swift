@@ -3,11 +3,34 @@ import BackendKit
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
     /// Every declared operation.
-    public static let all: [Operator] =
-        (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
-        + conversions + scans + sorting + compaction + convolutions + pooling + padding
-        + unfolding + normalization + batchNormalization + attention + complexNumbers
+    public static let all: [Operator] = families.flatMap { $0 }
+
+    /// The lists of the files beside this one.
+    private static let families: [[Operator]] = [
+        (Ops.unary + Ops.activations).map(\.declaration),
+        Ops.parametricActivations,
+        Ops.binary.flatMap(\.declarations),
+        attention,
+        batchNormalization,
+        compaction,
+        complexNumbers,
+        conversions,
+        convolutions,
+        indexing,
+        linearAlgebra,
+        matrices,
+        normalization,
+        padding,
+        pooling,
+        reductions,
+        scans,
+        selection,
+        softmaxes,
+        sorting,
+        unfolding,
+        upsampling,
+        views,
+    ]
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
