@@ -16,6 +16,7 @@ extension Operators {
         complexNumbers,
         conversions,
         convolutions,
+        fourier,
         indexing,
         linearAlgebra,
         matrices,
