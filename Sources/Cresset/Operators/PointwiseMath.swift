@@ -38,8 +38,12 @@ extension Ops {
         "log", .promoteFloat, samples: 0.01...9,
         complex: .function({ Cresset.log($0) }, slope: { z, _ in one(z) / z })
     ) { Cresset.log($0) }
-    static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9, complex: logarithm(0.693147180559945309417)) { .call(.log2, $0) }
-    static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9, complex: logarithm(2.30258509299404568402)) { .call(.log10, $0) }
+    static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9, complex: logarithm(0.693147180559945309417)) {
+        .call(.log2, $0)
+    }
+    static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9, complex: logarithm(2.30258509299404568402)) {
+        .call(.log10, $0)
+    }
     static let log1p = Unary(
         "log1p", .promoteFloat, samples: -0.9...9,
         complex: .function({ Cresset.log1p($0) }, slope: { z, _ in one(z) / (1 + z) })

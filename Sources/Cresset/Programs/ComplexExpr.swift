@@ -83,7 +83,9 @@ extension Expr {
         return select(y.isMinus, -size, size)
     }
     /// The product with a bounded number, which is 0 where that is 0: also beside an infinity.
-    fileprivate func timesBounded(_ y: Expr) -> Expr { select(y .== 0, Expr(1, type ?? .f64).withSign(of: self) * y, self * y) }
+    fileprivate func timesBounded(_ y: Expr) -> Expr {
+        select(y .== 0, Expr(1, type ?? .f64).withSign(of: self) * y, self * y)
+    }
 
     fileprivate var sinh: Expr { .call(.sinh, self) }
     fileprivate var cosh: Expr { .call(.cosh, self) }
