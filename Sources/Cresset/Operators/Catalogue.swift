@@ -26,6 +26,7 @@ extension Operators {
         reductions,
         scans,
         selection,
+        shortTime,
         softmaxes,
         sorting,
         unfolding,
