@@ -17,7 +17,8 @@ package struct FiniteDifferences {
 
     package func run(_ report: inout Report) {
         for op in Operators.all where op.isDifferentiable && selection.matches(op.name) {
-            for dtype in [DType.float64, .complex128] where op.dtypes.contains(dtype) {
+            for dtype in [DType.float64, .complex128]
+            where op.dtypes.contains(dtype) && (selection.dtype ?? dtype) == dtype {
                 run(op, dtype, &report)
             }
         }
@@ -55,7 +56,9 @@ package struct FiniteDifferences {
             let tracked = op.differentiable(outputs)
             // Differences of a result that is rounded to less are noise.
             guard !tracked.isEmpty, tracked.allSatisfy({ $0.element.dtype.toReal == .float64 }) else { return ([], []) }
-            let weights = try tracked.map { try HostTensor(maker.tensor($0.element.shape, 0.5, 1.5, dtype: $0.element.dtype)) }
+            let weights = try tracked.map {
+                try HostTensor(maker.tensor($0.element.shape, 0.5, 1.5, dtype: $0.element.dtype))
+            }
             let seeds = try zip(weights, tracked).map { weight, output in
                 FactorJudgement.seed(op.judgement, output.offset, try weight.tensor(on: .reference), output.element)
             }
@@ -100,7 +103,8 @@ package struct FiniteDifferences {
 
     /// Σ weight·result with one element moved.
     private func loss(
-        _ op: Operator, _ arguments: [CaseValue], moving argument: Int, elements: [(place: Int, sign: Double)], by delta: Double,
+        _ op: Operator, _ arguments: [CaseValue], moving argument: Int, elements: [(place: Int, sign: Double)],
+        by delta: Double,
         _ weights: [HostTensor]
     ) throws -> Double {
         var position = 0
