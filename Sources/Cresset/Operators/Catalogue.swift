@@ -8,7 +8,7 @@ extension Operators {
         + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
         + unfolding + normalization + batchNormalization + attention + upsampling
-        + linearAlgebra + complexNumbers
+        + vectorProducts + scaledProducts + tensorProducts + einsums + linearAlgebra + complexNumbers
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
