@@ -52,9 +52,13 @@ package struct Fuzz {
             let elapsed = (ContinuousClock.now - start) / .milliseconds(1) / 1000 + Double(context.resumption.seconds)
             let isDone = plan.only == nil ? elapsed >= plan.seconds : iteration > 0
             if isDone || context.stopsAtFirstFailure && report.failed > 0 { break }
-            run(plan.only ?? plan.seed(of: iteration), at: iteration, &report)
-            iteration += 1
             context.progress(min(Int(elapsed), Int(plan.seconds)), max(Int(plan.seconds), 1))
+            let batch = plan.only.map { [$0] } ?? (iteration..<iteration + Self.batch).map(plan.seed(of:))
+            for item in prepare(batch) {
+                judge(item, at: iteration, &report)
+                iteration += 1
+                if context.stopsAtFirstFailure && report.failed > 0 { break }
+            }
         }
         if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("nothing was executed"), id: "fuzz", op: "fuzz")
@@ -63,25 +67,60 @@ package struct Fuzz {
         return report
     }
 
-    private func run(_ seed: UInt64, at iteration: Int, _ report: inout Report) {
-        var maker = SampleMaker(dtype: .float32, seed: seed)
-        let kinds: [(String, Int)] = [("program", 5), ("reduction", 3), ("chain", 4)]
-        var pick = maker.int(0..<kinds.reduce(0) { $0 + $1.1 })
-        var kind = kinds[0].0
-        for (name, weight) in kinds {
-            kind = name
-            if pick < weight { break }
-            pick -= weight
+    /// Iterations whose kernels are compiled together.
+    private static let batch = 16
+
+    private enum Work {
+        case single(DifferentialWork)
+        /// Chains are made while they run.
+        case chain(SampleMaker)
+        case broken(any Error)
+    }
+
+    private struct Item {
+        var seed: UInt64
+        var kind: String
+        var work: Work
+    }
+
+    /// Makes the work of these seeds, and compiles the programs in it together.
+    private func prepare(_ seeds: [UInt64]) -> [Item] {
+        context.events?(.preparing(total: 0))
+        var launches = RecordedLaunches()
+        let items = seeds.map { seed -> Item in
+            var maker = SampleMaker(dtype: .float32, seed: seed)
+            let kind = maker.one(of: Self.kinds)
+            guard kind != "chain" else { return Item(seed: seed, kind: kind, work: .chain(maker)) }
+            do {
+                var work =
+                    kind == "program"
+                    ? try RandomProgram(&maker, dtypes).work : try RandomReduction(&maker, dtypes).work
+                launches.formUnion(work.learn(from: oracle))
+                return Item(seed: seed, kind: kind, work: .single(work))
+            } catch {
+                return Item(seed: seed, kind: kind, work: .broken(error))
+            }
         }
-        let command = "cresset conformance \(context.spelling ?? "--device \(device)") --fuzz-case \(seed)"
-        let entry = RunEvent.Entry(id: "fuzz/\(kind)/\(seed)", op: "fuzz::\(kind)", command: command)
+        // What cannot be compiled fails again, and is reported, where it is wanted.
+        if context.compilesAhead { try? launches.prepare(launches.kinds, on: device) }
+        return items
+    }
+
+    /// By how often each comes.
+    private static let kinds =
+        Array(repeating: "program", count: 5) + Array(repeating: "reduction", count: 3)
+        + Array(repeating: "chain", count: 4)
+
+    private func judge(_ item: Item, at iteration: Int, _ report: inout Report) {
+        let command = "cresset conformance \(context.spelling ?? "--device \(device)") --fuzz-case \(item.seed)"
+        let entry = RunEvent.Entry(id: "fuzz/\(item.kind)/\(item.seed)", op: "fuzz::\(item.kind)", command: command)
         context.events?(.starting(index: iteration, entry))
         let verdict: Verdict
         do {
-            switch kind {
-            case "program": verdict = try RandomProgram(&maker, dtypes).verdict(device, oracle)
-            case "reduction": verdict = try RandomReduction(&maker, dtypes).verdict(device, oracle)
-            default: verdict = try RandomChain(&maker, dtypes, device, oracle).verdict()
+            switch item.work {
+            case .single(let work): verdict = try work.verdict(on: device)
+            case .chain(var maker): verdict = try RandomChain(&maker, dtypes, device, oracle).verdict()
+            case .broken(let error): throw error
             }
         } catch {
             verdict = .failed(error.told)

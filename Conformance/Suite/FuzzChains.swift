@@ -42,7 +42,7 @@ struct RandomChain {
 
         var told: String {
             switch self {
-            case .plain(let x): x.isNone ? "nil" : "\(x)"
+            case .plain(let x): x.told
             case .fixed(let x): "\(x.dtype)\(x.shape)"
             case .view(let view): view.told
             case .list(let list): "[\(list.map(\.told).joined(separator: ", "))]"
@@ -261,5 +261,21 @@ struct RandomChain {
         }
         if let damage = try guarded.damage() { return .failed("\(damage)\n\(told)") }
         return .passed
+    }
+}
+
+extension Value {
+    /// As in a call: "2", "[1, 0]", "float16", "nil".
+    fileprivate var told: String {
+        switch self {
+        case .none: "nil"
+        case .scalar(.int(let x)): "\(x)"
+        case .scalar(.double(let x)): "\(x)"
+        case .scalar(.bool(let x)): "\(x)"
+        case .ints(let list): "\(list)"
+        case .dtype(let dtype): "\(dtype)"
+        case .string(let text): "\"\(text)\""
+        default: "\(self)"
+        }
     }
 }

@@ -148,10 +148,9 @@ struct RandomProgram {
         }
     }
 
-    func verdict(_ device: Device, _ oracle: Device) throws -> Verdict {
-        try Differential.verdict(
-            device, oracle, told: "shape \(shape), inputs \(inputs.map(\.told)), params \(params.map(\.0))\n\(sketch)",
-            run: results)
+    var work: DifferentialWork {
+        DifferentialWork(
+            told: "shape \(shape), inputs \(inputs.map(\.told)), params \(params.map(\.0))\n\(sketch)", run: results)
     }
 }
 
@@ -200,21 +199,38 @@ struct RandomReduction {
         }
     }
 
-    func verdict(_ device: Device, _ oracle: Device) throws -> Verdict {
-        let told =
-            "shape \(shape), dims \(reduction.dims), inputs \(inputs.map(\.told)), params \(params.map(\.0))\n"
-            + "\(reduction.prologue)\n\(reduction.kinds.joined(separator: " "))\n\(reduction.epilogue)"
-        return try Differential.verdict(device, oracle, told: told, run: results)
+    var work: DifferentialWork {
+        DifferentialWork(
+            told: "shape \(shape), dims \(reduction.dims), inputs \(inputs.map(\.told)), params \(params.map(\.0))\n"
+                + "\(reduction.prologue)\n\(reduction.kinds.joined(separator: " "))\n\(reduction.epilogue)",
+            run: results)
     }
 }
 
 /// The same work on a device and on the oracle.
-enum Differential {
-    /// - Parameter told: the work in words, for a failure.
-    static func verdict(
-        _ device: Device, _ oracle: Device, told: String, run: (Device) throws -> [Tensor]
-    ) throws -> Verdict {
-        let expected = try run(oracle).map { try Expected($0) }
+struct DifferentialWork {
+    /// The work in words, for a failure.
+    let told: String
+    private let run: (Device) throws -> [Tensor]
+    private var expected: Result<[Expected], any Error>?
+
+    init(told: String, run: @escaping (Device) throws -> [Tensor]) {
+        self.told = told
+        self.run = run
+    }
+
+    /// Asks the oracle what is right; gives what was launched for it.
+    mutating func learn(from oracle: Device) -> RecordedLaunches {
+        let run = run
+        let (answer, launches) = recordingLaunches {
+            Result<[Expected], any Error> { try run(oracle).map { try Expected($0) } }
+        }
+        expected = answer
+        return launches
+    }
+
+    func verdict(on device: Device) throws -> Verdict {
+        guard let expected = try expected?.get() else { return .failed("the oracle was not asked") }
         let memory = MemoryGuard(device, front: 80)
         let got: [HostTensor]
         do {

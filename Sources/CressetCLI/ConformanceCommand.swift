@@ -118,9 +118,18 @@ struct ConformanceCommand: ParsableCommand {
         }
         return try names.map { name in
             let bar = ProgressLine(name, isOn: !quiet)
+            let start = ContinuousClock.now
             var report = try SupervisedRun(
                 arguments: workerArguments(name), device: name, timeout: max(timeout, 1),
-                stopsAtFirstFailure: failFast, progress: { bar.show($0, of: $1) }
+                stopsAtFirstFailure: failFast,
+                progress: { done, total in
+                    if let fuzz {
+                        let seconds = Int((ContinuousClock.now - start) / .seconds(1))
+                        bar.show(seconds, of: max(Int(fuzz), 1), "seconds, \(done) tried")
+                    } else {
+                        bar.show(done, of: total)
+                    }
+                }
             ).run()
             report.unsupportedFails = !cases.isEmpty
             bar.clear()

@@ -32,8 +32,10 @@ final class WorkerProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[1], Self.descriptor)
         var argv: [UnsafeMutablePointer<CChar>?] = (["cresset"] + arguments).map { strdup($0) } + [nil]
         defer { for text in argv { free(text) } }
+        var variables = Self.environment
+        defer { for text in variables { free(text) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, "/proc/self/exe", &actions, nil, &argv, environ)
+        let status = posix_spawn(&process, "/proc/self/exe", &actions, nil, &argv, &variables)
         close(ends[1])
         guard status == 0 else {
             close(ends[0])
@@ -45,6 +47,19 @@ final class WorkerProcess {
     }
 
     deinit { close(pipe) }
+
+    /// This process's variables. A crash is told by the parent, in one line; Swift's own account of it, which
+    /// takes seconds, is given where it is asked for.
+    private static var environment: [UnsafeMutablePointer<CChar>?] {
+        var variables: [UnsafeMutablePointer<CChar>?] = []
+        var next = environ
+        while let text = next.pointee {
+            variables.append(strdup(text))
+            next += 1
+        }
+        if getenv("SWIFT_BACKTRACE") == nil { variables.append(strdup("SWIFT_BACKTRACE=enable=no")) }
+        return variables + [nil]
+    }
 
     /// The next line, waited for at most so long.
     func line(seconds: Int) -> Line {
