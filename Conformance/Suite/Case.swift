@@ -100,6 +100,10 @@ package struct CaseGroup {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
             let variants = variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit)
             for (layout, arguments) in layouts(of: hosted) + variants {
+                // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
+                if op.judgement != nil && (layout.isVariant || layout == .expanded || layout == .overlapping) {
+                    continue
+                }
                 if layout.isMoved {
                     if used[layout, default: 0] == selection.tier.layoutLimit { continue }
                     used[layout, default: 0] += 1
@@ -107,7 +111,7 @@ package struct CaseGroup {
                 for direction in Direction.allCases {
                     if direction == .gradient {
                         guard !layout.isVariant else { continue }
-                        guard op.isDifferentiable && dtype.isFloatingPoint else { continue }
+                        guard op.isDifferentiable && dtype.hasGradient else { continue }
                     }
                     made.append(
                         Case(

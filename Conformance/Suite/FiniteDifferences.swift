@@ -1,6 +1,8 @@
 import Cresset
 
-/// Gradients against central differences in float64, computed by the device itself.
+/// Gradients against central differences in float64 and complex128, computed by the device itself.
+///
+/// A complex number is two real ones: each part is moved, and both parts of a result count in the loss.
 package struct FiniteDifferences {
     /// Which derivatives are compared.
     package enum Order: String, CaseIterable, Sendable {
@@ -29,56 +31,64 @@ package struct FiniteDifferences {
     /// One sample and the derivatives that are looked at.
     struct Item {
         var id: String
+        var dtype: DType
         var order: Order
         fileprivate var call: VariableCall
         fileprivate var seed: UInt64
     }
 
     /// What there is to compare.
-    func items() -> [Item] {
+    func items() throws -> [Item] {
+        let held = try device.properties.dtypes
         var items: [Item] = []
-        for op in Operators.all
-        where op.isDifferentiable && op.dtypes.contains(.float64) && selection.matches(op.name) {
-            let seed = selection.seed &+ op.name.stableHash
-            var maker = SampleMaker(dtype: .float64, seed: seed)
-            guard let samples = try? catching({ op.samples(&maker) }) else { continue }
-            for (i, sample) in samples.enumerated() where sample.checksGradient {
-                for order in orders {
-                    let id = "\(op.name)/float64/\(i)/\(order.rawValue)"
-                    guard (selection.id ?? id) == id,
-                        let call = try? VariableCall(op, sample.values, on: device), !call.variables.isEmpty
-                    else { continue }
-                    items.append(Item(id: id, order: order, call: call, seed: seed &+ UInt64(i)))
-                }
+        for op in Operators.all where op.isDifferentiable && selection.matches(op.name) {
+            for dtype in [DType.float64, .complex128]
+            where op.dtypes.contains(dtype) && held.contains(dtype) && (selection.dtype ?? dtype) == dtype {
+                items += self.items(op, dtype)
             }
         }
         return items
     }
 
-    package func run(_ report: inout Report) {
-        for item in items() {
+    private func items(_ op: Operator, _ dtype: DType) -> [Item] {
+        let seed = selection.seed &+ op.name.stableHash
+        var maker = SampleMaker(dtype: dtype, seed: seed)
+        guard let samples = try? catching({ op.samples(&maker) }) else { return [] }
+        return samples.enumerated().filter(\.element.checksGradient).flatMap { i, sample in
+            orders.compactMap { order in
+                let id = "\(op.name)/\(dtype)/\(i)/\(order.rawValue)"
+                guard (selection.id ?? id) == id, let call = try? VariableCall(op, sample.values, on: device),
+                    !call.variables.isEmpty
+                else { return nil }
+                return Item(id: id, dtype: dtype, order: order, call: call, seed: seed &+ UInt64(i))
+            }
+        }
+    }
+
+    package func run(_ report: inout Report) throws {
+        for item in try items() {
             guard let verdict = verdict(on: item) else { continue }
-            report.add(verdict, id: item.id, op: item.call.op.name, dtype: .float64)
+            report.add(verdict, id: item.id, op: item.call.op.name, dtype: item.dtype)
         }
     }
 
     /// The same as a part of a run whose first `before` steps were others.
-    func run(_ report: inout Report, after before: Int, _ context: RunContext) {
-        let items = items()
+    func run(_ report: inout Report, after before: Int, _ context: RunContext) throws {
+        let items = try items()
         let total = before + items.count
         context.events?(.preparing(total: total))
         for (i, item) in items.enumerated() where before + i >= context.resumption.done {
-            let command =
-                "cresset conformance \(context.spelling ?? "--device \(device)") --mode grad --op "
-                + "'^\(item.call.op.name.escapedPattern)$' --seed \(selection.seed) --case \(item.id)"
             let name = item.call.op.name
+            let command =
+                "cresset conformance \(context.spelling ?? "--device \(device)") --mode grad "
+                + "--op '^\(name.escapedPattern)$' --seed \(selection.seed) --case \(item.id)"
             context.events?(
                 .starting(
                     index: before + i,
-                    RunEvent.Entry(id: item.id, op: name, dtype: .float64, command: command)))
+                    RunEvent.Entry(id: item.id, op: name, dtype: item.dtype, command: command)))
             if let verdict = verdict(on: item) {
                 report.add(
-                    verdict, id: item.id, op: name, dtype: .float64, command: verdict == .passed ? nil : command)
+                    verdict, id: item.id, op: name, dtype: item.dtype, command: verdict == .passed ? nil : command)
             }
             context.progress(before + i + 1, total)
             if context.stopsAtFirstFailure && report.failed > 0 { return }
@@ -96,155 +106,56 @@ package struct FiniteDifferences {
 
     private func check(_ item: Item) throws -> Verdict? {
         let call = item.call
-        var maker = SampleMaker(dtype: .float64, seed: item.seed)
-        // Weights of the results, and of the gradients where those are differentiated once more.
-        guard let shapes = try call.resultShapes() else { return nil }
-        let weights = try shapes.map { try HostTensor(maker.tensor($0, 0.5, 1.5)) }
+        var maker = SampleMaker(dtype: item.dtype, seed: item.seed)
+        guard let weights = try call.weights(&maker) else { return nil }
         var variables = call.variables
         let value: ([HostTensor]) throws -> Double
         let gradients: [HostTensor]
         switch item.order {
         case .first:
-            value = { try call.weightedSum($0, weights) }
+            value = { try call.loss($0, weights) }
             gradients = try call.gradients(variables, weights)
         case .second:
-            let others = try variables.map { try HostTensor(maker.tensor($0.shape, 0.5, 1.5)) }
+            let others = try variables.map { try HostTensor(maker.tensor($0.shape, 0.5, 1.5, dtype: $0.dtype)) }
             variables += weights
-            value = { try call.weightedGradient($0, others) }
+            value = { try call.gradientLoss($0, others) }
             gradients = try call.secondGradients(variables, others)
         }
         for (k, variable) in variables.enumerated() {
-            var elements = Array(0..<variable.count)
-            while elements.count > Self.limit { elements.remove(at: maker.int(0..<elements.count)) }
-            for i in elements {
+            let parts = variable.parts
+            for i in elements(of: variable, k, call, &maker) {
+                // One triangle of a hermitian matrix stands for both.
+                let isHermitian = k < call.names.count && call.op.judgement?.hermitian.contains(call.names[k]) == true
+                let moving = isHermitian ? variable.hermitian(i) : [(part: i, sign: 1)]
                 func moved(_ delta: Double) throws -> Double {
                     var changed = variables
-                    changed[k].add(delta, at: i)
+                    for (part, sign) in moving { changed[k].add(sign * delta, to: part) }
                     return try value(changed)
                 }
                 let difference = (try moved(Self.step) - moved(-Self.step)) / (2 * Self.step)
-                let gradient = gradients[k].double(i)
+                let gradient = moving.reduce(0) { $0 + $1.sign * gradients[k].parts.double($1.part) }
                 if (gradient - difference).magnitude <= Self.atol + Self.rtol * difference.magnitude { continue }
-                let what = k < call.variables.count ? "argument \(k)" : "the gradient of result \(k - call.variables.count)"
+                let isArgument = k < call.variables.count
                 return .failed(
-                    "the \(item.order == .first ? "gradient" : "second gradient") by \(what) at "
-                        + "\(variable.index(of: i)) is \(gradient), differences give \(difference)")
+                    "the \(item.order == .first ? "gradient" : "second gradient") by "
+                        + (isArgument ? "argument \(k)" : "the gradient of result \(k - call.variables.count)")
+                        + " at \(parts.index(of: i)) is \(gradient), differences give \(difference)")
             }
         }
         return .passed
     }
-}
 
-/// A call on a device as a function of its float64 arguments.
-private struct VariableCall {
-    let op: Operator
-    let variables: [HostTensor]
-    private let arguments: [HostValue]
-    private let device: Device
-
-    init(_ op: Operator, _ values: [Value], on device: Device) throws {
-        self.op = op
-        self.device = device
-        arguments = try values.map(HostValue.init)
-        variables = arguments.flatMap(\.tensors).filter { $0.dtype == .float64 }
-    }
-
-    /// The arguments with other values of the variables, and the tensors of those.
-    private func placed(_ variables: [HostTensor]) throws -> (values: [Value], inputs: [Tensor]) {
-        var inputs: [Tensor] = []
-        func place(_ x: HostTensor) throws -> Tensor {
-            guard x.dtype == .float64 else { return try x.tensor(on: device) }
-            let tensor = try variables[inputs.count].tensor(on: device)
-            inputs.append(tensor)
-            return tensor
+    /// The parts of a variable that are moved.
+    private func elements(
+        of variable: HostTensor, _ k: Int, _ call: VariableCall, _ maker: inout SampleMaker
+    ) -> [Int] {
+        let parts = variable.parts
+        var elements = Array(0..<parts.count)
+        if k < call.names.count, call.op.judgement?.triangular.contains(call.names[k]) == true {
+            elements = elements.filter { parts.double($0) != 0 }
         }
-        let values = try arguments.map { argument -> Value in
-            switch argument {
-            case .plain(let x): x
-            case .tensor(let x): .tensor(try place(x))
-            case .tensors(let list): .tensors(try list.map(place))
-            }
-        }
-        return (values, inputs)
-    }
-
-    private func results(_ values: [Value]) throws -> [Tensor] {
-        try op.call(values).flatMap { try $0.tensors(of: op.name) }.filter(\.dtype.isFloatingPoint)
-    }
-
-    /// nil where a result is rounded to less than float64, as differences of it are noise.
-    func resultShapes() throws -> [Shape]? {
-        let found = try catching { try results(placed(variables).values) }
-        guard !found.isEmpty, found.allSatisfy({ $0.dtype == .float64 }) else { return nil }
-        return found.map(\.shape)
-    }
-
-    /// Σ weight·result.
-    func weightedSum(_ variables: [HostTensor], _ weights: [HostTensor]) throws -> Double {
-        let found = try catching { try results(placed(variables).values) }
-        return try Self.sum(found, weights)
-    }
-
-    /// The gradients of that.
-    func gradients(_ variables: [HostTensor], _ weights: [HostTensor]) throws -> [HostTensor] {
-        try Self.hosted(try catching { try gradients(of: placed(variables), weights, createGraph: false).found })
-    }
-
-    /// Σ other·gradient, of the variables and then the weights of the results.
-    func weightedGradient(_ variables: [HostTensor], _ others: [HostTensor]) throws -> Double {
-        let weights = Array(variables[self.variables.count...])
-        let found = try catching { try gradients(of: placed(variables), weights, createGraph: false).found }
-        return try Self.sum(found.map { $0.detach() }, others)
-    }
-
-    /// The gradients of that by both.
-    func secondGradients(_ variables: [HostTensor], _ others: [HostTensor]) throws -> [HostTensor] {
-        let weights = Array(variables[self.variables.count...])
-        let found = try catching { () -> [Tensor] in
-            let arguments = try placed(variables)
-            let (first, seeds) = try gradients(of: arguments, weights, createGraph: true)
-            let places = arguments.inputs + seeds
-            // What no gradient flows to is constant.
-            let flowing = first.indices.filter { first[$0].requiresGrad }
-            if flowing.isEmpty { return places.map { Tensor.zerosLike($0) } }
-            let second = try grad(
-                flowing.map { first[$0] }, places, gradOutputs: flowing.map { try others[$0].tensor(on: device) },
-                allowUnused: true)
-            return zip(second, places).map { $0 ?? Tensor.zerosLike($1) }
-        }
-        return try Self.hosted(found)
-    }
-
-    private func gradients(
-        of arguments: (values: [Value], inputs: [Tensor]), _ weights: [HostTensor], createGraph: Bool
-    ) throws -> (found: [Tensor], seeds: [Tensor]) {
-        for input in arguments.inputs { input.requiresGrad_() }
-        let seeds = try weights.map { try $0.tensor(on: device) }
-        if createGraph { for seed in seeds { seed.requiresGrad_() } }
-        let found = try grad(
-            results(arguments.values), arguments.inputs, gradOutputs: seeds, createGraph: createGraph,
-            allowUnused: true)
-        return (zip(found, arguments.inputs).map { $0 ?? Tensor.zerosLike($1) }, seeds)
-    }
-
-    private static func hosted(_ tensors: [Tensor]) throws -> [HostTensor] {
-        try tensors.map { try HostTensor($0.detach().contiguous()) }
-    }
-
-    private static func sum(_ tensors: [Tensor], _ weights: [HostTensor]) throws -> Double {
-        var sum = 0.0
-        for (x, weight) in zip(try hosted(tensors), weights) {
-            for (a, b) in zip(x.doubles, weight.doubles) { sum += a * b }
-        }
-        return sum
-    }
-}
-
-extension HostTensor {
-    /// Adds to an element of a float64 tensor.
-    fileprivate mutating func add(_ delta: Double, at i: Int) {
-        let changed = double(i) + delta
-        withUnsafeBytes(of: changed) { bytes.replaceSubrange(i * 8..<i * 8 + 8, with: $0) }
+        while elements.count > Self.limit { elements.remove(at: maker.int(0..<elements.count)) }
+        return elements
     }
 }
 

@@ -148,8 +148,8 @@ extension Report {
         text += ": \(passed) passed, \(failed) failed, \(unsupported) unsupported"
         if kernels.registered > 0 { text += "; \(kernels.run) of \(kernels.registered) registered kernels run" }
         text += "; \(seconds.rounded(toPlaces: 1)) s"
-        if compiled > 0 {
-            text += ", \(compiling.rounded(toPlaces: 1)) s of it for \(compiled) kernels that were in no cache"
+        if compiling > 0 {
+            text += ", \(compiling.rounded(toPlaces: 1)) s of it to get kernels ready, \(compiled) of them not from the cache"
         }
         if let over = overrun, let budget, let tier {
             text += "; OVER THE BUDGET of \(Int(budget)) s for tier \(tier.rawValue) by \(over.rounded(toPlaces: 1)) s"

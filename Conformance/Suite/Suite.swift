@@ -68,7 +68,7 @@ package final class Suite {
         if device == .reference && selection.id == nil && selection.direction == nil {
             try ReferenceJudges.run(selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
         }
-        if checksDifferences { checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report) }
+        if checksDifferences { try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report) }
         context.progress(cases.wanted.count, cases.wanted.count)
         if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
@@ -79,8 +79,8 @@ package final class Suite {
     }
 
     /// First and second derivatives by differences in float64.
-    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report) {
-        guard (selection.dtype ?? .float64) == .float64, !(context.stopsAtFirstFailure && report.failed > 0) else {
+    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report) throws {
+        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0) else {
             return
         }
         guard dtypes.contains(.float64) else {
@@ -89,7 +89,7 @@ package final class Suite {
                 id: "finite-differences", op: "conformance")
             return
         }
-        FiniteDifferences(selection, on: device, orders: FiniteDifferences.Order.allCases)
+        try FiniteDifferences(selection, on: device, orders: FiniteDifferences.Order.allCases)
             .run(&report, after: count, context)
     }
 
@@ -226,7 +226,9 @@ struct DeviceRunner {
         switch book.answer(to: item) {
         case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
         case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty {
+            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty
+                && item.declaration.judgement == nil
+            {
                 // Of extremes that is so now and then; another sample of the cell says more.
                 if item.cell.layout.isVariant {
                     silent.insert(item.cell)
@@ -279,6 +281,12 @@ struct DeviceRunner {
             let which =
                 expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
             return .failed(which + mismatch.text)
+        }
+        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
+            let wrong = try FactorJudge.failure(
+                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
+        {
+            return .failed(wrong)
         }
         if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
             return .failed("two runs gave different bits in result \(i)")

@@ -108,7 +108,7 @@ struct ConformanceCommand: ParsableCommand {
         let wanted = plugin ?? (device.isEmpty ? "the default device" : device.joined(separator: ", "))
         let names: [String]
         do throws(DeviceListing.Failure) {
-            names = try DeviceListing(arguments: targets, wanted: wanted, timeout: max(timeout, 1)).devices()
+            names = try DeviceListing(arguments: targets, timeout: max(timeout, 1)).devices()
         } catch {
             if error.isRefusal { throw Refusal(description: error.message) }
             var report = Report(device: wanted, driver: "")

@@ -6,8 +6,6 @@ import Cresset
 struct DeviceListing {
     /// Arguments of `cresset conformance` that make a worker list.
     let arguments: [String]
-    /// What is asked for, in words: the plugin or the devices.
-    let wanted: String
     let timeout: Int
 
     /// Why there is no list.
@@ -26,19 +24,19 @@ struct DeviceListing {
             let place = step.map { " in \($0)" } ?? " before any plugin was touched"
             return Failure(isRefusal: false, message: "the worker process \(how)\(place)")
         }
-        var found: [String]?
         while true {
             switch worker.line(seconds: timeout) {
             case .timedOut:
                 worker.kill()
                 throw lost("gave no answer for \(timeout) s")
-            case .ended(let how, _):
-                if let found { return found }
-                throw lost(how)
+            case .ended(let how, _): throw lost(how)
             case .text(let line):
                 switch RunEvent(line: line) {
                 case .calling(let text): step = text
-                case .devices(let names): found = names
+                case .devices(let names):
+                    // How it ends is seen where cases are run.
+                    worker.kill()
+                    return names
                 case .refused(let why): throw Failure(isRefusal: true, message: why)
                 default: continue
                 }

@@ -185,9 +185,9 @@ private final class Lines: @unchecked Sendable {
         #expect(report.ops.count >= 15)
     }
 
-    @Test func differencesAgree() {
+    @Test func differencesAgree() throws {
         var report = Report(device: "reference:0", driver: "")
-        FiniteDifferences(Selection()).run(&report)
+        try FiniteDifferences(Selection()).run(&report)
         #expect(report.isGood, "\(report.details())")
     }
 }
