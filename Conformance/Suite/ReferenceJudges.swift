@@ -10,7 +10,7 @@ enum ReferenceJudges {
                 goldens.run(item, on: .reference), id: "golden/\(item.id)", op: item.op, dtype: dtype)
         }
         progress()
-        FiniteDifferences(selection).run(&report)
+        try FiniteDifferences(selection).run(&report)
         progress()
         if selection.isWhole { Identities.run(on: .reference, &report) }
     }

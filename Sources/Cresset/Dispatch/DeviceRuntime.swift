@@ -31,9 +31,11 @@ final class DeviceRuntime: @unchecked Sendable {
                 throw CressetError(error, op: "open \(name)", device: name)
             }
         }
+        PluginSteps.note("open_device of \(name)")
         var handle: OpaquePointer?
         try check(backend.table.open_device(backend.table.context, UInt32(ordinal), &handle))
         guard let handle else { throw CressetError(.plugin, op: "open \(name)", "no device handle was given") }
+        PluginSteps.note("create_queue of \(name)")
         var queue: OpaquePointer?
         try check(backend.table.create_queue(handle, &queue))
         guard let queue else { throw CressetError(.plugin, op: "open \(name)", "no queue handle was given") }
@@ -78,6 +80,7 @@ final class DeviceRuntime: @unchecked Sendable {
                 throw CressetError(error, op: "kernels of \(name)", device: name)
             }
         }
+        PluginSteps.note("kernels of \(name)")
         var count: UInt32 = 0
         try check(backend.table.kernels(handle, &count, nil))
         guard count <= 65_536 else {
