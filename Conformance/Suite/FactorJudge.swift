@@ -113,28 +113,9 @@ extension HostTensor {
 }
 
 extension HostValue {
-    func widened() -> HostValue { mapping { $0.widened() } }
+    func widened() -> HostValue { mapped { $0.widened() } }
 
     fileprivate func moved(by step: Double, _ maker: inout SampleMaker) -> HostValue {
-        mapping { $0.moved(by: step, &maker) }
-    }
-
-    private func mapping(_ change: (HostTensor) -> HostTensor) -> HostValue {
-        switch self {
-        case .plain, .device: self
-        case .tensor(let x): .tensor(change(x))
-        case .tensors(let list): .tensors(list.map(change))
-        case .optionalTensors(let list): .optionalTensors(list.map { $0.map(change) })
-        }
-    }
-
-    var placed: CaseValue {
-        switch self {
-        case .plain(let x): .plain(x)
-        case .tensor(let x): .tensor(Placed(x))
-        case .tensors(let list): .tensors(list.map { Placed($0) })
-        case .optionalTensors(let list): .optionalTensors(list.map { $0.map { Placed($0) } })
-        case .device: .device
-        }
+        mapped { $0.moved(by: step, &maker) }
     }
 }

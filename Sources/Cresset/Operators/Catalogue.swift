@@ -20,6 +20,7 @@ extension Operators {
         creations,
         diagonals,
         differences,
+        einsums,
         embeddings,
         flatIndexing,
         fourier,
@@ -37,6 +38,7 @@ extension Operators {
         rearrangings,
         reductions,
         reshapings,
+        scaledProducts,
         scans,
         scatterReductions,
         searching,
@@ -50,10 +52,12 @@ extension Operators {
         splittings,
         statistics,
         stridedViews,
+        tensorProducts,
         transpositions,
         unfolding,
         uniqueness,
         upsampling,
+        vectorProducts,
         viewScatters,
     ]
 

@@ -7,9 +7,6 @@ import BackendKit
 enum Compaction {
     private static let nonzeroName = OperatorName("aten::nonzero")
 
-    private static let isChosen = PointwiseGroup("aten::nonzero") { x, _ in
-        [(x[0] .!= (x[0].type == .bool ? Expr(.const(0, .bool), .bool) : Expr(0, x[0].type ?? .f32)))]
-    }
     /// Where a chosen element goes; all others to the place behind the last.
     private static let target = PointwiseGroup("aten::nonzero") { x, s in
         [select(x[0], x[1] - Expr(integer: 1, .i64), s[0])]
@@ -23,14 +20,7 @@ enum Compaction {
         try noGrad { () throws(CressetError) in
             let n = x.numel
             guard n > 0 else { return try Tensor.empty([0], .int64, on: x.runtime, op: op) }
-            let chosen: Tensor
-            if x.dtype.isComplex {
-                chosen = try Ops.ne(x.detach(), .int(0))
-            } else {
-                chosen = try Tensor.empty(x.shape, .bool, on: x.runtime, op: op)
-                try isChosen.run([x.detach()], into: [chosen])
-            }
-            let flat = try chosen.reshaped([n], op: op)
+            let flat = try Ops.ne(x.detach(), .int(0)).reshaped([n], op: op)
             let counts = try Scans.cumsum(flat, dim: 0, dtype: .int64)
             let count = Int64(counts.narrow(0, n - 1, 1).itemInt())
             let targets = try Tensor.empty([n], .int64, on: x.runtime, op: op)

@@ -62,28 +62,16 @@ extension Tensor {
         trapping { () throws(CressetError) in
             try checkValid("aten::vander")
             guard ndim == 1 else { throw CressetError(.shape, op: "aten::vander", "needs a vector, got \(summary)") }
-            let powers = linalgVander(n: n ?? numel)
-            return increasing ? powers : powers.flip([1])
-        }
-    }
-
-    /// Powers 0 … n - 1 of the elements, along a new last dim.
-    public func linalgVander(n: Int? = nil) -> Tensor {
-        trapping { () throws(CressetError) in
-            let op = "aten::linalg_vander"
-            try checkValid(op)
-            guard ndim >= 1 else { throw CressetError(.shape, op: op, "needs at least 1 dim, got \(summary)") }
-            let count = n ?? size(-1)
-            guard count >= 0 else { throw CressetError(.argument, op: op, "n must not be negative, got \(count)") }
-            let output = Reductions.sumDType(dtype)
-            let x = try converted(to: output).unsqueeze(-1)
+            let count = n ?? numel
+            guard count >= 0 else {
+                throw CressetError(.argument, op: "aten::vander", "n must not be negative, got \(count)")
+            }
+            // (Products of integers are int64.)
+            let x = try converted(to: Reductions.sumDType(dtype)).unsqueeze(-1)
             if count == 0 { return x.narrow(-1, 0, 0).clone() }
-            let ones = Tensor.onesLike(x)
-            if count == 1 { return ones }
-            var wide = x.shape
-            wide[wide.count - 1] = count - 1
-            let rest = try x.expanded(wide, op: op).cumprod(dim: -1)
-            return .cat([ones, rest], dim: -1)
+            let rest = x.expand([numel, count - 1]).cumprod(dim: -1)
+            let powers = try Joining.cat([Tensor.onesLike(x), rest], dim: -1)
+            return increasing ? powers : powers.flip([1])
         }
     }
 }
@@ -195,7 +183,7 @@ extension Operators {
                 x.newEmpty(try shape(a), dtype: try dtype(a), device: try device(a))
             },
             .composed(
-                "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", .number, of: ["aten::linalg_vander"],
+                "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", .number, of: ["aten::cumprod", "aten::cat"],
                 samples: { g in
                     [
                         Sample([.tensor(g.tensor([4], -2, 2)), .none, false]),
@@ -204,17 +192,6 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(try a.tensor("x").vander(n: try a.optionalInt("N"), increasing: try a.bool("increasing")))]
-                }),
-            .composed(
-                "linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", .number, of: ["aten::cumprod", "aten::cat"],
-                samples: { g in
-                    [
-                        Sample([.tensor(g.tensor([4], -2, 2)), .none]), Sample([.tensor(g.tensor([2, 3], -2, 2)), 2]),
-                        Sample([.tensor(g.tensor([0])), 2]),
-                    ]
-                },
-                call: { (a) throws(CressetError) in
-                    [.tensor(try a.tensor("x").linalgVander(n: try a.optionalInt("N")))]
                 }),
         ] + spaces("linspace") + spaces("logspace")
 

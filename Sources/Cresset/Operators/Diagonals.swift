@@ -37,15 +37,6 @@ extension Tensor {
     /// A matrix with all elements on a diagonal.
     public func diagflat(offset: Int = 0) -> Tensor { flatten().diag(offset) }
 
-    /// The sum of a matrix's diagonal.
-    public func trace() -> Tensor {
-        trapping { () throws(CressetError) in
-            try checkValid("aten::trace")
-            guard ndim == 2 else { throw CressetError(.shape, op: "aten::trace", "needs a matrix, got \(summary)") }
-            return diagonal().sum()
-        }
-    }
-
     /// Row and column of the elements on and below a diagonal of a matrix: shape [2, count].
     public static func trilIndices(
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
@@ -122,11 +113,6 @@ extension Operators {
             "diagflat(Tensor self, int offset=0) -> Tensor", of: ["aten::diag"],
             [([2, 2], [0]), ([], [-2]), ([0], [1])]
         ) { (x, a) throws(CressetError) in x.diagflat(offset: try a.int("offset")) },
-        diagonal(
-            "trace(Tensor self) -> Tensor", of: ["aten::sum"], [([3, 4], []), ([4, 2], []), ([0, 3], [])]
-        ) {
-            x, _ in x.trace()
-        },
         triangle("tril_indices") { .trilIndices($0, $1, offset: $2, dtype: $3, device: $4) },
         triangle("triu_indices") { .triuIndices($0, $1, offset: $2, dtype: $3, device: $4) },
     ]

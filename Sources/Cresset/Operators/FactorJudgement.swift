@@ -53,7 +53,7 @@ package struct Residual: Sendable {
     /// Qᴴ·Q − 1, of columns that are orthonormal.
     package static func orthonormal(_ name: String, _ q: Tensor) -> Residual {
         let one = Tensor.eye(q.size(-1), dtype: q.dtype, device: q.device)
-        return Residual("\(name) is orthonormal", q.mH.matmul(q) - one, size: one)
+        return Residual("\(name) is orthonormal", q.adjoint.matmul(q) - one, size: one)
     }
 }
 

@@ -100,7 +100,7 @@ extension Operators {
             other("max") { $0.max($1) },
             other("min") { $0.min($1) },
             Operator(
-                "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .floating,
+                "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .continuous,
                 composition: ["reduce", "pointwise"],
                 samples: { g in
                     [([4, 6], [0]), ([4, 6], [1]), ([], [0]), ([0, 3], [1])].map {

@@ -153,12 +153,6 @@ extension Operators {
         }
         return [
             strided, strided.copied, diagonal, diagonal.copied, unfold, unfold.copied,
-            .view(
-                "linalg_diagonal(Tensor A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor",
-                [([2, 3, 4], [1, -2, -1]), ([4, 3], [-1, 0, 1])]
-            ) { (x, a) throws(CressetError) in
-                [x.diagonal(offset: try a.int("offset"), dim1: try a.int("dim1"), dim2: try a.int("dim2"))]
-            },
         ]
     }()
 }

@@ -81,7 +81,7 @@ extension Tensor {
     /// The last two dims exchanged and every element conjugated.
     public var mH: Tensor { matrixTransposed("aten::mH").conj() }
     /// The last two dims exchanged and every element conjugated, as `mH`; a tensor without dims stays.
-    public func adjoint() -> Tensor { matrixTransposed("aten::adjoint", needed: 0).conj() }
+    public var adjoint: Tensor { matrixTransposed("aten::adjoint", needed: 0).conj() }
     /// All dims in the opposite order.
     public var T: Tensor { permute(Array((0..<ndim).reversed())) }
     /// A matrix transposed and conjugated.
@@ -238,7 +238,7 @@ extension Operators {
             t.copied, swapping("swapaxes", "axis0", "axis1"), swapping("swapdims", "dim0", "dim1"),
             .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] },
             .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] },
-            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint()] },
+            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] },
             .view("matrix_H(Tensor self) -> Tensor", [([4, 3], [])]) { x, _ in [x.H] },
             .view("numpy_T(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.T] },
         ] + moving("movedim") + moving("moveaxis")

@@ -28,11 +28,11 @@ extension LinearAlgebra {
             (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil] }
             // Murray 2016: S = L⁻ᴴ·Φ(Lᴴ·∂L)·L⁻¹, and ∂A is its hermitian part.
-            let (l, g1) = upper ? (saved[0].mH, g.mH) : (saved[0], g)
-            let phi = l.mH.matmul(g1).lowerHalf
-            let left = try solveTriangular(l.mH, phi, upper: true, left: true)
+            let (l, g1) = upper ? (saved[0].adjoint, g.adjoint) : (saved[0], g)
+            let phi = l.adjoint.matmul(g1).lowerHalf
+            let left = try solveTriangular(l.adjoint, phi, upper: true, left: true)
             let s = try solveTriangular(l, left, upper: false, left: false)
-            return [(s + s.mH) * 0.5]
+            return [(s + s.adjoint) * 0.5]
         }
         return (recorded[0], recorded[1])
     }
@@ -70,9 +70,9 @@ extension LinearAlgebra {
                 .shape, op: op, "B must have as many rows as the factor: \(b.summary), \(factor.summary)")
         }
         @Sendable func solved(_ factor: Tensor, _ b: Tensor) throws(CressetError) -> Tensor {
-            let l = upper ? factor.mH : factor
+            let l = upper ? factor.adjoint : factor
             let y = try solveTriangular(l, b, upper: false, left: true)
-            return try solveTriangular(l.mH, y, upper: true, left: true)
+            return try solveTriangular(l.adjoint, y, upper: true, left: true)
         }
         let result = try noGrad { () throws(CressetError) in try solved(factor, b) }
         return Tape.record(op, result, inputs: [b, factor], saving: [factor], savingResult: true) {
@@ -81,8 +81,8 @@ extension LinearAlgebra {
             // ∂B = A⁻¹·∂X and ∂A = −∂B·Xᴴ (Giles 2008), and A = L·Lᴴ makes ∂L = (∂A + ∂Aᴴ)·L of it: of all of
             // L, as in PyTorch, though only a triangle is read.
             let gB = try solved(saved[0], g)
-            let half = gB.matmul(saved[1].mH)
-            let gA = -(half + half.mH)
+            let half = gB.matmul(saved[1].adjoint)
+            let gA = -(half + half.adjoint)
             return [gB, upper ? saved[0].matmul(gA) : gA.matmul(saved[0])]
         }
     }
@@ -150,10 +150,10 @@ extension Operators {
     /// A − L·Lᴴ.
     private static let factorJudgement = FactorJudgement(hermitian: ["self"]) { values, results in
         guard let a = values[0].tensor, case .scalar(.bool(let upper)) = values[1] else { return [] }
-        let l = upper ? results[0].mH : results[0]
-        let whole = upper ? a.triu() + a.triu(1).mH : a.tril() + a.tril(-1).mH
+        let l = upper ? results[0].adjoint : results[0]
+        let whole = a.hermitian(upper: upper)
         return [
-            Residual("A - L·Lᴴ", whole - l.matmul(l.mH), size: a), Residual("L above its diagonal", l.triu(1)),
+            Residual("A - L·Lᴴ", whole - l.matmul(l.adjoint), size: a), Residual("L above its diagonal", l.triu(1)),
         ]
     }
 

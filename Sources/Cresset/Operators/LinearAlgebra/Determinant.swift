@@ -54,7 +54,8 @@ extension LinearAlgebra {
     static func slogdet(_ a: Tensor, op: String) throws(CressetError) -> (sign: Tensor, logabsdet: Tensor) {
         try a.checkMatrices(op, square: true)
         let results = try Override.resolve(
-            slogdetName, on: a, a.dtype, [.tensor(a)], types: [ResultType(a.batchShape, a.dtype), ResultType(a.batchShape, a.dtype.toReal)]
+            slogdetName, on: a, a.dtype, [.tensor(a)],
+            types: [ResultType(a.batchShape, a.dtype), ResultType(a.batchShape, a.dtype.toReal)]
         ) { () throws(CressetError) in
             try noGrad { () throws(CressetError) in
                 let (lu, pivots, _) = try luFactorEx(a.detach(), pivot: true, op: op)
@@ -76,7 +77,7 @@ extension LinearAlgebra {
             }
             guard let g = factor?.to(a.dtype) else { return [Tensor.zerosLike(a)] }
             let diagonal = g.unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
-            return [try solveEx(a.mH, diagonal, left: true, op: op).x]
+            return [try solveEx(a.adjoint, diagonal, left: true, op: op).x]
         }
         return (recorded[0], recorded[1])
     }

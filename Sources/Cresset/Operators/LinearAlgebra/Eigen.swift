@@ -55,13 +55,13 @@ extension LinearAlgebra {
             // only turns it within the unitary matrices, so that the skew part of Vᴴ·∂V is all that counts.
             var inner = gradients[0].map { $0.diagonalMatrix() }
             if let gV = gradients[1] {
-                let turned = v.mH.matmul(gV)
-                let skew = (turned - turned.mH) * 0.5
+                let turned = v.adjoint.matmul(gV)
+                let skew = (turned - turned.adjoint) * 0.5
                 let one = Tensor.eye(v.size(-1), dtype: values.dtype, device: v.device)
                 let vectors = skew / (values.unsqueeze(-2) - values.unsqueeze(-1) + one)
                 inner = inner.map { $0 + vectors } ?? vectors
             }
-            return [inner.map { v.matmul($0).matmul(v.mH) }]
+            return [inner.map { v.matmul($0).matmul(v.adjoint) }]
         }
         return (recorded[0], recorded[1])
     }
@@ -76,7 +76,7 @@ extension LinearAlgebra {
             (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil] }
             let v = try eigh(saved[0], upper: upper, op: op).eigenvectors
-            return [(v * g.unsqueeze(-2)).matmul(v.mH)]
+            return [(v * g.unsqueeze(-2)).matmul(v.adjoint)]
         }
     }
 }
@@ -128,7 +128,7 @@ extension Operators {
                 free: [1: .phases(dim: -1) { $0[1].last ?? 0 }], hermitian: ["self"]
             ) { values, results in
                 guard let a = values[0].tensor, case .string(let uplo) = values[1] else { return [] }
-                let whole = uplo == "U" ? a.triu() + a.triu(1).mH : a.tril() + a.tril(-1).mH
+                let whole = a.hermitian(upper: uplo == "U")
                 let (w, v) = (results[0], results[1])
                 return [
                     Residual("A·V - V·Λ", whole.matmul(v) - v * w.unsqueeze(-2), size: a), .orthonormal("V", v),

@@ -55,21 +55,21 @@ extension LinearAlgebra {
         let (p, l, u) = try luUnpack(lu, pivots, op: factorName.text)
         let (l1, u1) = (l.narrow(-2, 0, k), u.narrow(-1, 0, k))
         let (gL, gU) = (g.narrow(-1, 0, k).tril(-1), g.narrow(-2, 0, k).triu())
-        var lower = l1.mH.matmul(gL.narrow(-2, 0, k))
-        var upper = gU.narrow(-1, 0, k).matmul(u1.mH)
+        var lower = l1.adjoint.matmul(gL.narrow(-2, 0, k))
+        var upper = gU.narrow(-1, 0, k).matmul(u1.adjoint)
         var rest: Tensor?
         if m < n {
             let (gU2, u2) = (gU.narrow(-1, k, n - k), u.narrow(-1, k, n - k))
-            lower = lower - gU2.matmul(u2.mH)
-            rest = try solveTriangular(l1.mH, gU2, upper: true, unitriangular: true)
+            lower = lower - gU2.matmul(u2.adjoint)
+            rest = try solveTriangular(l1.adjoint, gU2, upper: true, unitriangular: true)
         } else if m > n {
             let (gL2, l2) = (gL.narrow(-2, k, m - k), l.narrow(-2, k, m - k))
-            upper = upper - l2.mH.matmul(gL2)
-            rest = try solveTriangular(u1.mH, gL2, upper: false, left: false)
+            upper = upper - l2.adjoint.matmul(gL2)
+            rest = try solveTriangular(u1.adjoint, gL2, upper: false, left: false)
         }
         let middle = try solveTriangular(
-            l1.mH, lower.tril(-1) + upper.triu(), upper: true, unitriangular: true)
-        let square = try solveTriangular(u1.mH, middle, upper: false, left: false)
+            l1.adjoint, lower.tril(-1) + upper.triu(), upper: true, unitriangular: true)
+        let square = try solveTriangular(u1.adjoint, middle, upper: false, left: false)
         return p.matmul(rest.map { .cat([square, $0], dim: m < n ? -1 : -2) } ?? square)
     }
 
@@ -147,7 +147,7 @@ extension LinearAlgebra {
                 let factors = try HostMatrices(lu.detach().expand(shapeA), op: op)
                 let exchanges = try HostMatrices(
                     pivots.expand(Shape(shapeA.dropLast())), vectors: true, op: op)
-                let solutions = try HostMatrices(left ? right : right.mH, op: op)
+                let solutions = try HostMatrices(left ? right : right.adjoint, op: op)
                 let (n, count) = (
                     try Lapack.int(solutions.rows, op: op), try Lapack.int(solutions.columns, op: op)
                 )
@@ -157,7 +157,7 @@ extension LinearAlgebra {
                         clapack_getrs(type, mode, n, count, factors[i], exchanges[integers: i], solutions[i]), op: op)
                 }
                 let x = try solutions.tensor(on: lu.runtime, op: op)
-                return [left ? x : try Copy.clone(x.mH, op: op)]
+                return [left ? x : try Copy.clone(x.adjoint, op: op)]
             }
         }[0]
         let wanted = [lu.isTracked, b.isTracked]
@@ -168,16 +168,16 @@ extension LinearAlgebra {
             return try Engine.gradients(
                 of: { (x) throws(CressetError) in
                     let (p, l, u) = try luUnpack(x[0], pivots, op: solveName.text)
-                    let b = left ? x[1] : x[1].mH
+                    let b = left ? x[1] : x[1].adjoint
                     let solution: Tensor
                     if adjoint == left {
-                        let y = try solveTriangular(u.mH, b, upper: false)
-                        solution = p.matmul(try solveTriangular(l.mH, y, upper: true, unitriangular: true))
+                        let y = try solveTriangular(u.adjoint, b, upper: false)
+                        solution = p.matmul(try solveTriangular(l.adjoint, y, upper: true, unitriangular: true))
                     } else {
-                        let y = try solveTriangular(l, p.mH.matmul(b), upper: false, unitriangular: true)
+                        let y = try solveTriangular(l, p.adjoint.matmul(b), upper: false, unitriangular: true)
                         solution = try solveTriangular(u, y, upper: true)
                     }
-                    return left ? solution : solution.mH
+                    return left ? solution : solution.adjoint
                 }, at: [saved[0], saved[1]], wanted, g)
         }
     }

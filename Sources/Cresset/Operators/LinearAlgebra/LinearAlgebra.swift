@@ -14,6 +14,8 @@ enum LinearAlgebra {
 extension Operators {
     static let linearAlgebra: [Operator] =
         cholesky + triangularSolves + lu + solves + determinants + qr + reflectors + eigen + singularValues
+        + vectorNorms + matrixNorms + pseudoInverses + matrixFunctions + tensorSystems
+        + leastSquares + ldl + generalEigen
 }
 
 extension Set<DType> {
@@ -61,7 +63,7 @@ extension Tensor {
     /// The hermitian matrices of which one triangle is given here; imaginary parts on the diagonal count as 0.
     func hermitian(upper: Bool) -> Tensor {
         let triangle = upper ? triu(1) : tril(-1)
-        return triangle + triangle.mH + diagonalVector().real.diagonalMatrix()
+        return triangle + triangle.adjoint + diagonalVector().real.diagonalMatrix()
     }
 
     /// The matrices with the diagonal halved, and 0 above it: Φ of Murray 2016.

@@ -70,13 +70,13 @@ extension LinearAlgebra {
         var gY: Tensor?
         if n > k {
             let gV = gR.narrow(-1, k, n - k)
-            gQ = gQ + q.matmul(r.narrow(-1, k, n - k)).matmul(gV.mH)
+            gQ = gQ + q.matmul(r.narrow(-1, k, n - k)).matmul(gV.adjoint)
             gY = q.matmul(gV)
         }
-        let m = u.matmul(gR.narrow(-1, 0, k).mH) - gQ.mH.matmul(q)
+        let m = u.matmul(gR.narrow(-1, 0, k).adjoint) - gQ.adjoint.matmul(q)
         let lower = m.lowerHalf
-        let inner = gQ + q.matmul(lower + lower.mH)
-        let gX = linalg.solveTriangular(u.mH, inner, upper: false, left: false)
+        let inner = gQ + q.matmul(lower + lower.adjoint)
+        let gX = linalg.solveTriangular(u.adjoint, inner, upper: false, left: false)
         return gY.map { .cat([gX, $0], dim: -1) } ?? gX
     }
 
@@ -150,8 +150,8 @@ extension Operators {
                 let triangle = Residual("R below its diagonal", r.tril(-1))
                 if q.ndim == 1 {
                     // AᴴA = RᴴR
-                    let square = a.mH.matmul(a)
-                    return [Residual("Aᴴ·A - Rᴴ·R", square - r.mH.matmul(r), size: square), triangle]
+                    let square = a.adjoint.matmul(a)
+                    return [Residual("Aᴴ·A - Rᴴ·R", square - r.adjoint.matmul(r), size: square), triangle]
                 }
                 return [Residual("A - Q·R", a - q.matmul(r), size: a), .orthonormal("Q", q), triangle]
             },

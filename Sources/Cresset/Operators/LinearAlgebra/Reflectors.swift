@@ -22,7 +22,7 @@ extension LinearAlgebra {
         for i in adjoint ? order : order.reversed() {
             let x = reflector(v, i)
             let factor = (adjoint ? tau.conj() : tau).select(-1, i).unsqueeze(-1).unsqueeze(-1)
-            c = c - factor * x.matmul(x.mH.matmul(c))
+            c = c - factor * x.matmul(x.adjoint.matmul(c))
         }
         return c
     }
@@ -108,7 +108,7 @@ extension LinearAlgebra {
                     // C·Q is (Qᴴ·Cᴴ)ᴴ.
                     left
                         ? reflected(x[0], x[1], x[2], adjoint: transpose)
-                        : reflected(x[0], x[1], x[2].mH, adjoint: !transpose).mH
+                        : reflected(x[0], x[1], x[2].adjoint, adjoint: !transpose).adjoint
                 }, at: saved, wanted, g)
         }
     }

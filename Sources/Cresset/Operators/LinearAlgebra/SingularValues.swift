@@ -88,19 +88,19 @@ extension LinearAlgebra {
         var outer: Tensor?
         func add(_ x: Tensor, to sum: inout Tensor?) { sum = sum.map { $0 + x } ?? x }
         if let gU {
-            let turned = u.mH.matmul(gU)
-            add((turned - turned.mH) / gaps * s.unsqueeze(-2), to: &inner)
+            let turned = u.adjoint.matmul(gU)
+            add((turned - turned.adjoint) / gaps * s.unsqueeze(-2), to: &inner)
             if u.isComplex && gVh != nil {
                 // What turns U and V alike is free, against each other they are not.
-                let angles = (turned - turned.mH).diagonalVector() / (2 * s)
+                let angles = (turned - turned.adjoint).diagonalVector() / (2 * s)
                 add(angles.diagonalMatrix(), to: &inner)
             }
             if m > k { add(((gU - u.matmul(turned)) / s.unsqueeze(-2)).matmul(vh), to: &outer) }
         }
         if let gVh {
-            let turned = vh.matmul(gVh.mH)
-            add(s.unsqueeze(-1) * ((turned - turned.mH) / gaps), to: &inner)
-            if n > k { add(u.matmul((gVh - turned.mH.matmul(vh)) / s.unsqueeze(-1)), to: &outer) }
+            let turned = vh.matmul(gVh.adjoint)
+            add(s.unsqueeze(-1) * ((turned - turned.adjoint) / gaps), to: &inner)
+            if n > k { add(u.matmul((gVh - turned.adjoint.matmul(vh)) / s.unsqueeze(-1)), to: &outer) }
         }
         guard let inner else { return nil }
         let within = u.matmul(inner).matmul(vh)
@@ -157,7 +157,7 @@ extension Tensor {
                 return (zeros(size(-2)), s, zeros(size(-1)))
             }
             let (u, s, vh) = try LinearAlgebra.svd(self, fullMatrices: !some, op: op)
-            return (u, s, vh.mH)
+            return (u, s, vh.adjoint)
         }
     }
 }
@@ -176,10 +176,10 @@ extension Operators {
         ) { values, results in
             guard let a = values[0].tensor else { return [] }
             let (u, s) = (results[0], results[1])
-            let vh = isAdjoint ? results[2] : results[2].mH
+            let vh = isAdjoint ? results[2] : results[2].adjoint
             let k = s.size(-1)
             let product = (u.narrow(-1, 0, k) * s.unsqueeze(-2)).matmul(vh.narrow(-2, 0, k))
-            return [Residual("A - U·S·Vᴴ", a - product, size: a), .orthonormal("U", u), .orthonormal("V", vh.mH)]
+            return [Residual("A - U·S·Vᴴ", a - product, size: a), .orthonormal("U", u), .orthonormal("V", vh.adjoint)]
         }
     }
 

@@ -44,8 +44,8 @@ extension LinearAlgebra {
             var x = saved[1]
             if vectors { (g, x) = (g.unsqueeze(-1), x.unsqueeze(-1)) }
             // ∂B = A⁻ᴴ·∂X, ∂A = −∂B·Xᴴ (Giles 2008, 2.3.1).
-            let gB = try solveEx(saved[0].mH, g, left: left, op: op).x
-            let gA = left ? -gB.matmul(x.mH) : -x.mH.matmul(gB)
+            let gB = try solveEx(saved[0].adjoint, g, left: left, op: op).x
+            let gA = left ? -gB.matmul(x.adjoint) : -x.adjoint.matmul(gB)
             return [gA, vectors ? gB.squeeze(-1) : gB]
         }
         return (recorded[0], recorded[1])

@@ -57,9 +57,9 @@ extension LinearAlgebra {
             guard let g = gradients[0] else { return [nil, nil] }
             // ∂B = A⁻ᴴ·∂X and ∂A = −∂B·Xᴴ (Giles 2008), of which A's triangle is there.
             let gB = try solveTriangular(
-                saved[0].mH, g, upper: !upper, left: left, unitriangular: unitriangular)
+                saved[0].adjoint, g, upper: !upper, left: left, unitriangular: unitriangular)
             guard wantsA else { return [nil, gB] }
-            let full = -(left ? gB.matmul(saved[1].mH) : saved[1].mH.matmul(gB))
+            let full = -(left ? gB.matmul(saved[1].adjoint) : saved[1].adjoint.matmul(gB))
             let gA = upper ? full.triu(unitriangular ? 1 : 0) : full.tril(unitriangular ? -1 : 0)
             return [gA, wantsB ? gB : nil]
         }
