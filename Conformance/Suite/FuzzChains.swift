@@ -134,7 +134,8 @@ struct RandomChain {
         // (Other values, or others beside them in memory, need not make a valid call.)
         let isFixed = !sample.takesOtherValues || op.readsMemory
         func argument(_ x: HostTensor, _ name: String) -> Argument {
-            guard !isFixed, !CaseGroup.positions.contains(name), x.count > 0, g.chance(75), let view = view(x.shape, x.dtype, &g)
+            guard !isFixed, !CaseGroup.positions.contains(name), x.count > 0, g.chance(75),
+                let view = view(x.shape, x.dtype, &g)
             else { return .fixed(x) }
             return .view(view)
         }
@@ -226,7 +227,8 @@ struct RandomChain {
         do {
             let copy = try catchingNow {
                 let written = try run(
-                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device)
+                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device
+                )
                 return written[0].clone()
             }
             step.after = [copy]

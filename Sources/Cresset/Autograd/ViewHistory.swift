@@ -181,8 +181,9 @@ struct ViewPart: Sendable {
         let result = asBase(flat)
         return Tape.record(Self.name, result, inputs: [x] + (source.map { [$0] } ?? [])) {
             (gradients, _) throws(CressetError) in
-            guard let g = gradients[0] else { return [nil, nil] }
-            return [try clear(g), source == nil ? nil : try extract(g)]
+            let ofBase = try gradients[0].map { (g) throws(CressetError) in try clear(g) }
+            if source == nil { return [ofBase] }
+            return [ofBase, try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
     }
 }

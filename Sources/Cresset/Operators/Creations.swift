@@ -183,7 +183,8 @@ extension Operators {
                 x.newEmpty(try shape(a), dtype: try dtype(a), device: try device(a))
             },
             .composed(
-                "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", .number, of: ["aten::cumprod", "aten::cat"],
+                "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", .number,
+                of: ["aten::cumprod", "aten::cat"],
                 samples: { g in
                     [
                         Sample([.tensor(g.tensor([4], -2, 2)), .none, false]),
