@@ -3,6 +3,13 @@ import Cresset
 /// How a device's result differs from what is right.
 package struct Mismatch {
     package var text: String
+    /// The elements that the text tells of.
+    package var places: [Int] = []
+
+    package init(text: String, places: [Int] = []) {
+        self.text = text
+        self.places = places
+    }
 }
 
 /// Compares results with what is right, element by element.
@@ -108,7 +115,8 @@ package enum Judgement {
             text += tell("relative", worst.relative.0, worst.relative.1, worst.relative.1.relative)
             text += tell("ulp", worst.ulps.0, worst.ulps.1, worst.ulps.1.ulps(got.dtype))
         }
-        return Mismatch(text: text)
+        let told = got.dtype.isFloatingPoint ? [worst.absolute.0, worst.relative.0, worst.ulps.0] : [worst.absolute.0]
+        return Mismatch(text: text, places: Set(told).sorted())
     }
 }
 

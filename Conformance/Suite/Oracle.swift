@@ -85,6 +85,12 @@ final class OracleBook {
         return answers[item.id] ?? .failure(CressetError(.internal, op: item.cell.op, "the oracle has no answer"))
     }
 
+    /// What is right for a case that is asked about once, and whether the sign of a zero is part of it.
+    func trial(_ item: Case) -> (answer: Result<[Expected?], CressetError>, definesZeros: Bool) {
+        let (answer, seen) = recordingLaunches { self.answer(item) }
+        return (answer, item.cell.direction == .forward && seen.defineZeros(seen.kinds))
+    }
+
     /// The kinds of launches that these cases make.
     func kinds(of cases: [Case]) -> [LaunchKind] { cases.flatMap { kinds[$0.id] ?? [] } }
 

@@ -15,6 +15,10 @@ package final class Suite {
     package var resumption = Resumption()
     /// How the device is spelled in the commands that reproduce a failure.
     package var spelling: String?
+    /// The backend's file of expectations; nil for the one that lies with the backend.
+    package var expectations: String?
+    /// Looks for a smaller case that fails as one did.
+    package var minimises = true
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
@@ -43,6 +47,11 @@ package final class Suite {
         let clock = ContinuousClock()
         let start = clock.now
         var report = Report(device: "\(device)", driver: properties.driver)
+        report.abi = properties.abiVersion
+        if let path = expectations ?? Expectations.path(ofBackendFrom: properties.origin) {
+            events?(.expecting(path: path, driver: properties.driver))
+            report.expectations = try Expectations(path: path, driver: properties.driver)
+        }
         let compiled = try device.compileCount
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
@@ -78,6 +87,7 @@ package final class Suite {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
         report.listener = nil
+        report.settleExpectations(wasWhole: selection.isWhole && !(stopsAtFirstFailure && report.failed > 0))
         report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
         report.compiled = try device.compileCount - compiled
         events?(.finished(report))
@@ -98,7 +108,9 @@ package final class Suite {
             for item in next {
                 events?(.starting(index: done, runner.entry(for: item)))
                 let known = runner.kernels
-                runner.run(item, &report)
+                if let kind = runner.run(item, &report), kind != .judge, kind != .refusal {
+                    minimise(item, kind, runner, &report)
+                }
                 if let events, runner.kernels.count > known.count {
                     events(.ran(Array(runner.kernels.subtracting(known))))
                 }
@@ -129,108 +141,38 @@ package final class Suite {
         return result
     }
 
+    // MARK: Smaller cases
+
+    /// One of a kind is made smaller.
+    private struct MinimisedKind: Hashable {
+        var op: String
+        var dtype: DType
+        var direction: Direction
+    }
+
+    private var minimised: Set<MinimisedKind> = []
+    /// What is left of the time that a run may spend on it.
+    private var patience = Duration.seconds(60)
+
+    private func minimise(_ item: Case, _ kind: FailureKind, _ runner: DeviceRunner, _ report: inout Report) {
+        let cell = item.cell
+        guard minimises, item.reduction.isEmpty, patience > .zero, report.failures.last?.status == "failed",
+            minimised.insert(MinimisedKind(op: cell.op, dtype: cell.dtype, direction: cell.direction)).inserted
+        else { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let entry = runner.entry(for: item)
+        events?(.minimising(entry))
+        let smaller = Minimiser(runner).run(item, kind)
+        events?(.minimised(entry, smaller))
+        report.minimise(item.id, smaller)
+        patience -= clock.now - start
+    }
+
     private func command(for item: Case, on device: Device) -> String {
         let pattern = item.cell.op.map { $0 == "." ? "\\." : "\($0)" }.joined()
         return "cresset conformance \(spelling ?? "--device \(device)") --op '^\(pattern)$' --dtype \(item.cell.dtype) "
             + "--seed \(selection.seed) --case \(item.id)"
-    }
-}
-
-/// Runs cases on one device.
-struct DeviceRunner {
-    private let device: Device
-    private let book: OracleBook
-    private let command: (Case) -> String
-    private var prepared: Set<LaunchKind> = []
-    /// Entries of the registry that did some of the work.
-    fileprivate(set) var kernels: Set<KernelID> = []
-    /// Cells with cases of which the oracle can say nothing.
-    private(set) var silent: Set<Cell> = []
-
-    init(_ device: Device, book: OracleBook, command: @escaping (Case) -> String) {
-        self.device = device
-        self.book = book
-        self.command = command
-    }
-
-    /// Compiles what the cases need, together. A failure comes again, and is reported, where the
-    /// kernel is wanted.
-    mutating func prepare(_ cases: [Case]) {
-        let new = book.kinds(of: cases).filter { prepared.insert($0).inserted }
-        try? book.prepare(new, on: device)
-    }
-
-    /// What a failure of the case is told by.
-    func entry(for item: Case) -> RunEvent.Entry {
-        RunEvent.Entry(
-            id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell, command: command(item))
-    }
-
-    mutating func run(_ item: Case, _ report: inout Report) {
-        let verdict: Verdict
-        switch book.answer(to: item) {
-        case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
-        case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty {
-                // Of extremes that is so now and then; another sample of the cell says more.
-                if item.cell.layout.isVariant {
-                    silent.insert(item.cell)
-                    return
-                }
-                verdict = .failed("the oracle cannot say of any element what is right")
-            } else {
-                for answer in expected.compactMap({ $0 }) {
-                    let open = answer.bounds?.bounds.count { $0 == .infinity } ?? 0
-                    report.elements.open += open
-                    report.elements.judged += answer.stored.count - open
-                }
-                verdict = judge(item, expected)
-            }
-        }
-        report.add(
-            verdict, id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell,
-            command: verdict == .passed ? nil : command(item))
-    }
-
-    private mutating func judge(_ item: Case, _ expected: [Expected?]) -> Verdict {
-        do {
-            let (verdict, ran) = try recordingKernels { try compare(item, expected) }
-            kernels.formUnion(ran)
-            return verdict
-        } catch {
-            if let error = error as? CressetError, error.kind == .unsupported || error.kind == .dtype,
-                let why = book.inability(of: item, on: device)
-            {
-                return .unsupported(why)
-            }
-            return .failed(error.told)
-        }
-    }
-
-    /// Runs the case twice and looks at everything it leaves behind.
-    private func compare(_ item: Case, _ expected: [Expected?]) throws -> Verdict {
-        let memory = MemoryGuard(device, front: item.guardBytes)
-        let (arguments, got, again) = try memory.run {
-            let arguments = try PlacedArguments(item.arguments, on: device)
-            let first = try item.run(arguments, on: device)
-            let second = try item.run(arguments, on: device)
-            return (arguments, try first.hosted(), try second.hosted())
-        }
-        guard got.tensors.count == expected.count else {
-            return .failed("it gave \(got.tensors.count) results, right are \(expected.count)")
-        }
-        for (i, (tensor, right)) in zip(got.tensors, expected).enumerated() {
-            guard let mismatch = Judgement.compare(tensor, right, zeros: book.definesZeros(item)) else { continue }
-            let which =
-                expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
-            return .failed(which + mismatch.text)
-        }
-        if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
-            return .failed("two runs gave different bits in result \(i)")
-        }
-        if let i = try arguments.changed() { return .failed("the memory of tensor argument \(i) was changed") }
-        if let damage = try memory.damage() { return .failed(damage) }
-        return .passed
     }
 }
 

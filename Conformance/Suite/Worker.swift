@@ -5,10 +5,15 @@ import CressetIO
 package enum RunEvent: Sendable {
     /// Cases begin to be worked out or compiled together, which may take long.
     case preparing(total: Int)
+    /// Failures are expected as this file says for this driver.
+    case expecting(path: String, driver: String)
     /// This case is about to run, the `index`th.
     case starting(index: Int, Entry)
     /// Something was found out.
     case found(Entry, Verdict)
+    /// A smaller case is looked for that fails as this one did.
+    case minimising(Entry)
+    case minimised(Entry, MinimisedCase)
     /// Registry entries that ran for the first time.
     case ran([KernelID])
     /// The end, with what is known of the whole.
@@ -21,6 +26,7 @@ package enum RunEvent: Sendable {
         package var dtype: DType?
         package var cell: Cell?
         package var command: String?
+        package var evidence = Evidence()
     }
 }
 
@@ -64,21 +70,24 @@ extension RunEvent {
         let json: JSON =
             switch self {
             case .preparing(let total): ["event": "preparing", "total": .integer(total)]
+            case .expecting(let path, let driver):
+                ["event": "expecting", "path": .string(path), "driver": .string(driver)]
             case .starting(let index, let entry):
                 ["event": "starting", "index": .integer(index), "entry": entry.json]
             case .found(let entry, let verdict):
-                switch verdict {
-                case .passed: ["event": "found", "entry": entry.json, "verdict": "passed"]
-                case .failed(let text):
-                    ["event": "found", "entry": entry.json, "verdict": "failed", "message": .string(text)]
-                case .unsupported(let text):
-                    ["event": "found", "entry": entry.json, "verdict": "unsupported", "message": .string(text)]
+                if let (status, message) = verdict.told {
+                    ["event": "found", "entry": entry.json, "verdict": .string(status), "message": .string(message)]
+                } else {
+                    ["event": "found", "entry": entry.json, "verdict": "passed"]
                 }
+            case .minimising(let entry): ["event": "minimising", "entry": entry.json]
+            case .minimised(let entry, let smaller):
+                ["event": "minimised", "entry": entry.json, "case": smaller.json]
             case .ran(let kernels): ["event": "ran", "kernels": .array(kernels.map { .string($0.text) })]
             case .finished(let report):
                 [
                     "event": "finished", "device": .string(report.device), "driver": .string(report.driver),
-                    "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
+                    "abi": .integer(report.abi), "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
                     "judged": .integer(report.elements.judged), "open": .integer(report.elements.open),
                     "compiled": .integer(report.compiled),
                 ]
@@ -93,6 +102,9 @@ extension RunEvent {
         case "preparing":
             guard let total = json["total"]?.intValue else { return nil }
             self = .preparing(total: total)
+        case "expecting":
+            guard let path = json["path"]?.stringValue, let driver = json["driver"]?.stringValue else { return nil }
+            self = .expecting(path: path, driver: driver)
         case "starting":
             guard let index = json["index"]?.intValue, let entry = Entry(json["entry"]) else { return nil }
             self = .starting(index: index, entry)
@@ -103,12 +115,20 @@ extension RunEvent {
             case "passed": self = .found(entry, .passed)
             case "failed": self = .found(entry, .failed(message))
             case "unsupported": self = .found(entry, .unsupported(message))
+            case "expected": self = .found(entry, .expected(message))
             default: return nil
             }
+        case "minimising":
+            guard let entry = Entry(json["entry"]) else { return nil }
+            self = .minimising(entry)
+        case "minimised":
+            guard let entry = Entry(json["entry"]), let smaller = MinimisedCase(json["case"]) else { return nil }
+            self = .minimised(entry, smaller)
         case "ran": self = .ran((json["kernels"]?.arrayValue ?? []).compactMap { KernelID(text: $0.stringValue ?? "") })
         case "finished":
             var report = Report(
                 device: json["device"]?.stringValue ?? "", driver: json["driver"]?.stringValue ?? "")
+            report.abi = json["abi"]?.intValue ?? 0
             report.kernels = (json["registered"]?.intValue ?? 0, json["run"]?.intValue ?? 0)
             report.elements = (json["judged"]?.intValue ?? 0, json["open"]?.intValue ?? 0)
             report.compiled = json["compiled"]?.intValue ?? 0
@@ -129,6 +149,8 @@ extension RunEvent.Entry {
             object["direction"] = .string(cell.direction.rawValue)
         }
         if let command { object["command"] = .string(command) }
+        if let worst = evidence.worst { object["worst"] = worst.json }
+        if let kind = evidence.kind { object["kind"] = .string(kind.rawValue) }
         return .object(object)
     }
 
@@ -138,6 +160,8 @@ extension RunEvent.Entry {
         self.op = op
         dtype = json["dtype"]?.stringValue.flatMap { DType(name: $0) }
         command = json["command"]?.stringValue
+        evidence.worst = WorstError(json["worst"])
+        evidence.kind = json["kind"]?.stringValue.flatMap(FailureKind.init(rawValue:))
         if let dtype, let layout = json["layout"]?.stringValue.flatMap(Layout.init(rawValue:)),
             let direction = json["direction"]?.stringValue.flatMap(Direction.init(rawValue:))
         {
@@ -150,12 +174,16 @@ extension Report {
     /// Takes over what another process found out; the totals of the end are added.
     package mutating func take(_ event: RunEvent) {
         switch event {
-        case .preparing, .starting, .ran: break
+        case .preparing, .expecting, .starting, .ran, .minimising: break
         case .found(let entry, let verdict):
-            add(verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command)
+            add(
+                verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command,
+                evidence: entry.evidence)
+        case .minimised(let entry, let smaller): minimise(entry.id, smaller)
         case .finished(let end):
             device = end.device
             driver = end.driver
+            abi = end.abi
             kernels = end.kernels
             elements.judged += end.elements.judged
             elements.open += end.elements.open

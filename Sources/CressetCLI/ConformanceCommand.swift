@@ -39,8 +39,23 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the report as JSON to this file; - is the standard output.", valueName: "path"))
     var json: String?
 
+    @Option(help: ArgumentHelp("Write the report as JUnit XML to this file.", valueName: "path"))
+    var junit: String?
+
+    @Option(help: ArgumentHelp("Write the report as a page to this file.", valueName: "path"))
+    var html: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the backend says is unsupported or will fail; default: the file that lies with it.",
+            valueName: "file"))
+    var expectations: String?
+
     @Flag(help: "Stop at the first case that fails.")
     var failFast = false
+
+    @Flag(help: "Look for no smaller case that fails as one did.")
+    var noMinimise = false
 
     @Flag(help: "Run in this process, for a debugger, not in a worker that may crash or hang.")
     var inProcess = false
@@ -70,11 +85,13 @@ struct ConformanceCommand: ParsableCommand {
             if isSupervised {
                 report = try SupervisedRun(
                     arguments: workerArguments(i), device: "\(device)", timeout: max(timeout, 1),
-                    stopsAtFirstFailure: failFast, progress: { bar.show($0, of: $1) }
+                    stopsAtFirstFailure: failFast, isWhole: selection.isWhole, progress: { bar.show($0, of: $1) }
                 ).run()
             } else if let suite {
                 suite.spelling = plugin.map { "--plugin \($0)" }
                 suite.stopsAtFirstFailure = failFast
+                suite.expectations = expectations
+                suite.minimises = !noMinimise
                 suite.progress = { bar.show($0, of: $1) }
                 report = try suite.run(on: device)
             } else {
@@ -96,7 +113,9 @@ struct ConformanceCommand: ParsableCommand {
         if let op { arguments += ["--op", op] }
         if let dtype { arguments += ["--dtype", dtype] }
         if let `case` { arguments += ["--case", `case`] }
+        if let expectations { arguments += ["--expectations", expectations] }
         if failFast { arguments.append("--fail-fast") }
+        if noMinimise { arguments.append("--no-minimise") }
         return arguments
     }
 
@@ -109,6 +128,8 @@ struct ConformanceCommand: ParsableCommand {
         suite.resumption = resumption
         suite.spelling = plugin.map { "--plugin \($0)" }
         suite.stopsAtFirstFailure = failFast
+        suite.expectations = expectations
+        suite.minimises = !noMinimise
         suite.events = { WorkerProcess.write($0.line) }
         _ = try suite.run(on: devices[i])
     }

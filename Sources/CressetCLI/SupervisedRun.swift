@@ -9,6 +9,8 @@ struct SupervisedRun {
     /// Seconds that one case may take.
     let timeout: Int
     let stopsAtFirstFailure: Bool
+    /// True where nothing was left out.
+    let isWhole: Bool
     let progress: (_ done: Int, _ total: Int) -> Void
 
     /// Workers that are lost before the run is given up.
@@ -23,42 +25,61 @@ struct SupervisedRun {
         var report = Report(device: device, driver: "")
         var resumption = Resumption()
         var lost = 0
+        var minimises = true
         while true {
-            guard let worker = WorkerProcess(arguments: arguments + ["--worker", resumption.text]) else {
+            let more = ["--worker", resumption.text] + (minimises ? [] : ["--no-minimise"])
+            guard let worker = WorkerProcess(arguments: arguments + more) else {
                 throw CressetError(.io, op: "conformance", "no worker process can be started; try --in-process")
             }
-            guard let (case: lastCase, how: how) = follow(worker, &report, &resumption) else { break }
+            guard let (place, how) = try follow(worker, &report, &resumption) else { break }
             lost += 1
-            if let lastCase {
+            switch place {
+            case .inCase(let lastCase):
                 report.add(
                     .failed("the worker process \(how) in this case"), id: lastCase.id, op: lastCase.op,
-                    dtype: lastCase.dtype, cell: lastCase.cell, command: lastCase.command)
-            } else {
+                    dtype: lastCase.dtype, cell: lastCase.cell, command: lastCase.command,
+                    evidence: Evidence(kind: .lost))
+            case .minimising(let failed):
+                // It has been reported. The next one could be the end of the worker too.
+                minimises = false
+                report.minimise(
+                    failed.id,
+                    MinimisedCase(
+                        call: "", message: "the worker process \(how) while a smaller case was looked for", command: ""))
+            case .elsewhere:
                 // It would be lost again at the same place.
                 report.add(
                     .failed("the worker process \(how) outside of any case"), id: "worker/\(device)", op: "conformance")
-                break
+                lost = Self.limit
             }
-            if stopsAtFirstFailure { break }
+            if stopsAtFirstFailure && report.failed > 0 { break }
             if lost == Self.limit {
                 report.add(
                     .failed("given up after \(lost) lost worker processes"), id: "worker/\(device)", op: "conformance")
                 break
             }
         }
+        report.settleExpectations(wasWhole: isWhole && !(stopsAtFirstFailure && report.failed > 0))
         report.seconds = Double((clock.now - start) / .milliseconds(100)) / 10
         return report
     }
 
-    /// Takes what a worker tells until it is done (nil) or lost: in which case, and how.
+    /// What a worker was doing when it was lost.
+    private enum Place {
+        case inCase(RunEvent.Entry)
+        case minimising(RunEvent.Entry)
+        case elsewhere
+    }
+
+    /// Takes what a worker tells until it is done (nil) or lost: where, and how.
     private func follow(
         _ worker: WorkerProcess, _ report: inout Report, _ resumption: inout Resumption
-    ) -> (case: RunEvent.Entry?, how: String)? {
-        var current: RunEvent.Entry?
+    ) throws -> (Place, how: String)? {
+        var current = Place.elsewhere
         var isDone = false
         var total = 0
         while true {
-            let seconds = current == nil ? Self.patience * timeout : timeout
+            let seconds = if case .elsewhere = current { Self.patience * timeout } else { timeout }
             switch worker.line(seconds: seconds) {
             case .timedOut:
                 worker.kill()
@@ -70,13 +91,26 @@ struct SupervisedRun {
                 switch event {
                 case .preparing(let count):
                     total = count
-                    current = nil
+                    current = .elsewhere
+                case .expecting(let path, let driver):
+                    // (What the first worker's cases were held against goes on to count.)
+                    if report.expectations.path == nil {
+                        do {
+                            report.expectations = try Expectations(path: path, driver: driver)
+                        } catch {
+                            worker.kill()
+                            throw error
+                        }
+                    }
                 case .starting(let index, let entry):
-                    current = entry
+                    current = .inCase(entry)
                     // What is lost in this case goes on behind it.
                     resumption.done = index + 1
                     if index % 50 == 0 { progress(index, total) }
-                case .found(let entry, _): if entry.id == current?.id { current = nil }
+                case .found(let entry, _):
+                    if case .inCase(let running) = current, running.id == entry.id { current = .elsewhere }
+                case .minimising(let entry): current = .minimising(entry)
+                case .minimised: current = .elsewhere
                 case .ran(let kernels): resumption.ran.formUnion(kernels)
                 case .finished: isDone = true
                 }
