@@ -35,7 +35,9 @@ let package = Package(
         .target(name: "CressetData", dependencies: ["Cresset", "CressetIO", "CDigits"]),
 
         // Backends: the reference is linked in, the others are loaded.
-        .target(name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference"),
+        .target(
+            name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference",
+            exclude: ["conformance.json"]),
         .target(
             name: "CPUKernels", dependencies: ["CBackend"], path: "Backends/OpenBLAS/Kernels", cSettings: c23),
         .target(

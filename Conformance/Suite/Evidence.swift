@@ -1,5 +1,6 @@
 import Cresset
 import CressetIO
+import Glibc
 
 /// What is known of a case beside its verdict.
 package struct Evidence: Sendable, Equatable {
@@ -118,10 +119,10 @@ extension WorstError {
 }
 
 extension Double {
-    /// Rounded to some five digits, which is all that errors are told with.
+    /// Rounded to five digits, which is all that errors are told with.
     fileprivate var significant: Double {
-        guard isFinite, self != 0 else { return self }
-        let step = Double(sign: .plus, exponent: Int(exponent) - 16, significand: 1)
-        return step > 0 ? (self / step).rounded() * step : self
+        let scale = pow(10, 4 - log10(magnitude).rounded(.down))
+        let rounded = (self * scale).rounded() / scale
+        return rounded.isFinite ? rounded : self
     }
 }

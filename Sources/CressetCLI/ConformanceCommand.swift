@@ -178,6 +178,8 @@ struct ConformanceCommand: ParsableCommand {
 
     /// One report as an object, several as a list.
     private func write(_ reports: [Report]) throws {
+        if let junit { try FileSystem.replace(junit, with: Report.junit(reports)) }
+        if let html { try FileSystem.replace(html, with: Report.page(reports)) }
         guard let json else { return }
         let value = reports.count == 1 ? reports[0].json : .array(reports.map(\.json))
         let text = value.serialized(pretty: true) + "\n"
