@@ -40,7 +40,7 @@ struct DeviceRunner {
                 .failed("it fails on the oracle itself: \(error.told)"), Evidence(kind: .judge)
             )
         case .success(let expected):
-            if Self.isSilent(expected) {
+            if Self.isSilent(item, expected) {
                 // Of extremes that is so now and then; another sample of the cell says more.
                 if item.cell.layout.isVariant {
                     silent.insert(item.cell)
@@ -69,13 +69,14 @@ struct DeviceRunner {
     /// How a case comes out that nobody reports; nil where the oracle does not take it or says nothing.
     func trial(_ item: Case) -> (Verdict, Evidence)? {
         let (answer, zeros) = book.trial(item)
-        guard case .success(let expected) = answer, !Self.isSilent(expected) else { return nil }
+        guard case .success(let expected) = answer, !Self.isSilent(item, expected) else { return nil }
         let (verdict, evidence, _) = judge(item, expected, zeros: zeros)
         return (verdict, evidence)
     }
 
-    private static func isSilent(_ expected: [Expected?]) -> Bool {
-        !expected.isEmpty && !expected.contains { $0?.judges ?? true }
+    /// True where neither the oracle nor a property of the results says what is right.
+    private static func isSilent(_ item: Case, _ expected: [Expected?]) -> Bool {
+        !expected.isEmpty && !expected.contains { $0?.judges ?? true } && item.declaration.judgement == nil
     }
 
     private func judge(
@@ -118,6 +119,12 @@ struct DeviceRunner {
                 expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
             let operands = tensor.flatMap { item.operands(at: mismatch.places, of: $0) }.map { "\n  \($0.indented)" }
             return failed(.mismatch, which + mismatch.text + (operands ?? ""))
+        }
+        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
+            let wrong = try FactorJudge.failure(
+                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
+        {
+            return failed(.mismatch, wrong)
         }
         if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
             return failed(.unstable, "two runs gave different bits in result \(i)")

@@ -110,6 +110,7 @@ extension HostTensor {
         switch dtype {
         case .bool: integer(i) == 0 ? "false" : "true"
         case _ where dtype.isFloatingPoint: double(i).short(dtype)
+        case _ where dtype.isComplex: "\(parts.told(2 * i)) + \(parts.told(2 * i + 1))i"
         default: "\(integer(i))"
         }
     }
@@ -123,6 +124,7 @@ extension Value {
         case .scalar(.int(let x)): "\(x)"
         case .scalar(.double(let x)): "\(x)"
         case .scalar(.bool(let x)): "\(x)"
+        case .scalar(.complex(let x)): "\(x)"
         case .ints(let x): "\(x)"
         case .dtype(let x): "\(x)"
         case .string(let x): "\"\(x)\""

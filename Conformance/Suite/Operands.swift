@@ -3,7 +3,7 @@ import Cresset
 extension Case {
     /// The inputs' elements at these places of a result, where an element of it is made of those and no others.
     ///
-    /// - Parameter result: which result, or the gradient of which tensor.
+    /// - Parameter places: of complex results, places of their parts.
     func operands(at places: [Int], of got: HostTensor) -> String? {
         guard !places.isEmpty, isElementwise else { return nil }
         var inputs: [(name: String, tensor: HostTensor)] = []
@@ -19,7 +19,8 @@ extension Case {
             cell.direction == .forward ? tensor.shape.broadcasts(to: got.shape) : tensor.shape == got.shape
         }
         guard isAligned, !inputs.isEmpty else { return nil }
-        return places.map { place in
+        let elements = Set(places.map { got.dtype.isComplex ? $0 / 2 : $0 }).sorted()
+        return elements.map { place in
             let values = inputs.map { "\($0.name) = \($0.tensor.told($0.tensor.place(of: place, in: got.shape)))" }
             return "operands at \(got.index(of: place)): \(values.joined(separator: ", "))"
         }.joined(separator: "\n")

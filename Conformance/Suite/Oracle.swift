@@ -7,6 +7,7 @@ package struct Expected: Sendable {
     /// Where it is known only within bounds; nil if every element is exact.
     package var bounds: Bounds?
 
+    /// Of complex results, for each part.
     package struct Bounds: Sendable {
         package var values: [Double]
         package var bounds: [Double]
@@ -28,6 +29,8 @@ package struct Expected: Sendable {
     init(_ tensor: Tensor) throws(CressetError) {
         stored = try HostTensor(tensor)
         guard stored.count > 0 else { return }
+        // The oracle knows the numbers that are stored: of a complex element, both parts.
+        let tensor = tensor.isComplex ? tensor.viewAsReal() : tensor
         let known = try Override.call("cresset::error_bound", tensor, output: .float64).doubles()
         if known.allSatisfy({ $0 == 0 }) { return }
         bounds = Bounds(
@@ -60,11 +63,18 @@ final class OracleBook {
     /// Runs the cases that are not in the book yet.
     func learn(_ cases: [Case]) {
         for item in cases where answers[item.id] == nil {
-            let (answer, seen) = recordingLaunches { self.answer(item) }
+            let (answer, seen) = ask(item)
             answers[item.id] = answer
             kinds[item.id] = seen.kinds
             launches.formUnion(seen)
         }
+    }
+
+    private func ask(_ item: Case) -> (Result<[Expected?], CressetError>, RecordedLaunches) {
+        let (answer, seen) = recordingLaunches { self.answer(item) }
+        guard let judgement = item.declaration.judgement else { return (answer, seen) }
+        // (Of a factorisation the oracle knows the launches around it, and float64 what is right.)
+        return (answer.flatMap { _ in Self.expected(of: item, judgement) }, seen)
     }
 
     private func answer(_ item: Case) -> Result<[Expected?], CressetError> {
@@ -80,6 +90,16 @@ final class OracleBook {
         }
     }
 
+    private static func expected(
+        of item: Case, _ judgement: FactorJudgement
+    ) -> Result<[Expected?], CressetError> {
+        do {
+            return .success(try FactorJudge.expected(of: item, judgement))
+        } catch {
+            return .failure(error as? CressetError ?? CressetError(.internal, op: item.cell.op, "\(error)"))
+        }
+    }
+
     func answer(to item: Case) -> Result<[Expected?], CressetError> {
         learn([item])
         return answers[item.id] ?? .failure(CressetError(.internal, op: item.cell.op, "the oracle has no answer"))
@@ -87,8 +107,8 @@ final class OracleBook {
 
     /// What is right for a case that is asked about once, and whether the sign of a zero is part of it.
     func trial(_ item: Case) -> (answer: Result<[Expected?], CressetError>, definesZeros: Bool) {
-        let (answer, seen) = recordingLaunches { self.answer(item) }
-        return (answer, item.cell.direction == .forward && seen.defineZeros(seen.kinds))
+        let (answer, seen) = ask(item)
+        return (answer, Self.hasZeros(item) && seen.defineZeros(seen.kinds))
     }
 
     /// The kinds of launches that these cases make.
@@ -96,7 +116,11 @@ final class OracleBook {
 
     /// True where the sign of a zero is part of what is right.
     func definesZeros(_ item: Case) -> Bool {
-        item.cell.direction == .forward && launches.defineZeros(kinds[item.id] ?? [])
+        Self.hasZeros(item) && launches.defineZeros(kinds[item.id] ?? [])
+    }
+
+    private static func hasZeros(_ item: Case) -> Bool {
+        item.cell.direction == .forward && item.declaration.judgement == nil
     }
 
     /// Compiles kernels of these kinds on a device, in batches.

@@ -84,6 +84,9 @@ public struct Arguments: Sendable {
         return x
     }
 
+    public func optionalBool(_ name: String) throws(CressetError) -> Bool? {
+        values[try position(name)].isNone ? nil : try bool(name)
+    }
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
@@ -108,6 +111,10 @@ public struct Arguments: Sendable {
         let value = values[try position(name)]
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
+    }
+
+    public func optionalString(_ name: String) throws(CressetError) -> String? {
+        values[try position(name)].isNone ? nil : try string(name)
     }
 }
 
