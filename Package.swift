@@ -27,7 +27,9 @@ let package = Package(
         // KISS FFT's template is all of it: a header that is compiled in.
         .target(name: "CFFT"),
         .target(name: "CLapack", cSettings: c23),
-        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
+        .target(
+            name: "Cresset",
+            dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

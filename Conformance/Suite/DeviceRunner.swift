@@ -74,6 +74,11 @@ struct DeviceRunner {
         return (verdict, evidence)
     }
 
+    /// True if the oracle takes the case.
+    func isTaken(_ item: Case) -> Bool {
+        if case .success = book.trial(item).answer { true } else { false }
+    }
+
     /// True where neither the oracle nor a property of the results says what is right.
     private static func isSilent(_ item: Case, _ expected: [Expected?]) -> Bool {
         !expected.isEmpty && !expected.contains { $0?.judges ?? true } && item.declaration.judgement == nil

@@ -108,7 +108,10 @@ extension WorstError {
 extension WorstError {
     /// JSON has no infinity: it is written as null.
     package var json: JSON {
-        ["share": .number(share.significant), "absolute": .number(absolute.significant), "ulps": .number(ulps.significant)]
+        [
+            "share": .number(share.significant), "absolute": .number(absolute.significant),
+            "ulps": .number(ulps.significant),
+        ]
     }
 
     package init?(_ json: JSON?) {

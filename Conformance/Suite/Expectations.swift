@@ -128,7 +128,9 @@ extension Expectations {
         var candidates: [String] = []
         if !isLinkedIn, library.hasSuffix(".so") { candidates.append(library.dropLast(3) + ".conformance.json") }
         // What lies in a package's .build has its sources in the package.
-        if let build = library.firstRange(of: "/.build/") ?? (library.hasPrefix(".build/") ? library.firstRange(of: ".build/") : nil) {
+        if let build = library.firstRange(of: "/.build/")
+            ?? (library.hasPrefix(".build/") ? library.firstRange(of: ".build/") : nil)
+        {
             let root = library[..<build.lowerBound]
             let file = library.split(separator: "/").last.map(String.init) ?? ""
             let name = isLinkedIn ? "Reference" : file.dropping(prefix: "libCressetBackend").dropping(suffix: ".so")

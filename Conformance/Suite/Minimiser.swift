@@ -39,7 +39,7 @@ struct Minimiser {
     private let clock = ContinuousClock()
 
     /// Cases that are tried for one failure, and how long that may take.
-    private static let tries = 200
+    static let tries = 200
     private static let patience = Duration.seconds(4)
 
     init(_ runner: DeviceRunner) { self.runner = runner }

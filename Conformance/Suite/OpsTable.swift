@@ -57,7 +57,9 @@ package struct OpsTable {
             """
         text += line(["device", "driver"] + Self.keys) + line(Array(repeating: "---", count: Self.keys.count + 2))
         for column in columns {
-            text += line([column.device, column.driver.replacing("|", with: "\\|")] + Self.keys.map { "\(column.counts[$0] ?? 0)" })
+            text += line(
+                [column.device, column.driver.replacing("|", with: "\\|")]
+                    + Self.keys.map { "\(column.counts[$0] ?? 0)" })
         }
         text += "\n" + line(["operation", "made of", "dtypes"] + columns.map(\.device))
         text += line(Array(repeating: "---", count: columns.count + 3))

@@ -48,10 +48,9 @@ package final class Suite {
         let start = clock.now
         var report = Report(device: "\(device)", driver: properties.driver)
         report.abi = properties.abiVersion
-        if let path = expectations ?? Expectations.path(ofBackendFrom: properties.origin) {
-            events?(.expecting(path: path, driver: properties.driver))
-            report.expectations = try Expectations(path: path, driver: properties.driver)
-        }
+        let file = expectations ?? Expectations.path(ofBackendFrom: properties.origin)
+        events?(.opened(driver: properties.driver, abi: properties.abiVersion, expectations: file))
+        if let file { report.expectations = try Expectations(path: file, driver: properties.driver) }
         let compiled = try device.compileCount
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
@@ -96,7 +95,7 @@ package final class Suite {
 
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
     private func run(_ cases: [Case], on device: Device, _ report: inout Report) throws -> DeviceRunner {
-        var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+        var runner = runner(on: device)
         runner.kernels = resumption.ran
         var done = min(resumption.done, cases.count)
         while done < cases.count {
@@ -169,9 +168,20 @@ package final class Suite {
         patience -= clock.now - start
     }
 
+    /// A regular expression for this operation alone.
+    package static func pattern(_ op: String) -> String {
+        "^" + op.map { $0 == "." ? "\\." : "\($0)" }.joined() + "$"
+    }
+
+    /// The cases that are selected.
+    func cases(for device: Device) throws -> [Case] { groups(for: try device.properties.dtypes).flatMap(\.1.cases) }
+
+    func runner(on device: Device) -> DeviceRunner {
+        DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+    }
+
     private func command(for item: Case, on device: Device) -> String {
-        let pattern = item.cell.op.map { $0 == "." ? "\\." : "\($0)" }.joined()
-        return "cresset conformance \(spelling ?? "--device \(device)") --op '^\(pattern)$' --dtype \(item.cell.dtype) "
+        "cresset conformance \(spelling ?? "--device \(device)") --op '\(Self.pattern(item.cell.op))' --dtype \(item.cell.dtype) "
             + "--seed \(selection.seed) --case \(item.id)"
     }
 }

@@ -5,8 +5,8 @@ import CressetIO
 package enum RunEvent: Sendable {
     /// Cases begin to be worked out or compiled together, which may take long.
     case preparing(total: Int)
-    /// Failures are expected as this file says for this driver.
-    case expecting(path: String, driver: String)
+    /// The device is open; failures are expected as this file says.
+    case opened(driver: String, abi: Int, expectations: String?)
     /// This case is about to run, the `index`th.
     case starting(index: Int, Entry)
     /// Something was found out.
@@ -14,6 +14,8 @@ package enum RunEvent: Sendable {
     /// A smaller case is looked for that fails as this one did.
     case minimising(Entry)
     case minimised(Entry, MinimisedCase)
+    /// The case of this step on the way to a smaller one is about to run.
+    case trying(Int)
     /// Registry entries that ran for the first time.
     case ran([KernelID])
     /// The end, with what is known of the whole.
@@ -70,8 +72,11 @@ extension RunEvent {
         let json: JSON =
             switch self {
             case .preparing(let total): ["event": "preparing", "total": .integer(total)]
-            case .expecting(let path, let driver):
-                ["event": "expecting", "path": .string(path), "driver": .string(driver)]
+            case .opened(let driver, let abi, let path):
+                [
+                    "event": "opened", "driver": .string(driver), "abi": .integer(abi),
+                    "expectations": path.map { .string($0) } ?? .null,
+                ]
             case .starting(let index, let entry):
                 ["event": "starting", "index": .integer(index), "entry": entry.json]
             case .found(let entry, let verdict):
@@ -80,6 +85,7 @@ extension RunEvent {
                 } else {
                     ["event": "found", "entry": entry.json, "verdict": "passed"]
                 }
+            case .trying(let step): ["event": "trying", "step": .integer(step)]
             case .minimising(let entry): ["event": "minimising", "entry": entry.json]
             case .minimised(let entry, let smaller):
                 ["event": "minimised", "entry": entry.json, "case": smaller.json]
@@ -87,7 +93,7 @@ extension RunEvent {
             case .finished(let report):
                 [
                     "event": "finished", "device": .string(report.device), "driver": .string(report.driver),
-                    "abi": .integer(report.abi), "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
+                    "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
                     "judged": .integer(report.elements.judged), "open": .integer(report.elements.open),
                     "compiled": .integer(report.compiled),
                 ]
@@ -102,9 +108,9 @@ extension RunEvent {
         case "preparing":
             guard let total = json["total"]?.intValue else { return nil }
             self = .preparing(total: total)
-        case "expecting":
-            guard let path = json["path"]?.stringValue, let driver = json["driver"]?.stringValue else { return nil }
-            self = .expecting(path: path, driver: driver)
+        case "opened":
+            guard let driver = json["driver"]?.stringValue, let abi = json["abi"]?.intValue else { return nil }
+            self = .opened(driver: driver, abi: abi, expectations: json["expectations"]?.stringValue)
         case "starting":
             guard let index = json["index"]?.intValue, let entry = Entry(json["entry"]) else { return nil }
             self = .starting(index: index, entry)
@@ -118,6 +124,9 @@ extension RunEvent {
             case "expected": self = .found(entry, .expected(message))
             default: return nil
             }
+        case "trying":
+            guard let step = json["step"]?.intValue else { return nil }
+            self = .trying(step)
         case "minimising":
             guard let entry = Entry(json["entry"]) else { return nil }
             self = .minimising(entry)
@@ -128,7 +137,6 @@ extension RunEvent {
         case "finished":
             var report = Report(
                 device: json["device"]?.stringValue ?? "", driver: json["driver"]?.stringValue ?? "")
-            report.abi = json["abi"]?.intValue ?? 0
             report.kernels = (json["registered"]?.intValue ?? 0, json["run"]?.intValue ?? 0)
             report.elements = (json["judged"]?.intValue ?? 0, json["open"]?.intValue ?? 0)
             report.compiled = json["compiled"]?.intValue ?? 0
@@ -174,7 +182,8 @@ extension Report {
     /// Takes over what another process found out; the totals of the end are added.
     package mutating func take(_ event: RunEvent) {
         switch event {
-        case .preparing, .expecting, .starting, .ran, .minimising: break
+        case .preparing, .starting, .ran, .minimising, .trying: break
+        case .opened(let driver, let abi, _): (self.driver, self.abi) = (driver, abi)
         case .found(let entry, let verdict):
             add(
                 verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command,
@@ -183,7 +192,6 @@ extension Report {
         case .finished(let end):
             device = end.device
             driver = end.driver
-            abi = end.abi
             kernels = end.kernels
             elements.judged += end.elements.judged
             elements.open += end.elements.open

@@ -69,6 +69,9 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: .hidden)
     var workerDevice: Int?
 
+    @Option(help: .hidden)
+    var reduce: String?
+
     @Flag(help: "Print one line for each device, and failures.")
     var quiet = false
 
@@ -85,7 +88,8 @@ struct ConformanceCommand: ParsableCommand {
             if isSupervised {
                 report = try SupervisedRun(
                     arguments: workerArguments(i), device: "\(device)", timeout: max(timeout, 1),
-                    stopsAtFirstFailure: failFast, isWhole: selection.isWhole, progress: { bar.show($0, of: $1) }
+                    stopsAtFirstFailure: failFast, isWhole: selection.isWhole,
+                    minimisesLost: !noMinimise, progress: { bar.show($0, of: $1) }
                 ).run()
             } else if let suite {
                 suite.spelling = plugin.map { "--plugin \($0)" }
@@ -131,7 +135,14 @@ struct ConformanceCommand: ParsableCommand {
         suite.expectations = expectations
         suite.minimises = !noMinimise
         suite.events = { WorkerProcess.write($0.line) }
-        _ = try suite.run(on: devices[i])
+        if let reduce {
+            guard let known = LostReduction(reduce) else {
+                throw ValidationError("--reduce is for the command's own use.")
+            }
+            try suite.reduce(known, on: devices[i])
+        } else {
+            _ = try suite.run(on: devices[i])
+        }
     }
 
     private func selection() throws -> Selection {

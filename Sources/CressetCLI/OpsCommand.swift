@@ -34,7 +34,8 @@ struct OpsCommand: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Print what ran where instead, in Markdown, from reports that conformance --json wrote.", valueName: "file"))
+            "Print what ran where instead, in Markdown, from reports that conformance --json wrote.", valueName: "file")
+    )
     var ran: [String] = []
 
     func run() throws {

@@ -11,6 +11,8 @@ struct SupervisedRun {
     let stopsAtFirstFailure: Bool
     /// True where nothing was left out.
     let isWhole: Bool
+    /// Looks for smaller cases that a worker dies of.
+    let minimisesLost: Bool
     let progress: (_ done: Int, _ total: Int) -> Void
 
     /// Workers that are lost before the run is given up.
@@ -25,9 +27,10 @@ struct SupervisedRun {
         var report = Report(device: device, driver: "")
         var resumption = Resumption()
         var lost = 0
-        var minimises = true
+        var looksForSmaller = true
+        var minimised: Set<String> = []
         while true {
-            let more = ["--worker", resumption.text] + (minimises ? [] : ["--no-minimise"])
+            let more = ["--worker", resumption.text] + (looksForSmaller ? [] : ["--no-minimise"])
             guard let worker = WorkerProcess(arguments: arguments + more) else {
                 throw CressetError(.io, op: "conformance", "no worker process can be started; try --in-process")
             }
@@ -39,13 +42,17 @@ struct SupervisedRun {
                     .failed("the worker process \(how) in this case"), id: lastCase.id, op: lastCase.op,
                     dtype: lastCase.dtype, cell: lastCase.cell, command: lastCase.command,
                     evidence: Evidence(kind: .lost))
+                if minimises(lastCase, how, of: &minimised), let smaller = minimise(lastCase, how) {
+                    report.minimise(lastCase.id, smaller)
+                }
             case .minimising(let failed):
                 // It has been reported. The next one could be the end of the worker too.
-                minimises = false
+                looksForSmaller = false
                 report.minimise(
                     failed.id,
                     MinimisedCase(
-                        call: "", message: "the worker process \(how) while a smaller case was looked for", command: ""))
+                        call: "", message: "the worker process \(how) while a smaller case was looked for", command: "")
+                )
             case .elsewhere:
                 // It would be lost again at the same place.
                 report.add(
@@ -92,9 +99,9 @@ struct SupervisedRun {
                 case .preparing(let count):
                     total = count
                     current = .elsewhere
-                case .expecting(let path, let driver):
+                case .opened(let driver, _, let path):
                     // (What the first worker's cases were held against goes on to count.)
-                    if report.expectations.path == nil {
+                    if let path, report.expectations.path == nil {
                         do {
                             report.expectations = try Expectations(path: path, driver: driver)
                         } catch {
@@ -110,7 +117,7 @@ struct SupervisedRun {
                 case .found(let entry, _):
                     if case .inCase(let running) = current, running.id == entry.id { current = .elsewhere }
                 case .minimising(let entry): current = .minimising(entry)
-                case .minimised: current = .elsewhere
+                case .minimised, .trying: current = .elsewhere
                 case .ran(let kernels): resumption.ran.formUnion(kernels)
                 case .finished: isDone = true
                 }

@@ -68,7 +68,8 @@ import Testing
     }
 
     @Test func anEntryThatCoversNothingFails() throws {
-        for members in [#", "layouts": ["transposed"]"#, #", "dtypes": ["float64"]"#, #", "directions": ["gradient"]"#] {
+        for members in [#", "layouts": ["transposed"]"#, #", "dtypes": ["float64"]"#, #", "directions": ["gradient"]"#]
+        {
             var report = try report(failing(members))
             add(.passed, &report)
             #expect(report.passed == 1)
@@ -179,7 +180,9 @@ import Testing
         var parent = Report(device: "", driver: "")
         for line in told.all {
             let event = try #require(RunEvent(line: line))
-            if case .expecting(let path, let driver) = event {
+            if case .opened(let driver, let abi, let path) = event {
+                #expect(abi == 1)
+                let path = try #require(path)
                 parent.expectations = try Expectations(path: path, driver: driver)
             }
             if case .found(_, let verdict) = event { #expect(verdict == .passed) }

@@ -33,11 +33,15 @@ import Testing
     }
 
     @Test func everyOperationTakesSmallerArguments() throws {
-        for op in ["aten::add.Tensor", "aten::softmax.int", "aten::matmul", "aten::cat", "aten::gather", "aten::conv2d"] {
+        for op in [
+            "aten::add.Tensor", "aten::softmax.int", "aten::matmul", "aten::cat", "aten::gather", "aten::conv2d",
+        ] {
             for layout in [Layout.contiguous, .sliced, .transposed] {
                 guard let item = try cases(op).first(where: { $0.cell.layout == layout }) else { continue }
                 let (small, steps) = smallest(of: item)
-                let counts = (try tensors(item).reduce(0) { $0 + $1.numel }, try tensors(small).reduce(0) { $0 + $1.numel })
+                let counts = (
+                    try tensors(item).reduce(0) { $0 + $1.numel }, try tensors(small).reduce(0) { $0 + $1.numel }
+                )
                 #expect(!steps.isEmpty && counts.1 < counts.0, "\(op) \(layout): \(counts)")
                 #expect(try tensors(small).allSatisfy(\.isContiguous))
             }

@@ -20,7 +20,8 @@ import Testing
         report.add(
             .failed(hostile), id: "f0", op: "aten::exp", dtype: .float64, command: "cresset conformance --case f0",
             evidence: Evidence(worst: WorstError(share: .infinity, absolute: 2, ulps: .infinity), kind: .mismatch))
-        report.minimise("f0", MinimisedCase(call: "aten::exp(self: float64 [] = [1.0])", message: "wrong", command: "c"))
+        report.minimise(
+            "f0", MinimisedCase(call: "aten::exp(self: float64 [] = [1.0])", message: "wrong", command: "c"))
         report.add(.unsupported("no float16"), id: "u0", op: "aten::exp", dtype: .float16)
         report.add(.failed("idle"), id: "claims/scan", op: "claims")
         return report
@@ -117,7 +118,8 @@ import Testing
         let count = report.matrix["aten::relu"]?.count ?? 0
         #expect(table.contains(#"| x:0 | a\|b | \#(count + 2) | \#(count + 1) | 1 | 0 | 0 |"#))
         let lines = table.split(separator: "\n")
-        #expect(lines.contains { $0.hasPrefix("| `aten::relu` | ") && $0.hasSuffix("| all (\(count)) | all (\(count)) |") })
+        #expect(
+            lines.contains { $0.hasPrefix("| `aten::relu` | ") && $0.hasSuffix("| all (\(count)) | all (\(count)) |") })
         #expect(lines.contains { $0.hasPrefix("| `aten::exp` | ") && $0.hasSuffix("| float32 (2) | float32 (2) |") })
         #expect(lines.contains { $0.hasPrefix("| `aten::log` | ") && $0.hasSuffix("| not run | not run |") })
         report.seconds = 4

@@ -51,7 +51,9 @@ import ConformanceSuite
         let alone = try Suite(Selection(op: { $0 == "aten::relu" }, dtype: .float32, id: id)).run(on: .reference)
         #expect(alone.total == 1 && alone.failed == 1)
         // One of a direction is made smaller, and none where that is not wanted.
-        #expect(report.failures.count { $0.minimised != nil } == Set(report.failures.map { $0.id.contains("gradient") }).count)
+        #expect(
+            report.failures.count { $0.minimised != nil }
+                == Set(report.failures.map { $0.id.contains("gradient") }).count)
         let plain = try Suite(selection("aten::relu", .float32))
         plain.minimises = false
         #expect(try plain.run(on: .reference).failures.allSatisfy { $0.minimised == nil })
