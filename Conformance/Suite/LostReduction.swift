@@ -55,19 +55,19 @@ extension Suite {
         defer { Fallback.policy = policy }
         let runner = runner(on: device)
         let entry = runner.entry(for: item)
-        events?(.minimising(entry))
+        context.events?(.minimising(entry))
         if !known.isFinished {
-            Reduction(item).walk { [events] step, candidate in
+            Reduction(item).walk { [context] step, candidate in
                 if step >= Minimiser.tries { return nil }
                 if let isTaken = known.isTaken(step) { return isTaken }
                 guard runner.isTaken(candidate) else { return false }
-                events?(.trying(step))
+                context.events?(.trying(step))
                 _ = runner.trial(candidate)
                 return false
             }
         }
         let smallest = known.smallest(of: item)
-        events?(
+        context.events?(
             .minimised(
                 entry, MinimisedCase(call: smallest.description, message: "", command: runner.command(smallest))))
     }

@@ -37,7 +37,7 @@ extension Report {
             .map { "<b class=\"\($0)\">\($1.grouped)</b> \($0)" }
         return """
             <div class="device \(isGood ? "good" : "bad")"><h2>\(device.escapedForMarkup)</h2>
-            <p class="driver" title="\(driver.escapedForMarkup)">ABI \(abi), \(driver.escapedForMarkup)</p><p>\(counts.joined(separator: " · "))</p>
+            <p class="driver" title="\(driver.escapedForMarkup)">\(abi > 0 ? "ABI \(abi), " : "")\(driver.escapedForMarkup)</p><p>\(counts.joined(separator: " · "))</p>
             <p class="facts">\(facts.joined(separator: " · "))</p></div>
             """
     }

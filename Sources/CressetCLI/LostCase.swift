@@ -22,7 +22,7 @@ extension SupervisedRun {
     /// Each worker goes on behind the step that the last one died of, and so died in the same way.
     func minimise(_ lost: RunEvent.Entry, _ how: String) -> MinimisedCase? {
         guard let dtype = lost.dtype else { return nil }
-        let chosen = ["--op", Suite.pattern(lost.op), "--dtype", dtype.name, "--case", lost.id]
+        let chosen = ["--op", "^\(lost.op.escapedPattern)$", "--dtype", dtype.name, "--case", lost.id]
         let clock = ContinuousClock()
         let end = clock.now + Self.lostPatience
         var known = LostReduction()

@@ -171,10 +171,10 @@ import Testing
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cresset-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        suite.expectations = folder + "/x.json"
+        suite.context.expectations = folder + "/x.json"
         try FileSystem.replace(
             folder + "/x.json", with: #"{"unsupported": [{"op": "aten::neg", "reason": "it is told so"}]}"#)
-        suite.events = { told.add($0.line) }
+        suite.context.events = { told.add($0.line) }
         let report = try suite.run(on: .reference)
         #expect(report.passed == 0 && report.failed > 0)
         var parent = Report(device: "", driver: "")
