@@ -160,6 +160,7 @@ extension Report {
             "tier": tier.map { .string($0.rawValue) } ?? .null, "budget": budget.map { .number($0) } ?? .null,
             "elements": ["judged": .integer(elements.judged), "open": .integer(elements.open)],
             "ops": .object(ops), "failures": .array(failures.map(\.json)), "matrix": .object(matrix),
+            "findings": .array(findings),
         ]
     }
 }
@@ -201,7 +202,8 @@ extension Report {
         if kernels.registered > 0 { text += "; \(kernels.run) of \(kernels.registered) registered kernels run" }
         text += "; \(seconds.rounded(toPlaces: 1)) s"
         if compiling > 0 {
-            text += ", \(compiling.rounded(toPlaces: 1)) s of it to get kernels ready, \(compiled) of them not from the cache"
+            text +=
+                ", \(compiling.rounded(toPlaces: 1)) s of it to get kernels ready, \(compiled) of them not from the cache"
         }
         if let over = overrun, let budget, let tier {
             text += "; OVER THE BUDGET of \(Int(budget)) s for tier \(tier.rawValue) by \(over.rounded(toPlaces: 1)) s"
