@@ -161,5 +161,5 @@ package struct FiniteDifferences {
 
 extension String {
     /// As a regular expression that matches just this.
-    var escapedPattern: String { map { $0 == "." ? "\\." : "\($0)" }.joined() }
+    package var escapedPattern: String { map { $0 == "." ? "\\." : "\($0)" }.joined() }
 }
