@@ -86,7 +86,7 @@ package struct CaseGroup {
                 for direction in Direction.allCases {
                     if direction == .gradient {
                         guard !layout.isVariant else { continue }
-                        guard op.isDifferentiable && dtype.isFloatingPoint else { continue }
+                        guard op.isDifferentiable && dtype.hasGradient else { continue }
                     }
                     let cell = Cell(op: op.name, dtype: dtype, layout: layout, direction: direction)
                     let new = Case(

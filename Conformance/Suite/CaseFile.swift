@@ -146,8 +146,8 @@ private struct CaseCall {
     private func tolerance(for dtype: DType) -> (rtol: Double, atol: Double) {
         if tolerance != (0, 0) { return tolerance }
         switch dtype {
-        case .float64: return (1e-7, 1e-7)
-        case .float32: return (1e-4, 2e-5)
+        case .float64, .complex128: return (1e-7, 1e-7)
+        case .float32, .complex64: return (1e-4, 2e-5)
         case .float16: return (5e-3, 2e-3)
         case .bfloat16: return (3e-2, 1e-2)
         default: return (0, 0)
@@ -183,6 +183,13 @@ private struct CaseCall {
     private func compare(_ result: Tensor, _ right: JSON) throws -> Mismatch? {
         if let key = right["tensor"]?.stringValue {
             return compare(try HostTensor(result), try HostTensor(load(key, on: .reference)))
+        }
+        if let z = complex(right) {
+            guard result.isComplex, result.numel == 1 else {
+                return Mismatch(text: "got \(result), right is \(z)")
+            }
+            return compare(
+                try HostTensor(result), try HostTensor(Tensor([z], shape: result.shape, dtype: result.dtype)))
         }
         guard let number = right.doubleValue ?? right.boolValue.map({ $0 ? 1 : 0 }) else {
             throw Unsupported(reason: "a result of the form \(right) is not understood")
@@ -277,8 +284,15 @@ private struct CaseCall {
             guard let dtype = DType(name: name) else { throw Unsupported(reason: "the dtype \(name) is not known") }
             return .dtype(dtype)
         }
+        if let z = complex(json) { return .scalar(.complex(z)) }
         if let text = json["float"]?.stringValue, let x = Double(text) { return .scalar(.double(x)) }
         throw Unsupported(reason: "an argument of the form \(json) is not understood")
+    }
+
+    /// {"complex": [re, im]}
+    private func complex(_ json: JSON) -> Complex<Double>? {
+        guard let re = json["complex"]?[0]?.doubleValue, let im = json["complex"]?[1]?.doubleValue else { return nil }
+        return Complex(re, im)
     }
 
     private mutating func argument(_ key: String) throws -> Tensor {

@@ -39,7 +39,7 @@ extension Case {
         let inputs = arguments.differentiable
         for input in inputs { input.requiresGrad_() }
         let outputs = try declaration.call(arguments.values).flatMap { try $0.tensors(of: cell.op) }
-        let tracked = outputs.filter(\.dtype.isFloatingPoint)
+        let tracked = outputs.filter(\.dtype.hasGradient)
         guard tracked.allSatisfy(\.requiresGrad) else {
             throw CressetError(
                 .autograd, op: cell.op, "it is declared to be differentiable, and a result of it requires no grad")

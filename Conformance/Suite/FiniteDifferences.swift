@@ -1,6 +1,8 @@
 import Cresset
 
-/// Gradients against central differences in float64, on the reference device.
+/// Gradients against central differences in float64 and complex128, on the reference device.
+///
+/// A complex number is two real ones: each part is moved, and both parts of a result count in the loss.
 package struct FiniteDifferences {
     /// As PyTorch's gradcheck: step, and |gradient - difference| <= atol + rtol·|difference|.
     private static let step = 1e-6
@@ -14,19 +16,24 @@ package struct FiniteDifferences {
     package init(_ selection: Selection) { self.selection = selection }
 
     package func run(_ report: inout Report) {
-        for op in Operators.all
-        where op.isDifferentiable && op.dtypes.contains(.float64) && selection.matches(op.name) {
-            var maker = SampleMaker(dtype: .float64, seed: selection.seed &+ op.name.stableHash)
-            guard let samples = try? catching({ op.samples(&maker) }) else { continue }
-            for (i, sample) in samples.enumerated() where sample.checksGradient {
-                let id = "\(op.name)/float64/\(i)/finite-differences"
-                guard (selection.id ?? id) == id else { continue }
-                do {
-                    guard let verdict = try check(op, sample.values, &maker) else { continue }
-                    report.add(verdict, id: id, op: op.name, dtype: .float64)
-                } catch {
-                    report.add(.failed(error.told), id: id, op: op.name, dtype: .float64)
-                }
+        for op in Operators.all where op.isDifferentiable && selection.matches(op.name) {
+            for dtype in [DType.float64, .complex128] where op.dtypes.contains(dtype) {
+                run(op, dtype, &report)
+            }
+        }
+    }
+
+    private func run(_ op: Operator, _ dtype: DType, _ report: inout Report) {
+        var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
+        guard let samples = try? catching({ op.samples(&maker) }) else { return }
+        for (i, sample) in samples.enumerated() where sample.checksGradient {
+            let id = "\(op.name)/\(dtype)/\(i)/finite-differences"
+            guard (selection.id ?? id) == id else { continue }
+            do {
+                guard let verdict = try check(op, sample.values, &maker) else { continue }
+                report.add(verdict, id: id, op: op.name, dtype: dtype)
+            } catch {
+                report.add(.failed(error.told), id: id, op: op.name, dtype: dtype)
             }
         }
     }
@@ -45,10 +52,10 @@ package struct FiniteDifferences {
         let (weights, gradients) = try catching { () -> ([HostTensor], [HostTensor]) in
             for input in inputs { input.requiresGrad_() }
             let outputs = try op.call(placed.values).flatMap { try $0.tensors(of: op.name) }
-            let tracked = outputs.filter(\.dtype.isFloatingPoint)
+            let tracked = outputs.filter(\.dtype.hasGradient)
             // Differences of a result that is rounded to less are noise.
-            guard !tracked.isEmpty, tracked.allSatisfy({ $0.dtype == .float64 }) else { return ([], []) }
-            let weights = try tracked.map { try HostTensor(maker.tensor($0.shape, 0.5, 1.5)) }
+            guard !tracked.isEmpty, tracked.allSatisfy({ $0.dtype.toReal == .float64 }) else { return ([], []) }
+            let weights = try tracked.map { try HostTensor(maker.tensor($0.shape, 0.5, 1.5, dtype: $0.dtype)) }
             let seeds = try weights.map { try $0.tensor(on: .reference) }
             let found = try grad(tracked, inputs, gradOutputs: seeds, allowUnused: true)
             return (weights, try zip(found, inputs).map { try HostTensor(($0 ?? Tensor.zerosLike($1)).detach()) })
@@ -61,20 +68,21 @@ package struct FiniteDifferences {
         _ op: Operator, _ arguments: [CaseValue], _ placed: PlacedArguments, _ weights: [HostTensor],
         _ gradients: [HostTensor], _ maker: inout SampleMaker
     ) throws -> Verdict {
-        let floats = placed.tensors.indices.filter { placed.tensors[$0].view.dtype.isFloatingPoint }
+        let floats = placed.tensors.indices.filter { placed.tensors[$0].view.dtype.hasGradient }
         for (k, argument) in floats.enumerated() {
             let original = placed.tensors[argument].original
-            var elements = Array(0..<original.count)
+            let parts = original.parts
+            var elements = Array(0..<parts.count)
             while elements.count > Self.limit { elements.remove(at: maker.int(0..<elements.count)) }
             for i in elements {
                 func loss(_ delta: Double) throws -> Double {
                     try self.loss(op, arguments, moving: argument, element: i, by: delta, weights)
                 }
                 let difference = (try loss(Self.step) - loss(-Self.step)) / (2 * Self.step)
-                let gradient = gradients[k].double(i)
+                let gradient = gradients[k].parts.double(i)
                 if (gradient - difference).magnitude <= Self.atol + Self.rtol * difference.magnitude { continue }
                 return .failed(
-                    "the gradient of argument \(argument) at \(original.index(of: i)) is \(gradient), differences give "
+                    "the gradient of argument \(argument) at \(parts.index(of: i)) is \(gradient), differences give "
                         + "\(difference)")
             }
         }
@@ -91,7 +99,7 @@ package struct FiniteDifferences {
             defer { position += 1 }
             guard position == argument else { return x }
             var values = x.base
-            let changed = values.double(element) + delta
+            let changed = values.parts.double(element) + delta
             withUnsafeBytes(of: changed) { values.bytes.replaceSubrange(element * 8..<element * 8 + 8, with: $0) }
             return Placed(values)
         }
@@ -105,8 +113,8 @@ package struct FiniteDifferences {
         let placed = try PlacedArguments(changed, on: .reference)
         let outputs = try catching { try op.call(placed.values).flatMap { try $0.tensors(of: op.name) } }
         var sum = 0.0
-        for (output, weight) in zip(outputs.filter(\.dtype.isFloatingPoint), weights) {
-            for (x, w) in zip(try HostTensor(output).doubles, weight.doubles) { sum += x * w }
+        for (output, weight) in zip(outputs.filter(\.dtype.hasGradient), weights) {
+            for (x, w) in zip(try HostTensor(output).parts.doubles, weight.parts.doubles) { sum += x * w }
         }
         return sum
     }

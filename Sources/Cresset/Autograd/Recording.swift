@@ -32,7 +32,7 @@ enum Tape {
         _ name: String, _ result: Tensor, inputs: [Tensor], saving saved: [Tensor] = [], savingResult: Bool = false,
         _ body: @escaping ClosureNode.Body
     ) -> Tensor {
-        guard result.dtype.isFloatingPoint, isOn(inputs) else { return result }
+        guard result.dtype.hasGradient, isOn(inputs) else { return result }
         let node = node(name, inputs: inputs, saving: saved.map { SavedTensor($0) }, body)
         // (A view would take part in its base's history.)
         let isOwn = result.impl.autograd == nil && result.impl.base == nil
@@ -50,7 +50,7 @@ enum Tape {
         let dtypes = inputs.map(\.dtype)
         let wanted = inputs.map(\.isTracked)
         return ClosureNode(
-            name, edges: inputs.map { $0.isTracked && $0.dtype.isFloatingPoint ? $0.edge : nil }, saved: saved
+            name, edges: inputs.map { $0.isTracked && $0.dtype.hasGradient ? $0.edge : nil }, saved: saved
         ) { (gradients, saved) throws(CressetError) in
             let raw = try body(gradients, saved)
             var results: [Tensor?] = []
@@ -80,9 +80,10 @@ extension Tensor {
     public func requiresGrad_(_ on: Bool = true) -> Tensor {
         trapping { () throws(CressetError) in
             if impl.isInvalid { return self }
-            guard !on || dtype.isFloatingPoint else {
+            guard !on || dtype.hasGradient else {
                 throw CressetError(
-                    .dtype, op: "requires_grad_", "only floating-point tensors have gradients; this one is \(dtype)")
+                    .dtype, op: "requires_grad_",
+                    "only floating-point and complex tensors have gradients; this one is \(dtype)")
             }
             if let state = impl.autograd {
                 guard on || state.node == nil else {

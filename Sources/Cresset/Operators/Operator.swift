@@ -87,4 +87,8 @@ extension Set<DType> {
     public static let boolean: Set<DType> = [.bool]
     public static let number: Set<DType> = floating.union(integer)
     public static let real: Set<DType> = number.union(boolean)
+    public static let complex: Set<DType> = [.complex64, .complex128]
+    /// What gradients are made of.
+    public static let continuous: Set<DType> = floating.union(complex)
+    public static let all: Set<DType> = real.union(complex)
 }
