@@ -26,7 +26,8 @@ let package = Package(
         .target(name: "CCresset", cSettings: c23),
         // KISS FFT's template is all of it: a header that is compiled in.
         .target(name: "CFFT"),
-        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "ReferenceBackend"]),
+        .target(name: "CLapack", cSettings: c23),
+        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

@@ -124,6 +124,8 @@ private struct CaseCall {
     private let file: SafetensorsFile
     private let device: Device
     private let tolerance: (rtol: Double, atol: Double)
+    /// How vectors with free phases are turned against the file's.
+    private var phases: Phases?
     /// The file's tensors that are arguments, on the device.
     private var tensors: [String: Tensor] = [:]
 
@@ -173,7 +175,25 @@ private struct CaseCall {
             guard results.count == outputs.count else {
                 return .failed("it gave \(results.count) results, right are \(outputs.count)")
             }
+            if let judgement = op.judgement {
+                phases = try Phases(judgement, results, outputs.map { $0["tensor"]?.stringValue }) { key in
+                    try HostTensor(load(key, on: .reference))
+                }
+                let arguments = op.schema.arguments.enumerated().map { i, argument in
+                    i < values.count ? values[i] : named[argument.name] ?? argument.defaultValue ?? .none
+                }
+                let dtype = try HostTensor(results[0]).dtype
+                if let wrong = try FactorJudge.failure(
+                    judgement, arguments, try results.map { try HostTensor($0.detach()) }, dtype)
+                {
+                    return .failed(wrong)
+                }
+            }
             for (i, (result, right)) in zip(results, outputs).enumerated() {
+                if let phases, let (got, right) = try phases.comparison(i, HostTensor(result.detach())) {
+                    if let mismatch = compare(got, right) { return .failed("result \(i): " + mismatch.text) }
+                    continue
+                }
                 if let mismatch = try compare(result, right) { return .failed("result \(i): " + mismatch.text) }
             }
             return wanted.isEmpty ? .passed : try compareGradients(results, wanted, grads.map(\.1))
@@ -205,11 +225,12 @@ private struct CaseCall {
     private func compareGradients(_ results: [Tensor], _ inputs: [Tensor], _ rights: [String]) throws -> Verdict {
         var outputs: [Tensor] = []
         var seeds: [Tensor] = []
-        for (result, key) in zip(results, json["grad_outputs"]?.arrayValue ?? []) {
+        for (i, (result, key)) in zip(results, json["grad_outputs"]?.arrayValue ?? []).enumerated() {
             guard let key = key.stringValue else { continue }
             guard result.requiresGrad else { return .failed("a result that should require grad does not") }
             outputs.append(result)
-            seeds.append(try load(key, on: device))
+            let seed = try load(key, on: .reference)
+            seeds.append(try phases.map { try $0.turned(i, seed) }?.to(device) ?? load(key, on: device))
         }
         let gradients = try grad(outputs, inputs, gradOutputs: seeds, allowUnused: true)
         for (i, (gradient, key)) in zip(gradients, rights).enumerated() {
