@@ -7,6 +7,9 @@ struct KillTable: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Say which wrong backends would have been caught by whose tolerances.")
 
+    @Option(parsing: .upToNextOption, help: "Operations that are left out: those that are wrong without a bug too.")
+    var except: [String] = []
+
     @Option(help: "Mutants at a time.")
     var jobs = 2
 
@@ -22,7 +25,7 @@ struct KillTable: ParsableCommand {
 
     func run() throws {
         let mutants = try Self.mutants()
-        let suite = try MutateCommand.prepared()
+        let suite = try MutateCommand.prepared(except: except)
         // By judge, then by name.
         var outcomes: [[String: Outcome]] = []
         for judge in Self.judges {

@@ -10,17 +10,20 @@ struct MutateCommand: ParsableCommand {
         commandName: "cresset-mutate", abstract: "Prove the conformance suite by wrong backends.",
         subcommands: [Generated.self, KillTable.self])
 
-    /// Dtypes of the cases that are prepared: those of every device.
-    static let dtypes: [DType] = [
-        .bool, .uint8, .int8, .int16, .int32, .int64, .float16, .bfloat16, .float32, .float64,
-    ]
-
     /// A suite with all its answers, to be forked.
-    static func prepared(_ selection: Selection = Selection()) throws -> Suite {
-        let suite = try Suite(selection)
+    ///
+    /// - Parameters:
+    ///   - few: operations that are run; empty: all.
+    ///   - except: operations that are left out.
+    static func prepared(_ few: [String] = [], except: [String]) throws -> Suite {
+        let wanted = Set(few.flatMap { ["aten::\($0)", "probe::\($0)"] })
+        let unwanted = Set(except.map { "aten::\($0)" })
+        let isWhole = few.isEmpty && except.isEmpty
+        let suite = try Suite(
+            isWhole ? Selection() : Selection(op: { (few.isEmpty || wanted.contains($0)) && !unwanted.contains($0) }))
         let clock = ContinuousClock()
         let start = clock.now
-        let count = suite.learn(for: dtypes)
+        let count = suite.learn(for: DType.allCases)
         Files.say("\(count) cases prepared in \((clock.now - start) / .milliseconds(1) / 1000) s")
         return suite
     }
@@ -38,6 +41,9 @@ struct Generated: ParsableCommand {
 
     @Option(parsing: .upToNextOption, help: "Only these: programs, naive, cpu, opencl, vulkan.")
     var only: [String] = []
+
+    @Option(parsing: .upToNextOption, help: "Operations that are left out: those that are wrong without an edit too.")
+    var except: [String] = []
 
     @Option(help: "Mutants at a time.")
     var jobs = 2
@@ -70,8 +76,8 @@ struct Generated: ParsableCommand {
         var results = Results("\(folder)/results.tsv")
         let wanted = Self.shares.filter { only.isEmpty || only.contains($0.0) }
         var drawn: [Mutant] = []
-        let whole = wanted.contains { !Self.isSlow($0.0) } ? try MutateCommand.prepared() : nil
-        let part = wanted.contains { Self.isSlow($0.0) } ? try MutateCommand.prepared(Self.fewSelection) : nil
+        let whole = wanted.contains { !Self.isSlow($0.0) } ? try MutateCommand.prepared(except: except) : nil
+        let part = wanted.contains { Self.isSlow($0.0) } ? try MutateCommand.prepared(Self.few, except: except) : nil
         for (subject, share) in wanted {
             guard let suite = Self.isSlow(subject) ? part : whole else { continue }
             let all = try mutants(subject, suite)
@@ -84,11 +90,6 @@ struct Generated: ParsableCommand {
     }
 
     private static func isSlow(_ subject: String) -> Bool { subject == "opencl" || subject == "vulkan" }
-
-    private static var fewSelection: Selection {
-        let names = Set(few.flatMap { ["aten::\($0)", "probe::\($0)"] })
-        return Selection(op: { names.contains($0) })
-    }
 
     // MARK: What there is
 

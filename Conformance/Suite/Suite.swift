@@ -18,6 +18,8 @@ package final class Suite {
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
+    /// The cases of devices with these dtypes, in the order that finds a failure soon.
+    private var mixed: [[DType]: [Case]] = [:]
 
     private struct GroupKey: Hashable {
         var op: String
@@ -64,7 +66,7 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = stopsAtFirstFailure ? Self.mixed(groups.map(\.1)) : groups.flatMap(\.1.cases)
+        let cases = stopsAtFirstFailure ? mixedCases(for: properties.dtypes) : groups.flatMap(\.1.cases)
         let runner = try run(cases, on: device, &report)
         if selection.isWhole && !(stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.dropFirst(resumption.done).filter { !runner.silent.contains($0.cell) }
@@ -86,9 +88,16 @@ package final class Suite {
 
     /// Asks the oracle about every case at once, for runs in processes that are forked from this one. How many they are.
     package func learn(for dtypes: [DType]) -> Int {
-        let cases = groups(for: dtypes).flatMap(\.1.cases)
+        let cases = mixedCases(for: dtypes)
         book.learn(cases)
         return cases.count
+    }
+
+    private func mixedCases(for dtypes: [DType]) -> [Case] {
+        if let known = mixed[dtypes] { return known }
+        let cases = Self.mixed(groups(for: dtypes).map(\.1))
+        mixed[dtypes] = cases
+        return cases
     }
 
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
