@@ -21,6 +21,9 @@ struct MutateCommand: ParsableCommand {
         let isWhole = few.isEmpty && except.isEmpty
         let suite = try Suite(
             isWhole ? Selection() : Selection(op: { (few.isEmpty || wanted.contains($0)) && !unwanted.contains($0) }))
+        suite.context.stopsAtFirstFailure = true
+        // Each kernel where it is wanted: most of a run is not needed.
+        suite.context.compilesAhead = false
         let clock = ContinuousClock()
         let start = clock.now
         let count = suite.learn(for: DType.allCases)

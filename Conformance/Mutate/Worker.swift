@@ -83,8 +83,7 @@ struct Worker {
                 }
             }
             let type = try Registry.load(path: mutant.plugin.replacing("%", with: folder))
-            suite.stopsAtFirstFailure = true
-            suite.events = { event in
+            suite.context.events = { event in
                 switch event {
                 case .starting(_, let entry): tell("at \(entry.id)")
                 case .found(let entry, .failed(let message)): tell("caught \(entry.id)\t\(message.prefix(300))")

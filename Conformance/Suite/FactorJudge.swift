@@ -22,7 +22,9 @@ enum FactorJudge {
             let moved = try run(item, exact.map { $0.moved(by: step, &maker) })
             for (i, (x, y)) in zip(right, moved).enumerated() {
                 guard let x, let y, x.dtype.hasGradient, x.shape == y.shape else { continue }
-                for (a, b) in zip(x.parts.doubles, y.parts.doubles) where a != b { spread[i] = max(spread[i], (a - b).magnitude) }
+                for (a, b) in zip(x.parts.doubles, y.parts.doubles) where a != b {
+                    spread[i] = max(spread[i], (a - b).magnitude)
+                }
             }
         }
         let unit = 1.0.ulp(of: item.cell.dtype.toReal) / 2

@@ -20,6 +20,8 @@ package enum LooseJudge: String, Sendable {
     /// Runs the case once and looks at its results.
     func compare(_ item: Case, _ expected: [Expected?], on device: Device) throws -> Verdict {
         if self == .ggml && Self.errors.contains(where: { item.cell.op.hasPrefix($0) }) { return .passed }
+        // Of vectors that are free up to a factor, values say nothing.
+        if item.declaration.judgement != nil { return .passed }
         let got = try item.run(try PlacedArguments(item.arguments, on: device), on: device).hosted()
         guard got.tensors.count == expected.count else { return .failed("it gave \(got.tensors.count) results") }
         for (x, right) in zip(got.tensors, expected) {

@@ -128,7 +128,7 @@ extension Operators {
                 free: [1: .phases(dim: -1) { $0[1].last ?? 0 }], hermitian: ["self"]
             ) { values, results in
                 guard let a = values[0].tensor, case .string(let uplo) = values[1] else { return [] }
-                let whole = uplo == "U" ? a.triu() + a.triu(1).adjoint : a.tril() + a.tril(-1).adjoint
+                let whole = a.hermitian(upper: uplo == "U")
                 let (w, v) = (results[0], results[1])
                 return [
                     Residual("A·V - V·Λ", whole.matmul(v) - v * w.unsqueeze(-2), size: a), .orthonormal("V", v),
