@@ -205,6 +205,7 @@ extension Operators {
             unary("view_as_real(Tensor(a) self) -> Tensor(a)", dtypes: .complex, ComplexNumbers.asReal),
             Operator(
                 "view_as_complex(Tensor(a) self) -> Tensor(a)", dtypes: [.float32, .float64], composition: [],
+                readsMemory: true,
                 samples: { g in [[4, 5, 2], [3, 2], [2], [0, 2]].map { Sample([.tensor(g.tensor($0))]) } },
                 call: { (a) throws(CressetError) in [.tensor(try ComplexNumbers.asComplex(try a.tensor("self")))] }),
             unary("real(Tensor(a) self) -> Tensor(a)", dtypes: .all) { (x) throws(CressetError) in
