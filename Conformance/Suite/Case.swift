@@ -49,8 +49,10 @@ package struct Selection: Sendable {
     package var tier: Tier
     /// Only cases that run in this direction.
     package var direction: Direction?
+    /// False where only some operations, dtypes or cases were asked for.
+    private let isOpen: Bool
     /// False where only a part was asked for: then nothing can be said of what was not run.
-    package var isWhole: Bool
+    package var isWhole: Bool { isOpen && direction == nil }
 
     package init(
         op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0,
@@ -64,7 +66,7 @@ package struct Selection: Sendable {
         self.seed = seed
         self.tier = tier
         self.direction = direction
-        isWhole = op == nil && dtype == nil && id == nil && direction == nil
+        isOpen = op == nil && dtype == nil && id == nil
     }
 
     /// True where every case there is, but of more seeds, is run.

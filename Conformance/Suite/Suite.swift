@@ -12,6 +12,8 @@ package final class Suite {
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
+    /// By the dtypes that a device holds.
+    private var orders: [[DType]: Order] = [:]
 
     private struct GroupKey: Hashable {
         var op: String
@@ -59,16 +61,19 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = order(groups.map(\.1))
+        let cases = order(for: properties.dtypes)
         let runner = try run(cases, on: device, &report)
-        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) {
+        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
         if device == .reference && selection.id == nil && selection.direction == nil {
-            try ReferenceJudges.run(selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
+            try ReferenceJudges.run(
+                selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
         }
-        if checksDifferences { try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report) }
+        if checksDifferences {
+            try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report)
+        }
         context.progress(cases.wanted.count, cases.wanted.count)
         if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
@@ -80,9 +85,19 @@ package final class Suite {
         return report
     }
 
+    /// Asks the oracle about every case at once, for runs in processes that are forked from this one. How many they are.
+    package func learn(for dtypes: [DType]) -> Int {
+        let cases = order(for: dtypes).wanted
+        book.learn(cases)
+        return cases.count
+    }
+
     /// First and second derivatives by differences in float64.
-    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report) throws {
-        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0) else {
+    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report)
+        throws
+    {
+        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0)
+        else {
             return
         }
         guard dtypes.contains(.float64) else {
@@ -104,6 +119,13 @@ package final class Suite {
 
         subscript(i: Int) -> Case { i < wanted.count ? wanted[i] : spare[i - wanted.count] }
         var count: Int { wanted.count + spare.count }
+    }
+
+    private func order(for dtypes: [DType]) -> Order {
+        if let known = orders[dtypes] { return known }
+        let order = order(groups(for: dtypes).map(\.1))
+        orders[dtypes] = order
+        return order
     }
 
     private func order(_ groups: [CaseGroup]) -> Order {
@@ -224,7 +246,8 @@ package final class Suite {
     }
 
     private func command(for item: Case, on device: Device) -> String {
-        return "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
+        return
+            "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
             + (selection.tier == .deep ? "--tier deep " : "") + "--seed \(selection.seed) --case \(item.id)"
     }
 }

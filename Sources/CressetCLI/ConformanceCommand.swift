@@ -60,7 +60,9 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Run random programs and chains of operations for so long.", valueName: "seconds"))
     var fuzz: Double?
 
-    @Option(help: ArgumentHelp("Run one random program or chain again, by the seed it was reported with.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp(
+            "Run one random program or chain again, by the seed it was reported with.", valueName: "seed"))
     var fuzzCase: UInt64?
 
     @Flag(help: "Stop at the first case that fails.")

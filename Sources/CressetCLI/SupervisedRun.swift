@@ -74,7 +74,8 @@ struct SupervisedRun {
             } else {
                 // It would be lost again at the same place.
                 let place = loss.isAtEnd ? "after its last case" : loss.step.map { "in \($0)" } ?? "outside of any case"
-                report.add(.failed("the worker process \(loss.how) \(place)"), id: "worker/\(device)", op: "conformance")
+                report.add(
+                    .failed("the worker process \(loss.how) \(place)"), id: "worker/\(device)", op: "conformance")
                 break
             }
             if stopsAtFirstFailure && report.failed > 0 { break }
