@@ -70,6 +70,11 @@ package final class Suite {
             let judged = cases.dropFirst(resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
+        if !(stopsAtFirstFailure && report.failed > 0) {
+            for op in Self.operators where selection.matches(op.name) {
+                try ErrorCases.run(op, on: device, selection, &report)
+            }
+        }
         if device == .reference && selection.id == nil {
             try ReferenceJudges.run(selection, &report, progress: { [self] in progress(cases.count, cases.count) })
         }

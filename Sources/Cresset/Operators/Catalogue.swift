@@ -5,9 +5,15 @@ extension Operators {
     /// Every declared operation.
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
+        + Ops.binary.flatMap(\.declarations) + elementwise + reductions + softmaxes + indexing + selection + matrices + views
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
         + unfolding
+
+    /// Pointwise operations that are more than a line, each list in the file of its family.
+    private static let elementwise: [Operator] =
+        Division.operators + Ops.rounding + Ops.floatParts + Ops.extremes + Ops.predicates + Ops.logarithms
+        + Ops.blending + Ops.piecewiseActivations + ElementLosses.operators + Distances.operators
+        + ClassLosses.operators
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

@@ -2,13 +2,18 @@
 extension Ops {
     static let neg = Unary("neg", .promote, .number) { -$0 }
     static let abs = Unary("abs", .promote, .number) { Cresset.abs($0) }
-    static let sign = Unary("sign", .promote, .number) { x in
+    static let sign = Unary("sign", .promote, .real) { signum($0) }
+    /// sign, from which it differs for complex numbers alone.
+    static let sgn = Unary("sgn", .promote, .real) { signum($0) }
+
+    private static func signum(_ x: Expr) -> Expr {
         let t = x.type ?? .f32
+        if t == .bool { return x }
         // PyTorch's formula: NaN gives 0. In integers, as some shader compilers make -0 of a select of -1 and 0.
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number) { $0 * $0 }
+    static let square = Unary("square", .promote, .number, boolAs: .int64) { $0 * $0 }
     static let reciprocal = Unary("reciprocal", .promoteFloat, samples: 0.2...4) { 1 / $0 }
     static let sqrt = Unary("sqrt", .promoteFloat, samples: 0...9) { Cresset.sqrt($0) }
     static let rsqrt = Unary("rsqrt", .promoteFloat, samples: 0.1...9) { 1 / Cresset.sqrt($0) }
@@ -58,7 +63,8 @@ extension Ops {
     static let unary: [Unary] = [
         neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin,
         acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
-        round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid,
+        round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid, sgn, frac, deg2rad, rad2deg, sinc,
+        signbit, isposinf, isneginf, isreal,
     ]
 }
 
@@ -129,5 +135,7 @@ extension Tensor {
     /// 1 / (1 + e⁻ˣ)
     public func sigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.sigmoid(self) } }
 
+    /// -1, 0 or 1, as `sign` (`torch.sgn`).
+    public func sgn() -> Tensor { trapping { () throws(CressetError) in try Ops.sgn(self) } }
     public static prefix func - (x: Tensor) -> Tensor { x.neg() }
 }
