@@ -24,6 +24,9 @@ extension Operators {
         ("special_exp2", "exp2"), ("special_expm1", "expm1"), ("special_log1p", "log1p"), ("special_round", "round"),
         ("special_erf", "erf"), ("special_erfc", "erfc"), ("special_erfinv", "erfinv"), ("special_expit", "sigmoid"),
         ("special_gammaln", "lgamma"), ("special_digamma", "digamma"), ("special_psi", "digamma"),
+        ("special_i0", "i0"), ("special_modified_bessel_i0", "i0"), ("special_modified_bessel_i1", "special_i1"),
+        ("special_polygamma", "polygamma"), ("special_multigammaln", "mvlgamma"), ("special_gammainc", "igamma"),
+        ("special_gammaincc", "igammac"),
         ("special_logsumexp", "logsumexp"), ("special_log_softmax", "log_softmax.int"),
         ("special_softmax", "softmax.int"),
     ]

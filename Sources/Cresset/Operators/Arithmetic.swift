@@ -67,7 +67,7 @@ extension Ops {
     static let binary: [Binary] = [
         add, sub, mul, div, floorDivide, remainder, fmod, pow, maximum, minimum, atan2, eq, ne, lt, le, gt, ge,
         logicalAnd, logicalOr, logicalXor, bitwiseAnd, bitwiseOr, bitwiseXor, rsub, fmax, fmin, heaviside, copysign,
-        nextafter, gcd, lcm, leftShift, rightShift, logaddexp, logaddexp2, xlogy, xlog1py, hypot,
+        nextafter, gcd, lcm, leftShift, rightShift, logaddexp, logaddexp2, xlogy, xlog1py, hypot, zeta,
     ]
 
     static let bits = Set<DType>.integer.union(Set<DType>.boolean)

@@ -13,7 +13,7 @@ extension Operators {
     private static let elementwise: [Operator] =
         Division.operators + Ops.rounding + Ops.floatParts + Ops.extremes + Ops.predicates + Ops.logarithms
         + Ops.blending + Ops.piecewiseActivations + ElementLosses.operators + Distances.operators
-        + ClassLosses.operators
+        + ClassLosses.operators + Zeta.operators + Polynomial.operators
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

@@ -4,7 +4,9 @@ import BackendKit
 enum ClassLosses {
     /// Throws where scores are not [N, C] or [C], or classes not int64; gives N and C, 0 for no batch dim.
     private static func sizes(_ x: Tensor, _ op: String) throws(CressetError) -> (batch: [Int], classes: Int) {
-        guard (1...2).contains(x.ndim), x.size(-1) > 0 else {
+        // (A tensor without dims is one class of no batch.)
+        if x.ndim == 0 { return ([], 1) }
+        guard x.ndim <= 2, x.size(-1) > 0 else {
             throw CressetError(.shape, op: op, "the scores must be [N, C] or [C] with at least one class, got \(x.summary)")
         }
         return (Array(x.shape.dropLast()), x.size(-1))
@@ -66,7 +68,8 @@ enum ClassLosses {
             return ResultType(try a.reduction() == .none ? Shape(batch) : [], x.dtype)
         },
         body: { (a) throws(CressetError) in
-            let x = try a.tensor("self")
+            var x = try a.tensor("self")
+            if x.ndim == 0 { x = x.unsqueeze(0) }
             let target = try a.tensor("target").reshape(Shape(Array(x.shape.dropLast()) + [1]))
             let own = try Indexing.gather(x, x.ndim - 1, target)
             let classes = Tensor.arange(Scalar(x.size(-1)), device: x.device)
@@ -115,7 +118,8 @@ enum ClassLosses {
             return ResultType(try a.reduction() == .none ? Shape(batch) : [], x.dtype)
         },
         body: { (a) throws(CressetError) in
-            let (x, target) = (try a.tensor("self"), try a.tensor("target"))
+            var (x, target) = (try a.tensor("self"), try a.tensor("target"))
+            if x.ndim == 0 { (x, target) = (x.unsqueeze(0), target.unsqueeze(0)) }
             let d = x.ndim - 1
             // The targets of a row end before its first negative one.
             let listed = (target .< 0).to(.int32).cumsum(dim: d) .== 0

@@ -46,7 +46,7 @@ enum DistanceLosses {
 
     static let tripletMargin = Composed(
         "triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1., float p=2., float eps=1e-06, bool swap=False, int reduction=1) -> Tensor",
-        of: ["pointwise", "reduce"],
+        .number, of: ["pointwise", "reduce"],
         samples: { g in
             let shapes: [Shape] = [[5, 7], [3, 4, 5], [6], [0, 3], []]
             return [(2.0, false), (1.0, true), (3.0, true)].flatMap { p, swap in
@@ -73,7 +73,7 @@ enum DistanceLosses {
             let reduction = try a.reduction()
             return ResultType(
                 reduction == .none ? shape.reduced(shape.isEmpty ? [] : [shape.count - 1], keepdim: false) : [],
-                Promotion.result(inputs))
+                Promotion.float(Promotion.result(inputs)))
         },
         body: { (a) throws(CressetError) in
             let (p, eps) = (Value(try a.double("p")), Value(try a.double("eps")))

@@ -32,6 +32,11 @@ enum Distances {
 
     /// (Σ |x|ᵖ)^(1/p) over the dims: the number of elements that are not 0 for p = 0, the largest for infinity.
     static func norm(_ x: Tensor, _ p: Double, dims: [Int], keepdim: Bool) throws(CressetError) -> Tensor {
+        // Powers and sums of narrow floats leave their range where the norm does not.
+        let wide = x.dtype.arithmetic.dtype
+        if x.dtype.isFloatingPoint && wide != x.dtype {
+            return try norm(try x.converted(to: wide), p, dims: dims, keepdim: keepdim).converted(to: x.dtype)
+        }
         func sum(_ x: Tensor) throws(CressetError) -> Tensor { try Reductions.sum(x, dims: dims, keepdim: keepdim) }
         switch p {
         case 0: return try sum(try (x .!= 0).converted(to: x.dtype))
@@ -61,7 +66,7 @@ enum Distances {
     /// ‖x₁ - x₂ + eps‖ over the last dim.
     static let pairwise = Composed(
         "pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-06, bool keepdim=False) -> Tensor",
-        of: ["pointwise", "reduce"],
+        .number, of: ["pointwise", "reduce"],
         samples: { g in
             pairs(
                 &g, [([5, 7], [5, 7]), ([3, 1, 5], [4, 5]), ([6], [6]), ([], []), ([0, 3], [0, 3])],
@@ -78,7 +83,8 @@ enum Distances {
             let inputs = [try a.tensor("x1"), try a.tensor("x2")]
             let shape = try Ops.sub.kernel.broadcastShape(inputs)
             let dims = shape.isEmpty ? [] : [shape.count - 1]
-            return ResultType(shape.reduced(dims, keepdim: try a.bool("keepdim")), Promotion.result(inputs))
+            let dtype = Promotion.float(Promotion.result(inputs))
+            return ResultType(shape.reduced(dims, keepdim: try a.bool("keepdim")), dtype)
         },
         body: { (a) throws(CressetError) in
             let d = try Ops.add(try Ops.sub(try a.tensor("x1"), try a.tensor("x2")), try a.scalar("eps"))

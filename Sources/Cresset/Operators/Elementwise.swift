@@ -12,12 +12,13 @@ final class Unary: Sendable {
     /// - Parameters:
     ///   - name: without "aten::".
     ///   - dtypes: what it is meant for.
+    ///   - argument: PyTorch's name of the tensor.
     ///   - boolAs: what bool is converted to first, where it is not among those.
     ///   - samples: range of the sample values, as wide as is interesting.
     ///   - body: the meaning for one element.
     init(
         _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real, boolAs: DType? = nil,
-        samples: ClosedRange<Double> = -4...4,
+        argument: String = "self", samples: ClosedRange<Double> = -4...4,
         differentiable: Bool = true, derivative: (@Sendable (Pointwise.Context) -> Expr)? = nil,
         body: @escaping @Sendable (Expr) -> Expr
     ) {
@@ -29,7 +30,7 @@ final class Unary: Sendable {
         dtypeMask = mask
         self.boolAs = boolAs
         declaration = Operator(
-            "\(name)(Tensor self) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
+            "\(name)(Tensor \(argument)) -> Tensor", dtypes: dtypes, composition: ["pointwise"],
             isDifferentiable: differentiable && rule != .compare,
             samples: { g in
                 let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3], [33]]
@@ -37,14 +38,16 @@ final class Unary: Sendable {
                     Sample([Value.tensor(g.tensor(shape, samples.lowerBound, samples.upperBound))])
                 }
             },
-            errors: { g in Self.errors(&g, boolAs == nil ? dtypes : dtypes.union([.bool])) },
-            call: { (a) throws(CressetError) in [.tensor(try Self.call(kernel, mask, boolAs, try a.tensor("self")))] })
+            errors: { g in Self.errors(&g, boolAs == nil ? dtypes : dtypes.union([.bool]), argument) },
+            call: { (a) throws(CressetError) in [.tensor(try Self.call(kernel, mask, boolAs, try a.tensor(argument)))] })
     }
 
     /// What is no tensor, and a dtype that the operation is not meant for.
-    private static func errors(_ g: inout SampleMaker, _ dtypes: Set<DType>) -> [ErrorSample] {
+    private static func errors(
+        _ g: inout SampleMaker, _ dtypes: Set<DType>, _ argument: String
+    ) -> [ErrorSample] {
         let foreign = [DType.bool, .int64, .float32].first { !dtypes.contains($0) }
-        return [ErrorSample([3], "argument self must be a tensor")]
+        return [ErrorSample([3], "argument \(argument) must be a tensor")]
             + (foreign.map { [ErrorSample([.tensor(g.tensor([2], dtype: $0))], "is not defined for", "\($0)")] } ?? [])
     }
 

@@ -65,7 +65,7 @@ extension Ops {
         acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
         round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid, sgn, frac, deg2rad, rad2deg, sinc,
         signbit, isposinf, isneginf, isreal,
-    ]
+    ] + normalFunctions + ModifiedBessel.operations + Bessel.operations
 }
 
 extension Expr {
