@@ -109,7 +109,7 @@ enum Bessel {
         let phase = (Fit.airyCosine(t) * (c + s) + Fit.airySine(t) / zeta * (s - c)) * Expr(1 / (2 * Double.pi).squareRoot())
         let other = 2.0 / 3 * 2 * 2.0.squareRoot()
         let decay = exp(-zeta) * Expr(0.5 / Double.pi.squareRoot())
-        let beyond = decay * Fit.airyRight(2 * Expr(other) / select(right, zeta, Expr(other, type)) - 1)
+        let beyond = decay * Fit.airyRight(Expr(2 * other) / select(right, zeta, Expr(other, type)) - 1)
         let far = select(left, phase, beyond) / quarter
         return select(
             left | right, atInfinity(abs(x), far), Fit.airyMiddle((middle + 1.25) * Expr(1 / 3.25)))

@@ -14,6 +14,7 @@ extension Operators {
         Division.operators + Ops.rounding + Ops.floatParts + Ops.extremes + Ops.predicates + Ops.logarithms
         + Ops.blending + Ops.piecewiseActivations + ElementLosses.operators + Distances.operators
         + ClassLosses.operators + Zeta.operators + Polynomial.operators
+        + IncompleteGamma.operators
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
