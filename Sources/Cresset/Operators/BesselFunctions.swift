@@ -106,7 +106,8 @@ enum Bessel {
         let ratio = Expr(start) / select(left, zeta, Expr(start, type))
         let t = 2 * ratio * ratio - 1
         let (s, c) = (sin(zeta), cos(zeta))
-        let phase = (Fit.airyCosine(t) * (c + s) + Fit.airySine(t) / zeta * (s - c)) * Expr(1 / (2 * Double.pi).squareRoot())
+        let phase =
+            (Fit.airyCosine(t) * (c + s) + Fit.airySine(t) / zeta * (s - c)) * Expr(1 / (2 * Double.pi).squareRoot())
         let other = 2.0 / 3 * 2 * 2.0.squareRoot()
         let decay = exp(-zeta) * Expr(0.5 / Double.pi.squareRoot())
         let beyond = decay * Fit.airyRight(Expr(2 * other) / select(right, zeta, Expr(other, type)) - 1)

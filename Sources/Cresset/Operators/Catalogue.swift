@@ -5,7 +5,8 @@ extension Operators {
     /// Every declared operation.
     public static let all: [Operator] =
         (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + elementwise + reductions + softmaxes + indexing + selection + matrices + views
+        + Ops.binary.flatMap(\.declarations) + elementwise + reductions + softmaxes + indexing + selection + matrices
+        + views
         + conversions + scans + sorting + compaction + convolutions + pooling + padding
         + unfolding
 

@@ -7,7 +7,8 @@ enum ClassLosses {
         // (A tensor without dims is one class of no batch.)
         if x.ndim == 0 { return ([], 1) }
         guard x.ndim <= 2, x.size(-1) > 0 else {
-            throw CressetError(.shape, op: op, "the scores must be [N, C] or [C] with at least one class, got \(x.summary)")
+            throw CressetError(
+                .shape, op: op, "the scores must be [N, C] or [C] with at least one class, got \(x.summary)")
         }
         return (Array(x.shape.dropLast()), x.size(-1))
     }
@@ -60,10 +61,12 @@ enum ClassLosses {
             let p = try a.double("p")
             guard p == 1 || p == 2 else { throw a.wrong("p must be 1 or 2, got \(p)") }
             guard Array(target.shape) == batch || batch.isEmpty && target.shape == [1] else {
-                throw CressetError(.shape, op: a.op, "the target \(target.shape) must have the shape \(batch) of the batch")
+                throw CressetError(
+                    .shape, op: a.op, "the target \(target.shape) must have the shape \(batch) of the batch")
             }
             if let weight = try a.optionalTensor("weight"), weight.shape != [classes] {
-                throw CressetError(.shape, op: a.op, "the weights \(weight.shape) must be one for each of \(classes) classes")
+                throw CressetError(
+                    .shape, op: a.op, "the weights \(weight.shape) must be one for each of \(classes) classes")
             }
             return ResultType(try a.reduction() == .none ? Shape(batch) : [], x.dtype)
         },
@@ -155,7 +158,8 @@ enum ClassLosses {
             errors: { g in
                 [
                     ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.indices([4], below: 3))], "target", "[4]"),
-                    ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.indices([2], below: 3)), .none, 5], "reduction must be"),
+                    ErrorSample(
+                        [.tensor(g.tensor([2, 3])), .tensor(g.indices([2], below: 3)), .none, 5], "reduction must be"),
                 ]
             },
             type: { (a) throws(CressetError) in

@@ -83,7 +83,9 @@ enum DistanceLosses {
             )
             let near = try Distances.pairwise(anchor, positive, p, eps, false)
             var far = try Distances.pairwise(anchor, negative, p, eps, false)
-            if try a.bool("swap") { far = try Ops.minimum(far, try Distances.pairwise(positive, negative, p, eps, false)) }
+            if try a.bool("swap") {
+                far = try Ops.minimum(far, try Distances.pairwise(positive, negative, p, eps, false))
+            }
             let losses = try Ops.clampMinScalar(
                 try Ops.add(try Ops.sub(near, far), try a.scalar("margin")), numbers: 0)
             return Losses.reduce(losses, try a.reduction())

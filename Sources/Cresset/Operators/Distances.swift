@@ -122,7 +122,11 @@ enum Distances {
         "cdist(Tensor x1, Tensor x2, float p=2., int? compute_mode=None) -> Tensor", of: ["pointwise", "reduce"],
         samples: { g in
             pairs(
-                &g, [([5, 3], [4, 3]), ([2, 3, 4], [2, 5, 4]), ([2, 1, 3, 2], [3, 4, 2]), ([0, 3], [2, 3]), ([2, 0], [3, 0])],
+                &g,
+                [
+                    ([5, 3], [4, 3]), ([2, 3, 4], [2, 5, 4]), ([2, 1, 3, 2], [3, 4, 2]), ([0, 3], [2, 3]),
+                    ([2, 0], [3, 0]),
+                ],
                 orders.map { [Value($0), .none] })
         },
         errors: { g in
@@ -176,7 +180,9 @@ enum Distances {
             let x = try a.tensor("self")
             let n = x.shape[0]
             var (first, second): ([Int64], [Int64]) = ([], [])
-            for i in 0..<n { for j in (i + 1)..<Swift.max(n, i + 1) { (first, second) = (first + [Int64(i)], second + [Int64(j)]) } }
+            for i in 0..<n {
+                for j in (i + 1)..<Swift.max(n, i + 1) { (first, second) = (first + [Int64(i)], second + [Int64(j)]) }
+            }
             let d = try Ops.sub(
                 x.indexSelect(dim: 0, index: Tensor(first, device: x.device)),
                 x.indexSelect(dim: 0, index: Tensor(second, device: x.device)))

@@ -72,7 +72,9 @@ enum Division {
 
     private static let modes: [Value] = [.none, "trunc", "floor"]
 
-    private static func declaration(_ overload: String, _ other: String, _ second: @escaping Second, _ call: @escaping Call)
+    private static func declaration(
+        _ overload: String, _ other: String, _ second: @escaping Second, _ call: @escaping Call
+    )
         -> Operator
     {
         Operator(

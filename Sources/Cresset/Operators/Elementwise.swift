@@ -39,7 +39,8 @@ final class Unary: Sendable {
                 }
             },
             errors: { g in Self.errors(&g, boolAs == nil ? dtypes : dtypes.union([.bool]), argument) },
-            call: { (a) throws(CressetError) in [.tensor(try Self.call(kernel, mask, boolAs, try a.tensor(argument)))] })
+            call: { (a) throws(CressetError) in [.tensor(try Self.call(kernel, mask, boolAs, try a.tensor(argument)))] }
+        )
     }
 
     /// What is no tensor, and a dtype that the operation is not meant for.

@@ -77,10 +77,14 @@ enum TensorClamp {
     }
     private static let below = kernel({ x, _ in [.tensor(x[0]), .tensor(x[1]), .none] }) { i, c in
         Ops.clampMinTensor.kernel.derivative?(i, c)
-    } _: { Ops.clampMinTensor.kernel.body($0) }
+    } _: {
+        Ops.clampMinTensor.kernel.body($0)
+    }
     private static let above = kernel({ x, _ in [.tensor(x[0]), .none, .tensor(x[1])] }) { i, c in
         Ops.clampMaxTensor.kernel.derivative?(i, c)
-    } _: { Ops.clampMaxTensor.kernel.body($0) }
+    } _: {
+        Ops.clampMaxTensor.kernel.body($0)
+    }
 
     static func select(_ low: Tensor?, _ high: Tensor?) throws(CressetError) -> (Pointwise, [Tensor]) {
         switch (low, high) {

@@ -54,7 +54,9 @@ extension Ops {
         let step = Cresset.maximum(
             select(inward & (size .== power), power * 0x1p-11, power * 0x1p-10), Expr(0x1p-24, .f32))
         let moved = select(a .< b, a + step, a - step)
-        let edge = select(Cresset.abs(moved) .> 65504, select(moved .< 0, Expr(-Double.infinity, .f32), .init(.infinity, .f32)), moved)
+        let edge = select(
+            Cresset.abs(moved) .> 65504, select(moved .< 0, Expr(-Double.infinity, .f32), .init(.infinity, .f32)), moved
+        )
         let fromInfinity = select(a .< 0, Expr(-65504, .f32), 65504)
         return unlessEqual(a, b, select(size .== Expr(.infinity, .f32), fromInfinity, edge))
     }

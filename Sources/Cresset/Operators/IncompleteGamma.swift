@@ -68,7 +68,9 @@ enum IncompleteGamma {
         let inverse = 1 / c
         let z = inverse * inverse
         // Σ B₂ₖ/(2k(2k-1)) a^(1-2k), k = 7 … 1 (Abramowitz & Stegun 6.1.41)
-        let coefficients: [Double] = [1.0 / 156, -691.0 / 360360, 1.0 / 1188, -1.0 / 1680, 1.0 / 1260, -1.0 / 360, 1.0 / 12]
+        let coefficients: [Double] = [
+            1.0 / 156, -691.0 / 360360, 1.0 / 1188, -1.0 / 1680, 1.0 / 1260, -1.0 / 360, 1.0 / 12,
+        ]
         var stirling = Expr(0, type)
         for coefficient in coefficients { stirling = stirling * z + Expr(coefficient) }
         let bell = sqrt(c * Expr(0.5 / Double.pi)) * exp(c * (log1p(mu) - mu) - stirling * inverse)
@@ -198,5 +200,7 @@ extension Tensor {
         trapping { () throws(CressetError) in try IncompleteGamma.function(self, other, upper: true) }
     }
     @discardableResult public func igamma_(_ other: Tensor) -> Tensor { inPlace("aten::igamma_") { $0.igamma(other) } }
-    @discardableResult public func igammac_(_ other: Tensor) -> Tensor { inPlace("aten::igammac_") { $0.igammac(other) } }
+    @discardableResult public func igammac_(_ other: Tensor) -> Tensor {
+        inPlace("aten::igammac_") { $0.igammac(other) }
+    }
 }

@@ -69,7 +69,8 @@ extension Ops {
 
     /// Beyond [ε, 1-ε] the ends' values, if ε is given; else NaN beyond [0, 1].
     static let logit = Pointwise(
-        "aten::logit", .promoteFloat, derivative: { _, c in logitDerivative(c, Expr(0, c.type), Expr(1, c.type), .nan) },
+        "aten::logit", .promoteFloat,
+        derivative: { _, c in logitDerivative(c, Expr(0, c.type), Expr(1, c.type), .nan) },
         schema: { x, _ in [.tensor(x[0]), .none] }
     ) { logOdds($0.inputs[0]) }
     static let clampedLogit = Pointwise(

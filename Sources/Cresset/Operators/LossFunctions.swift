@@ -39,7 +39,9 @@ extension Losses {
     /// max(0, margin - y·(x₁ - x₂)) (`margin_ranking_loss`).
     public static func marginRankingLoss(
         _ x1: Tensor, _ x2: Tensor, _ y: Tensor, margin: Double = 0, reduction: LossReduction = .mean
-    ) -> Tensor { call(ElementLosses.marginRanking, .tensor(x1), .tensor(x2), .tensor(y), Value(margin), reduction.value) }
+    ) -> Tensor {
+        call(ElementLosses.marginRanking, .tensor(x1), .tensor(x2), .tensor(y), Value(margin), reduction.value)
+    }
     /// y·(ln y - x), or eʸ·(y - x) of logarithms y (`kl_div`).
     public static func klDiv(
         _ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean, logTarget: Bool = false

@@ -80,7 +80,9 @@ enum ModifiedBessel {
         _ derivative: @escaping @Sendable (Expr) -> Expr,
         _ body: @escaping @Sendable (Expr) -> Expr
     ) -> Unary {
-        Unary(name, .promoteFloat, argument: argument, samples: samples, derivative: { $0.grad * derivative($0.inputs[0]) }, body: body)
+        Unary(
+            name, .promoteFloat, argument: argument, samples: samples,
+            derivative: { $0.grad * derivative($0.inputs[0]) }, body: body)
     }
     private static func sign(_ x: Expr) -> Expr {
         let zero = Expr(0, x.type ?? .f32)
@@ -98,7 +100,8 @@ enum ModifiedBessel {
         "special_modified_bessel_k1", samples: 0.1...9, { -k0($0, scaled: false) - k1($0, scaled: false) / $0 }
     ) { k1($0, scaled: false) }
     static let k0eOp = declared(
-        "special_scaled_modified_bessel_k0", argument: "x", samples: 0.1...9, { k0($0, scaled: true) - k1($0, scaled: true) }
+        "special_scaled_modified_bessel_k0", argument: "x", samples: 0.1...9,
+        { k0($0, scaled: true) - k1($0, scaled: true) }
     ) { k0($0, scaled: true) }
     static let k1eOp = declared(
         "special_scaled_modified_bessel_k1", argument: "x", samples: 0.1...9,

@@ -145,7 +145,8 @@ extension Polynomial {
             if let limit {
                 let most = type == .float64 ? limit.1 : limit.0
                 highest = Swift.min(highest, most)
-                result = Tensor.where(n .> Scalar(most), .full([], .double(.nan), dtype: type, device: x.device), result)
+                result = Tensor.where(
+                    n .> Scalar(most), .full([], .double(.nan), dtype: type, device: x.device), result)
             }
             var k = 0
             while k <= highest {

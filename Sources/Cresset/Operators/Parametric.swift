@@ -46,7 +46,9 @@ final class Parametric: Sendable {
                 return numbers.flatMap { numbers in
                     shapes.map { shapes in
                         Sample(
-                            tensors.indices.map { .tensor(g.tensor(shapes[$0], ranges[$0].lowerBound, ranges[$0].upperBound)) }
+                            tensors.indices.map {
+                                .tensor(g.tensor(shapes[$0], ranges[$0].lowerBound, ranges[$0].upperBound))
+                            }
                                 + numbers.map(Value.scalar))
                     }
                 }

@@ -100,7 +100,9 @@ extension Ops {
     static let prelu = Composed(
         "prelu(Tensor self, Tensor weight) -> Tensor", of: ["pointwise"],
         samples: { g in
-            let cases: [(Shape, Shape)] = [([5, 7], [7]), ([3, 4, 5], [4]), ([3, 4], [1]), ([], []), ([0, 3], [3]), ([6], [1])]
+            let cases: [(Shape, Shape)] = [
+                ([5, 7], [7]), ([3, 4, 5], [4]), ([3, 4], [1]), ([], []), ([0, 3], [3]), ([6], [1]),
+            ]
             return cases.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1, 0.1, 0.9))]) }
         },
         errors: { g in
@@ -116,7 +118,8 @@ extension Ops {
                         + "\(weight.shape)")
             }
             guard weight.dtype == x.dtype else {
-                throw CressetError(.dtype, op: "aten::prelu", "the dtypes must be equal: \(x.summary), \(weight.summary)")
+                throw CressetError(
+                    .dtype, op: "aten::prelu", "the dtypes must be equal: \(x.summary), \(weight.summary)")
             }
             return ResultType(x.shape, x.dtype)
         },
@@ -142,11 +145,14 @@ extension Ops {
         },
         type: { (a) throws(CressetError) in
             let x = try a.tensor("self")
-            guard x.ndim > 0 else { throw CressetError(.shape, op: "aten::glu", "needs at least 1 dim, got \(x.summary)") }
+            guard x.ndim > 0 else {
+                throw CressetError(.shape, op: "aten::glu", "needs at least 1 dim, got \(x.summary)")
+            }
             let d = try x.dim(try a.int("dim"), op: "aten::glu")
             var shape = x.shape
             guard shape[d] % 2 == 0 else {
-                throw CressetError(.shape, op: "aten::glu", "dim \(d) is halved, so its size must be even, got \(x.summary)")
+                throw CressetError(
+                    .shape, op: "aten::glu", "dim \(d) is halved, so its size must be even, got \(x.summary)")
             }
             shape[d] /= 2
             return ResultType(shape, x.dtype)

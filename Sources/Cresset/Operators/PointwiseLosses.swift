@@ -34,7 +34,8 @@ enum ElementLosses {
                 let uneven = [Value.tensor(g.tensor([2, 3]))] + (1..<tensors.count).map { _ in .tensor(g.tensor([4])) }
                 return [
                     ErrorSample(Self.arguments(parsed, uneven + numbers[0], reduction: 1), words: ["do not broadcast"]),
-                    ErrorSample(Self.arguments(parsed, good + numbers[0], reduction: 7), words: ["reduction must be", "7"]),
+                    ErrorSample(
+                        Self.arguments(parsed, good + numbers[0], reduction: 7), words: ["reduction must be", "7"]),
                 ]
                     + wrong.map { numbers, words in
                         ErrorSample(Self.arguments(parsed, good + numbers, reduction: 1), words: [words])
@@ -141,7 +142,9 @@ enum ElementLosses {
         let safe = select(y .== 0, Expr(1, c.type), y)
         return select(y .== 0, Expr(0, c.type), y * log(safe)) - y * x
     }
-    private static let logDivergence = Pointwise("aten::kl_div", .promote) { exp($0.inputs[1]) * ($0.inputs[1] - $0.inputs[0]) }
+    private static let logDivergence = Pointwise("aten::kl_div", .promote) {
+        exp($0.inputs[1]) * ($0.inputs[1] - $0.inputs[0])
+    }
 
     /// eˣ - y·x, or x - y·ln(x + ε); with Stirling's ln y! for y above 1 if that is asked for.
     private static func poisson(isLog: Bool, isFull: Bool) -> Pointwise {
@@ -197,7 +200,8 @@ enum ElementLosses {
         target: .range(0...1)
     ) { (a) throws(CressetError) in
         let positive = try a.optionalTensor("pos_weight")
-        let losses = try positive == nil ? plainLogits.run(try pair(a)) : logits.run(try pair(a) + [positive].compactMap { $0 })
+        let losses =
+            try positive == nil ? plainLogits.run(try pair(a)) : logits.run(try pair(a) + [positive].compactMap { $0 })
         guard let weight = try a.optionalTensor("weight") else { return losses }
         return try Ops.mul(losses, weight)
     }

@@ -60,12 +60,14 @@ extension Ops {
         "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) }
     ) { 1 / (1 + Cresset.exp(-$0)) }
 
-    static let unary: [Unary] = [
-        neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin,
-        acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
-        round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid, sgn, frac, deg2rad, rad2deg, sinc,
-        signbit, isposinf, isneginf, isreal,
-    ] + normalFunctions + ModifiedBessel.operations + Bessel.operations
+    static let unary: [Unary] =
+        [
+            neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan,
+            asin,
+            acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
+            round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid, sgn, frac, deg2rad, rad2deg, sinc,
+            signbit, isposinf, isneginf, isreal,
+        ] + normalFunctions + ModifiedBessel.operations + Bessel.operations
 }
 
 extension Expr {

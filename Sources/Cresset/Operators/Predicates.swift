@@ -182,7 +182,8 @@ extension Tensor {
     public func nanToNum(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor {
         trapping { () throws(CressetError) in try NaNToNum.callAsFunction(self, nan, posinf, neginf) }
     }
-    @discardableResult public func nanToNum_(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor {
+    @discardableResult public func nanToNum_(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor
+    {
         NaNToNum.inPlace(self, nan, posinf, neginf)
     }
     /// True where |self - other| <= atol + rtol·|other| (`torch.isclose`).

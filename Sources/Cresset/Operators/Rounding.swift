@@ -24,7 +24,8 @@ extension Ops {
                 series = series * z + Expr((k % 2 == 0 ? 2.0 : -2.0) * Double(k) / factorial)
             }
             let safe = select(x .== 0, Expr(1, c.type), x)
-            let direct = (Cresset.cos(Expr(Double.pi) * r) - Cresset.sin(Expr(Double.pi) * r) / (Expr(Double.pi) * safe)) / safe
+            let direct =
+                (Cresset.cos(Expr(Double.pi) * r) - Cresset.sin(Expr(Double.pi) * r) / (Expr(Double.pi) * safe)) / safe
             return c.grad * select(Cresset.abs(t) .< 1, Expr(Double.pi) * t * series, direct)
         }
     ) { x in
