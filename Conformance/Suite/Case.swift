@@ -37,21 +37,28 @@ package struct Selection: Sendable {
     package var dtype: DType?
     package var id: String?
     package var seed: UInt64
+    package var tier: Tier
+    /// Only cases that run in this direction.
+    package var direction: Direction?
     /// False where only a part was asked for: then nothing can be said of what was not run.
     package var isWhole: Bool
 
     package init(
-        op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0
+        op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0,
+        tier: Tier = .full, direction: Direction? = nil
     ) {
         matches = op ?? { _ in true }
         self.dtype = dtype
         self.id = id
         self.seed = seed
-        isWhole = op == nil && dtype == nil && id == nil
+        self.tier = tier
+        self.direction = direction
+        isWhole = op == nil && dtype == nil && id == nil && direction == nil
     }
 
-    func contains(_ id: String, op: String, dtype: DType) -> Bool {
-        matches(op) && (self.dtype ?? dtype) == dtype && (self.id ?? id) == id
+    func contains(_ item: Case) -> Bool {
+        matches(item.cell.op) && (dtype ?? item.cell.dtype) == item.cell.dtype && (id ?? item.id) == item.id
+            && (direction ?? item.cell.direction) == item.cell.direction
     }
 }
 
@@ -61,42 +68,59 @@ package struct CaseGroup {
     /// Samples that the declaration could not make.
     var failure: CressetError?
 
-    /// Samples are laid out in other ways at most this often.
-    private static let layoutLimit = 3
+    /// What a smoke run takes of them.
+    package let smoke: [Case]
 
     package init(_ op: Operator, _ dtype: DType, _ selection: Selection) {
-        var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
-        let samples: [Sample]
+        var made: [Case] = []
         do {
-            samples = try catching { op.samples(&maker) }
+            for seed in selection.tier.seeds(from: selection.seed) {
+                made += try Self.cases(op, dtype, selection, seed: seed, number: made.last.map { $0.sample + 1 } ?? 0)
+            }
         } catch {
             cases = []
+            smoke = []
             failure = error as? CressetError ?? CressetError(.internal, op: op.name, "\(error)")
             return
         }
+        var choice = SmokeChoice(op.name, dtype, seed: selection.seed)
+        smoke = choice.choose(made, isProbe: op.isProbe).filter(selection.contains)
+        cases = made.filter(selection.contains)
+    }
+
+    /// The cases of one seed, whose samples are numbered from `number` on.
+    private static func cases(
+        _ op: Operator, _ dtype: DType, _ selection: Selection, seed: UInt64, number: Int
+    ) throws -> [Case] {
+        var maker = SampleMaker(dtype: dtype, seed: seed &+ op.name.stableHash)
+        let samples = try catching { op.samples(&maker) }
         var made: [Case] = []
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
-            for (layout, arguments) in Self.layouts(of: hosted) + Self.variants(of: hosted, op, &maker, &used) {
-                if [.transposed, .sliced, .expanded, .overlapping].contains(layout) {
-                    if used[layout, default: 0] == Self.layoutLimit { continue }
+            let variants = variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit)
+            for (layout, arguments) in layouts(of: hosted) + variants {
+                // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
+                if op.judgement != nil && (layout.isVariant || layout == .expanded || layout == .overlapping) {
+                    continue
+                }
+                if layout.isMoved {
+                    if used[layout, default: 0] == selection.tier.layoutLimit { continue }
                     used[layout, default: 0] += 1
                 }
                 for direction in Direction.allCases {
                     if direction == .gradient {
                         guard !layout.isVariant else { continue }
-                        guard op.isDifferentiable && dtype.isFloatingPoint else { continue }
+                        guard op.isDifferentiable && dtype.hasGradient else { continue }
                     }
-                    let cell = Cell(op: op.name, dtype: dtype, layout: layout, direction: direction)
-                    let new = Case(
-                        cell: cell, declaration: op, sample: i, arguments: arguments,
-                        seed: selection.seed &+ UInt64(i))
-                    if selection.contains(new.id, op: op.name, dtype: dtype) { made.append(new) }
+                    made.append(
+                        Case(
+                            cell: Cell(op: op.name, dtype: dtype, layout: layout, direction: direction),
+                            declaration: op, sample: number + i, arguments: arguments, seed: seed &+ UInt64(i)))
                 }
             }
         }
-        cases = made
+        return made
     }
 
     /// The sample as it is, and in every layout that makes a difference to it.
@@ -124,7 +148,9 @@ package struct CaseGroup {
             tensors.contains { $0.count == 0 } ? .zeroSize : tensors.contains { $0.shape.isEmpty } ? .zeroDim : nil
         if special == .zeroSize { return [(.zeroSize, placed(.zeroSize) ?? [])] }
         var result: [(Layout, [CaseValue])] = [(special ?? .contiguous, placed(.contiguous) ?? [])]
-        for layout in [Layout.transposed, .sliced, .expanded, .overlapping] {
+        // What is there for its size is not copied about.
+        if tensors.contains(where: { $0.count > 1 << 20 }) { return result }
+        for layout in Layout.allCases where layout.isMoved {
             if let arguments = placed(layout) { result.append((layout, arguments)) }
         }
         return result

@@ -5,8 +5,10 @@ import CressetIO
 package enum Resolution: Sendable, Equatable {
     /// A kernel of its own, by whom.
     case override(String)
-    /// Made of these families, all of which are registered.
+    /// Made of these families or operations, and registered is what they come down to.
     case composed([String])
+    /// Computed on the host, and copied back.
+    case host([String])
     /// Not to be had, with the reason.
     case missing(String)
 }
@@ -17,32 +19,44 @@ package struct Coverage: Sendable {
     /// By operation, for the dtypes it is declared for.
     package let cells: [String: [DType: Resolution]]
 
+    init(device: String, cells: [String: [DType: Resolution]]) {
+        self.device = device
+        self.cells = cells
+    }
+
     package init(of device: Device) throws(CressetError) {
         let held = Set(try device.properties.dtypes)
         let entries = try Registry.entries(on: device)
-        var families: [DType: Set<String>] = [:]
+        var registered: [DType: Set<String>] = [:]
         var overrides: [String: [DType: String]] = [:]
         for entry in entries {
             if entry.isOverride {
                 overrides[entry.key, default: [:]][entry.dtype] = entry.owner
             } else {
-                families[entry.dtype, default: []].insert(entry.key)
+                registered[entry.dtype, default: []].insert(entry.key)
             }
         }
         var cells: [String: [DType: Resolution]] = [:]
         for op in Operators.all {
             for dtype in op.dtypes {
                 let resolution: Resolution
-                // A view needs no kernel, but what is to be viewed must be there.
-                let missing = op.composition.filter { !(families[dtype] ?? []).contains($0) }
+                let families = op.families
+                // (Complex tensors are computed as pairs of real numbers.)
+                let missing = families.filter {
+                    $0.isMinimum && !dtype.isComplex && !(registered[dtype] ?? []).contains($0.rawValue)
+                }
                 if !held.contains(dtype) {
                     resolution = .missing("\(device) does not hold \(dtype)")
                 } else if let owner = overrides[op.name]?[dtype] {
                     resolution = .override(owner)
-                } else if missing.isEmpty {
-                    resolution = .composed(op.composition)
+                } else if !missing.isEmpty {
+                    let names = missing.map(\.rawValue).sorted().joined(separator: ", ")
+                    resolution = .missing("\(device) registers no \(names) for \(dtype)")
+                } else if families.contains(where: \.hasHostDefault) {
+                    resolution = .host(op.composition)
                 } else {
-                    resolution = .missing("\(device) registers no \(missing.joined(separator: ", ")) for \(dtype)")
+                    // (A view needs no kernel.)
+                    resolution = .composed(op.composition)
                 }
                 cells[op.name, default: [:]][dtype] = resolution
             }
@@ -53,16 +67,17 @@ package struct Coverage: Sendable {
 
     /// The order of columns.
     package static let dtypes: [DType] = [
-        .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool,
+        .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool, .complex128, .complex64,
     ]
 
-    /// How many operations and dtypes resolve to an override, to a composition, to nothing.
-    package var counts: (override: Int, composed: Int, missing: Int) {
-        var counts = (override: 0, composed: 0, missing: 0)
+    /// How many operations and dtypes resolve to an override, to a composition, to the host, to nothing.
+    package var counts: (override: Int, composed: Int, host: Int, missing: Int) {
+        var counts = (override: 0, composed: 0, host: 0, missing: 0)
         for resolution in cells.values.flatMap(\.values) {
             switch resolution {
             case .override: counts.override += 1
             case .composed: counts.composed += 1
+            case .host: counts.host += 1
             case .missing: counts.missing += 1
             }
         }
@@ -80,7 +95,7 @@ extension Coverage {
             func padded(_ text: String, _ width: Int) -> String {
                 text + String(repeating: " ", count: max(0, width - text.count))
             }
-            return padded(first, width) + "  " + others.map { padded($0, 9) }.joined() + "\n"
+            return padded(first, width) + "  " + others.map { padded($0, 11) }.joined() + "\n"
         }
         var text = row("operation", Self.dtypes.map(\.name))
         if markdown { text += row("---", Self.dtypes.map { _ in "---" }) }
@@ -89,6 +104,7 @@ extension Coverage {
                 switch cells[name]?[dtype] {
                 case .override: "override"
                 case .composed(let families): families.isEmpty ? "view" : "composed"
+                case .host: "host"
                 case .missing: "missing"
                 case nil: markdown ? "" : "·"
                 }
@@ -130,7 +146,27 @@ extension Resolution {
         switch self {
         case .override(let owner): ["status": "override", "by": .string(owner)]
         case .composed(let families): ["status": "composed", "of": .array(families.map { .string($0) })]
+        case .host(let families): ["status": "host", "of": .array(families.map { .string($0) })]
         case .missing(let reason): ["status": "missing", "reason": .string(reason)]
         }
+    }
+}
+
+extension Operator {
+    /// The families that its composition comes down to, through other operations.
+    var families: Set<PrimitiveFamily> {
+        var found: Set<PrimitiveFamily> = []
+        var seen: Set<String> = [name]
+        func walk(_ composition: [String]) {
+            for part in composition {
+                if let family = PrimitiveFamily(rawValue: part) {
+                    found.insert(family)
+                } else if seen.insert(part).inserted, let op = Operators.find(part) {
+                    walk(op.composition)
+                }
+            }
+        }
+        walk(composition)
+        return found
     }
 }

@@ -11,7 +11,8 @@ enum ErrorCases {
             let id = "\(op.name)/\(dtype)/\(i)/refused"
             // (A device cannot be asked about a dtype it does not hold.)
             let tensors = sample.values.flatMap(\.heldTensors)
-            guard selection.contains(id, op: op.name, dtype: dtype), tensors.allSatisfy({ held.contains($0.dtype) })
+            guard (selection.dtype ?? dtype) == dtype, (selection.id ?? id) == id,
+                tensors.allSatisfy({ held.contains($0.dtype) })
             else { continue }
             report.add(verdict(op, sample, on: device), id: id, op: op.name, dtype: dtype)
         }

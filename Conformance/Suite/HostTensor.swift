@@ -20,6 +20,11 @@ package struct HostTensor: Sendable, Equatable {
 
     package var count: Int { shape.elementCount }
 
+    /// Complex elements as pairs of real ones in a last dim; others as they are.
+    package var parts: HostTensor {
+        dtype.isComplex ? HostTensor(dtype: dtype.toReal, shape: Shape(Array(shape) + [2]), bytes: bytes) : self
+    }
+
     /// Element `i` as a double.
     package func double(_ i: Int) -> Double { bytes.withUnsafeBytes { HostElement.load($0, i, dtype) } }
 
@@ -92,6 +97,33 @@ package struct HostTensor: Sendable, Equatable {
         return picking(Self.places(reversed, strides), shape: reversed)
     }
 
+    /// The last dim in front of the others.
+    func rotatingDims() -> HostTensor {
+        func rotated(_ x: Shape) -> Shape { Shape(Array(x.suffix(1)) + Array(x.dropLast())) }
+        let turned = rotated(shape)
+        return picking(Self.places(turned, rotated(shape.contiguousStrides)), shape: turned)
+    }
+
+    /// The elements again and again, in sizes that `size` makes of the own ones.
+    func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
+
+    /// The first dim so many times as large.
+    func repeated(first factor: Int) -> HostTensor {
+        var sizes = shape
+        sizes[0] *= factor
+        return repeated(to: sizes)
+    }
+
+    private func repeated(to sizes: Shape) -> HostTensor {
+        if sizes == shape { return self }
+        var places = [0]
+        for d in shape.indices {
+            let stride = shape.contiguousStrides[d]
+            places = places.flatMap { place in (0..<sizes[d]).map { place + $0 % shape[d] * stride } }
+        }
+        return picking(places, shape: sizes)
+    }
+
     /// The first slice of a dim; the dim stays, of size 1.
     func first(along dim: Int) -> HostTensor {
         var sizes = shape
@@ -125,7 +157,7 @@ package struct HostTensor: Sendable, Equatable {
     static func filler(_ count: Int, _ dtype: DType) -> [UInt8] {
         switch dtype {
         case .bool: [UInt8](repeating: 1, count: count)
-        case _ where dtype.isFloatingPoint: [UInt8](repeating: 0xFF, count: count * dtype.size)
+        case _ where dtype.hasGradient: [UInt8](repeating: 0xFF, count: count * dtype.size)
         default: [UInt8](repeating: 0x5B, count: count * dtype.size)
         }
     }

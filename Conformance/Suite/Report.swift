@@ -39,10 +39,18 @@ package struct Report: Sendable {
     /// Elements that were compared, and those of which the oracle could not say what is right.
     package var elements = (judged: 0, open: 0)
     package var seconds = 0.0
+    /// Of these, how many went by while kernels were compiled or read from a cache.
+    package var compiling = 0.0
+    package var tier: Tier?
+    /// Seconds that the run should take once its kernels are in the cache; nil where none was set.
+    package var budget: Double?
     /// Kernels that the run had compiled, not counting those read from a cache.
     package var compiled = 0
     /// Unsupported cases count against the device: they were asked for by name.
     package var unsupportedFails = false
+
+    /// What was asked for that is no verdict: times, claims.
+    package var findings: [JSON] = []
 
     /// Told of everything that is added.
     var listener: (@Sendable (RunEvent.Entry, Verdict) -> Void)?
@@ -104,7 +112,8 @@ extension Report {
             "passed": .integer(passed), "failed": .integer(failed), "unsupported": .integer(unsupported),
             "cells": .integer(cells.count), "seconds": .number(seconds.rounded(toPlaces: 3)),
             "kernels": ["registered": .integer(kernels.registered), "run": .integer(kernels.run)],
-            "compiled": .integer(compiled),
+            "compiled": .integer(compiled), "compiling_seconds": .number(compiling.rounded(toPlaces: 3)),
+            "tier": tier.map { .string($0.rawValue) } ?? .null, "budget": budget.map { .number($0) } ?? .null,
             "elements": ["judged": .integer(elements.judged), "open": .integer(elements.open)],
             "ops": .object(ops), "failures": .array(failures.map(\.json)), "matrix": .object(matrix),
         ]
@@ -139,8 +148,20 @@ extension Report {
         text += ": \(passed) passed, \(failed) failed, \(unsupported) unsupported"
         if kernels.registered > 0 { text += "; \(kernels.run) of \(kernels.registered) registered kernels run" }
         text += "; \(seconds.rounded(toPlaces: 1)) s"
-        if compiled > 0 { text += ", \(compiled) kernels compiled" }
+        if compiling > 0 {
+            text += ", \(compiling.rounded(toPlaces: 1)) s of it to get kernels ready, \(compiled) of them not from the cache"
+        }
+        if let over = overrun, let budget, let tier {
+            text += "; OVER THE BUDGET of \(Int(budget)) s for tier \(tier.rawValue) by \(over.rounded(toPlaces: 1)) s"
+        }
         return text
+    }
+
+    /// Seconds beyond the budget, which is for a run that finds its kernels in the cache.
+    package var overrun: Double? {
+        guard let budget else { return nil }
+        let warm = compiled > 0 ? seconds - compiling : seconds
+        return warm > budget ? warm - budget : nil
     }
 
     /// What failed, at most `limit` of an operation.

@@ -5,16 +5,10 @@ import Cresset
 /// One suite serves several devices in turn: what the oracle said once is not asked again.
 package final class Suite {
     package let selection: Selection
-    /// Called after each step with how many cases are done, of how many.
-    package var progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
-    /// Ends a run with the first case that fails; cases then come in an order that finds one soon.
-    package var stopsAtFirstFailure = false
-    /// Told of everything while the run goes on.
-    package var events: (@Sendable (RunEvent) -> Void)?
-    /// Where to go on, if another process began.
-    package var resumption = Resumption()
-    /// How the device is spelled in the commands that reproduce a failure.
-    package var spelling: String?
+    /// What whoever began the run wants to know of it.
+    package var context = RunContext()
+    /// Compares gradients with differences on the device too.
+    package var checksDifferences = false
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
@@ -30,7 +24,7 @@ package final class Suite {
     private static let smallChunk = 150
 
     /// What is run: the declared operations, then what the boundary promises beside them.
-    package static let operators = Operators.all + Probes.all
+    package static func operators(of tier: Tier) -> [Operator] { Operators.all + Probes.all(of: tier) }
 
     package init(_ selection: Selection = Selection()) throws(CressetError) {
         self.selection = selection
@@ -40,9 +34,10 @@ package final class Suite {
     /// Runs what the device claims.
     package func run(on device: Device) throws -> Report {
         let properties = try device.properties
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = ContinuousClock.now
         var report = Report(device: "\(device)", driver: properties.driver)
+        report.tier = selection.tier
+        if selection.isWhole { report.budget = selection.tier.budget }
         let compiled = try device.compileCount
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
@@ -55,75 +50,136 @@ package final class Suite {
         Fallback.policy = .refuse
         defer { Fallback.policy = policy }
 
-        if let events { report.listener = { entry, verdict in events(.found(entry, verdict)) } }
+        context.listen(&report)
         let groups = groups(for: properties.dtypes)
-        for (key, group) in groups where resumption.done == 0 {
+        for (key, group) in groups where context.resumption.done == 0 {
             if let failure = group.failure {
                 report.add(
                     .failed("its samples cannot be made: \(failure.told)"), id: "\(key.op)/\(key.dtype)", op: key.op,
                     dtype: key.dtype)
             }
         }
-        let cases = stopsAtFirstFailure ? Self.mixed(groups.map(\.1)) : groups.flatMap(\.1.cases)
+        let cases = order(groups.map(\.1))
         let runner = try run(cases, on: device, &report)
-        if selection.isWhole && !(stopsAtFirstFailure && report.failed > 0) {
-            let judged = cases.dropFirst(resumption.done).filter { !runner.silent.contains($0.cell) }
+        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) {
+            let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
-        if !(stopsAtFirstFailure && report.failed > 0) {
-            for op in Self.operators where selection.matches(op.name) {
+        if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
+            for op in Operators.all where selection.matches(op.name) {
                 try ErrorCases.run(op, on: device, selection, &report)
             }
         }
-        if device == .reference && selection.id == nil {
-            try ReferenceJudges.run(selection, &report, progress: { [self] in progress(cases.count, cases.count) })
+        if device == .reference && selection.id == nil && selection.direction == nil {
+            try ReferenceJudges.run(selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
         }
-        progress(cases.count, cases.count)
-        if report.total == 0 && resumption.done == 0 {
+        if checksDifferences { try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report) }
+        context.progress(cases.wanted.count, cases.wanted.count)
+        if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
-        report.listener = nil
-        report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
         report.compiled = try device.compileCount - compiled
-        events?(.finished(report))
+        context.finish(&report, since: start)
         return report
     }
 
+    /// First and second derivatives by differences in float64.
+    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report) throws {
+        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0) else {
+            return
+        }
+        guard dtypes.contains(.float64) else {
+            report.add(
+                .unsupported("\(device) does not hold float64, in which differences are taken"),
+                id: "finite-differences", op: "conformance")
+            return
+        }
+        try FiniteDifferences(selection, on: device, orders: FiniteDifferences.Order.allCases)
+            .run(&report, after: count, context)
+    }
+
+    /// Cases in the order in which they are run.
+    private struct Order {
+        /// Those that are run in any case.
+        var wanted: [Case]
+        /// Those that are run where a kernel would else not be.
+        var spare: [Case]
+
+        subscript(i: Int) -> Case { i < wanted.count ? wanted[i] : spare[i - wanted.count] }
+        var count: Int { wanted.count + spare.count }
+    }
+
+    private func order(_ groups: [CaseGroup]) -> Order {
+        let isSmoke = selection.tier == .smoke && selection.id == nil
+        let chosen = groups.map { isSmoke ? $0.smoke : $0.cases }
+        var order = Order(wanted: context.stopsAtFirstFailure ? Self.mixed(chosen) : chosen.flatMap { $0 }, spare: [])
+        if isSmoke && selection.isWhole {
+            let ids = Set(order.wanted.map(\.id))
+            order.spare = groups.flatMap(\.cases).filter { !ids.contains($0.id) }
+        }
+        return order
+    }
+
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
-    private func run(_ cases: [Case], on device: Device, _ report: inout Report) throws -> DeviceRunner {
+    private func run(_ cases: Order, on device: Device, _ report: inout Report) throws -> DeviceRunner {
         var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
-        runner.kernels = resumption.ran
-        var done = min(resumption.done, cases.count)
-        while done < cases.count {
-            let chunk = stopsAtFirstFailure ? Self.smallChunk : Self.chunk
-            let next = Array(cases[done..<min(done + chunk, cases.count)])
-            events?(.preparing(total: cases.count))
-            book.learn(next)
-            runner.prepare(next)
+        runner.kernels = context.resumption.ran
+        let total = cases.wanted.count
+        var done = min(context.resumption.done, cases.count)
+        while done < total {
+            let chunk = context.stopsAtFirstFailure ? Self.smallChunk : Self.chunk
+            let next = Array(cases.wanted[done..<min(done + chunk, total)])
+            prepare(next, total: total, &runner, &report)
             for item in next {
-                events?(.starting(index: done, runner.entry(for: item)))
-                let known = runner.kernels
-                runner.run(item, &report)
-                if let events, runner.kernels.count > known.count {
-                    events(.ran(Array(runner.kernels.subtracting(known))))
-                }
+                run(item, at: done, &runner, &report)
                 done += 1
-                if stopsAtFirstFailure && report.failed > 0 { return runner }
-                if done % 50 == 0 { progress(done, cases.count) }
+                if context.stopsAtFirstFailure && report.failed > 0 { return runner }
+                if done % 50 == 0 { context.progress(done, total) }
             }
+        }
+        var idle = cases.spare.isEmpty ? [] : try Claims.idle(on: device, ran: runner.kernels)
+        while done < cases.count && !idle.isEmpty {
+            let item = cases[done]
+            if idle.contains(where: { $0.mayServe(item) }) {
+                let known = runner.kernels.count
+                run(item, at: done, &runner, &report)
+                if runner.kernels.count > known { idle = try Claims.idle(on: device, ran: runner.kernels) }
+                if context.stopsAtFirstFailure && report.failed > 0 { return runner }
+            }
+            done += 1
         }
         return runner
     }
 
+    /// Works out what is right for these cases, and compiles what they need.
+    private func prepare(_ cases: [Case], total: Int, _ runner: inout DeviceRunner, _ report: inout Report) {
+        context.events?(.preparing(total: total))
+        book.learn(cases)
+        if !context.compilesAhead { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        runner.prepare(cases)
+        report.compiling += Double((clock.now - start) / .milliseconds(1)) / 1000
+    }
+
+    private func run(_ item: Case, at index: Int, _ runner: inout DeviceRunner, _ report: inout Report) {
+        context.events?(.starting(index: index, runner.entry(for: item)))
+        let known = runner.kernels
+        runner.run(item, &report)
+        if let events = context.events, runner.kernels.count > known.count {
+            events(.ran(Array(runner.kernels.subtracting(known))))
+        }
+    }
+
     /// A case of each group, then the next of each.
-    private static func mixed(_ groups: [CaseGroup]) -> [Case] {
-        let rounds = groups.map(\.cases.count).max() ?? 0
-        return (0..<rounds).flatMap { i in groups.compactMap { i < $0.cases.count ? $0.cases[i] : nil } }
+    private static func mixed(_ groups: [[Case]]) -> [Case] {
+        let rounds = groups.map(\.count).max() ?? 0
+        return (0..<rounds).flatMap { i in groups.compactMap { i < $0.count ? $0[i] : nil } }
     }
 
     private func groups(for dtypes: [DType]) -> [(GroupKey, CaseGroup)] {
         var result: [(GroupKey, CaseGroup)] = []
-        for op in Self.operators where selection.matches(op.name) {
+        for op in Self.operators(of: selection.tier) where selection.matches(op.name) {
             for dtype in dtypes where op.dtypes.contains(dtype) && (selection.dtype ?? dtype) == dtype {
                 let key = GroupKey(op: op.name, dtype: dtype)
                 let group = groups[key] ?? CaseGroup(op, dtype, selection)
@@ -135,9 +191,8 @@ package final class Suite {
     }
 
     private func command(for item: Case, on device: Device) -> String {
-        let pattern = item.cell.op.map { $0 == "." ? "\\." : "\($0)" }.joined()
-        return "cresset conformance \(spelling ?? "--device \(device)") --op '^\(pattern)$' --dtype \(item.cell.dtype) "
-            + "--seed \(selection.seed) --case \(item.id)"
+        return "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
+            + (selection.tier == .deep ? "--tier deep " : "") + "--seed \(selection.seed) --case \(item.id)"
     }
 }
 
@@ -176,7 +231,9 @@ struct DeviceRunner {
         switch book.answer(to: item) {
         case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
         case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty {
+            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty
+                && item.declaration.judgement == nil
+            {
                 // Of extremes that is so now and then; another sample of the cell says more.
                 if item.cell.layout.isVariant {
                     silent.insert(item.cell)
@@ -230,6 +287,12 @@ struct DeviceRunner {
                 expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
             return .failed(which + mismatch.text)
         }
+        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
+            let wrong = try FactorJudge.failure(
+                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
+        {
+            return .failed(wrong)
+        }
         if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
             return .failed("two runs gave different bits in result \(i)")
         }
@@ -239,8 +302,21 @@ struct DeviceRunner {
     }
 }
 
+extension KernelID {
+    /// True if the case may come to this kernel, as far as declarations say.
+    fileprivate func mayServe(_ item: Case) -> Bool {
+        key == item.cell.op || item.declaration.composition.contains { $0 == key || $0.contains("::") }
+    }
+}
+
 /// What a device claims against what was run.
 package enum Claims {
+    /// Entries of the registry that have done nothing yet.
+    static func idle(on device: Device, ran: Set<KernelID>) throws(CressetError) -> [KernelID] {
+        try Registry.entries(on: device).map { KernelID(key: $0.key, dtype: $0.dtype, priority: $0.priority) }
+            .filter { !ran.contains($0) }
+    }
+
     package static func check(
         _ device: Device, ran: Set<KernelID>, _ cases: [Case], _ report: inout Report
     ) throws {

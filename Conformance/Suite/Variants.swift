@@ -3,6 +3,12 @@ import Cresset
 extension Layout {
     /// True for what differs from the sample in its values, not only in where they lie.
     var isVariant: Bool { self == .aliased || self == .special || self == .extreme }
+
+    /// True for a sample as it is.
+    var isPlain: Bool { self == .contiguous || self == .zeroSize || self == .zeroDim }
+
+    /// True for a sample that lies in memory in another way.
+    var isMoved: Bool { !isPlain && !isVariant }
 }
 
 /// Other values in the place of a sample's own: those that go wrong first.
@@ -55,6 +61,11 @@ enum SpecialValues {
         _ shape: Shape, _ dtype: DType, finite: Bool, overflowing: Bool, _ maker: inout SampleMaker
     ) throws -> HostTensor {
         let count = shape.elementCount
+        if dtype.isComplex {
+            let pairs = Shape(Array(shape) + [2])
+            let parts = try tensor(pairs, dtype.toReal, finite: finite, overflowing: overflowing, &maker)
+            return HostTensor(dtype: dtype, shape: shape, bytes: parts.bytes)
+        }
         if dtype == .bool {
             return try HostTensor(maker.tensor(shape, dtype: .bool))
         }
@@ -75,17 +86,16 @@ enum SpecialValues {
 
 extension CaseGroup {
     /// Arguments that say where something is, not what.
-    private static let positions: Set<String> = ["index", "target", "indices"]
-    /// Samples that are given other values, of each kind.
-    private static let variantLimit = 2
-
+    /// (And how often something is done: the degree of a polynomial.)
+    static let positions: Set<String> = ["n", "index", "target", "indices"]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(
-        of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int]
+        of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int],
+        limit: Int
     ) -> [(Layout, [CaseValue])] {
         guard values.flatMap(\.tensors).contains(where: { $0.count > 1 }) else { return [] }
         var made: [(Layout, [CaseValue])] = []
-        for layout in [Layout.extreme, .special, .aliased] where used[layout, default: 0] < variantLimit {
+        for layout in [Layout.extreme, .special, .aliased] where used[layout, default: 0] < limit {
             guard let arguments = try? variant(layout, of: values, op, &maker) else { continue }
             used[layout, default: 0] += 1
             made.append((layout, arguments))
@@ -100,7 +110,7 @@ extension CaseGroup {
         let overflowing = !op.multipliesMatrices
         var changes = false
         func other(_ x: HostTensor) throws -> Placed {
-            if layout == .special && !x.dtype.isFloatingPoint { return Placed(x) }
+            if layout == .special && !x.dtype.hasGradient { return Placed(x) }
             changes = true
             return Placed(
                 try SpecialValues.tensor(

@@ -3,6 +3,14 @@ import CressetIO
 
 /// What a run tells of itself while it goes on, so that it can be told by another process.
 package enum RunEvent: Sendable {
+    /// A plugin's own code is about to be called outside of any case: "start of mychip (/path/…)".
+    case calling(String)
+    /// The devices there are, by their spellings.
+    case devices([String])
+    /// Nothing can be run, for this reason.
+    case refused(String)
+    /// A part of what was asked for that is no verdict: a time, a table of claims.
+    case learned(JSON)
     /// Cases begin to be worked out or compiled together, which may take long.
     case preparing(total: Int)
     /// This case is about to run, the `index`th.
@@ -28,23 +36,26 @@ package enum RunEvent: Sendable {
 package struct Resumption: Sendable {
     /// Cases that are done.
     package var done = 0
+    /// Seconds that went by, for runs that end after so long.
+    package var seconds = 0
     /// Registry entries that did some of the work.
     package var ran: Set<KernelID> = []
 
     package init() {}
 
-    /// "12;pointwise|float32|0;…"
+    /// "12@3;pointwise|float32|0;…"
     package init?(_ text: String) {
         let parts = text.split(separator: ";")
-        guard let first = parts.first, let done = Int(first), done >= 0 else { return nil }
-        self.done = done
+        let numbers = (parts.first ?? "").split(separator: "@").map { Int($0) ?? -1 }
+        guard numbers.count == 2, numbers.allSatisfy({ $0 >= 0 }) else { return nil }
+        (done, seconds) = (numbers[0], numbers[1])
         for part in parts.dropFirst() {
             guard let kernel = KernelID(text: String(part)) else { return nil }
             ran.insert(kernel)
         }
     }
 
-    package var text: String { (["\(done)"] + ran.map(\.text).sorted()).joined(separator: ";") }
+    package var text: String { (["\(done)@\(seconds)"] + ran.map(\.text).sorted()).joined(separator: ";") }
 }
 
 extension KernelID {
@@ -63,6 +74,10 @@ extension RunEvent {
     package var line: String {
         let json: JSON =
             switch self {
+            case .calling(let step): ["event": "calling", "step": .string(step)]
+            case .devices(let names): ["event": "devices", "names": .array(names.map { .string($0) })]
+            case .refused(let why): ["event": "refused", "message": .string(why)]
+            case .learned(let json): ["event": "learned", "what": json]
             case .preparing(let total): ["event": "preparing", "total": .integer(total)]
             case .starting(let index, let entry):
                 ["event": "starting", "index": .integer(index), "entry": entry.json]
@@ -80,7 +95,9 @@ extension RunEvent {
                     "event": "finished", "device": .string(report.device), "driver": .string(report.driver),
                     "registered": .integer(report.kernels.registered), "run": .integer(report.kernels.run),
                     "judged": .integer(report.elements.judged), "open": .integer(report.elements.open),
-                    "compiled": .integer(report.compiled),
+                    "compiled": .integer(report.compiled), "compiling": .number(report.compiling),
+                    "tier": report.tier.map { .string($0.rawValue) } ?? .null,
+                    "budget": report.budget.map { .number($0) } ?? .null,
                 ]
             }
         return json.serialized() + "\n"
@@ -90,6 +107,14 @@ extension RunEvent {
     package init?(line: String) {
         guard let json = try? JSON.parse(line), let event = json["event"]?.stringValue else { return nil }
         switch event {
+        case "calling":
+            guard let step = json["step"]?.stringValue else { return nil }
+            self = .calling(step)
+        case "devices": self = .devices((json["names"]?.arrayValue ?? []).compactMap(\.stringValue))
+        case "refused": self = .refused(json["message"]?.stringValue ?? "")
+        case "learned":
+            guard let what = json["what"] else { return nil }
+            self = .learned(what)
         case "preparing":
             guard let total = json["total"]?.intValue else { return nil }
             self = .preparing(total: total)
@@ -112,6 +137,9 @@ extension RunEvent {
             report.kernels = (json["registered"]?.intValue ?? 0, json["run"]?.intValue ?? 0)
             report.elements = (json["judged"]?.intValue ?? 0, json["open"]?.intValue ?? 0)
             report.compiled = json["compiled"]?.intValue ?? 0
+            report.compiling = json["compiling"]?.doubleValue ?? 0
+            report.tier = json["tier"]?.stringValue.flatMap(Tier.init(rawValue:))
+            report.budget = json["budget"]?.doubleValue
             self = .finished(report)
         default: return nil
         }
@@ -150,7 +178,8 @@ extension Report {
     /// Takes over what another process found out; the totals of the end are added.
     package mutating func take(_ event: RunEvent) {
         switch event {
-        case .preparing, .starting, .ran: break
+        case .calling, .devices, .refused, .preparing, .starting, .ran: break
+        case .learned(let json): findings.append(json)
         case .found(let entry, let verdict):
             add(verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command)
         case .finished(let end):
@@ -160,6 +189,8 @@ extension Report {
             elements.judged += end.elements.judged
             elements.open += end.elements.open
             compiled += end.compiled
+            compiling += end.compiling
+            (tier, budget) = (end.tier, end.budget)
         }
     }
 }

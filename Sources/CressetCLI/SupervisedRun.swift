@@ -17,68 +17,96 @@ struct SupervisedRun {
     /// time of one.
     private static let patience = 20
 
+    /// How a worker came to be lost.
+    private struct Loss {
+        var entry: RunEvent.Entry?
+        /// A plugin's function that was called outside of any case.
+        var step: String?
+        /// While many cases were prepared together.
+        var isPreparing = false
+        /// After all was done.
+        var isAtEnd = false
+        var how: String
+    }
+
     func run() throws -> Report {
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = ContinuousClock.now
         var report = Report(device: device, driver: "")
         var resumption = Resumption()
         var lost = 0
+        var compilesAhead = true
         while true {
-            guard let worker = WorkerProcess(arguments: arguments + ["--worker", resumption.text]) else {
+            resumption.seconds = Int((ContinuousClock.now - start) / .seconds(1))
+            var arguments = arguments + ["--worker", resumption.text]
+            if !compilesAhead { arguments.append("--no-compiling-ahead") }
+            guard let worker = WorkerProcess(arguments: arguments) else {
                 throw CressetError(.io, op: "conformance", "no worker process can be started; try --in-process")
             }
-            guard let (case: lastCase, how: how) = follow(worker, &report, &resumption) else { break }
+            guard let loss = follow(worker, &report, &resumption) else { break }
             lost += 1
-            if let lastCase {
+            if let entry = loss.entry {
                 report.add(
-                    .failed("the worker process \(how) in this case"), id: lastCase.id, op: lastCase.op,
-                    dtype: lastCase.dtype, cell: lastCase.cell, command: lastCase.command)
+                    .failed("the worker process \(loss.how) in this case"), id: entry.id, op: entry.op,
+                    dtype: entry.dtype, cell: entry.cell, command: entry.command)
+            } else if loss.isPreparing && compilesAhead {
+                // Which case it is that cannot be compiled is seen when each is compiled for itself.
+                compilesAhead = false
             } else {
                 // It would be lost again at the same place.
-                report.add(
-                    .failed("the worker process \(how) outside of any case"), id: "worker/\(device)", op: "conformance")
+                let place = loss.isAtEnd ? "after its last case" : loss.step.map { "in \($0)" } ?? "outside of any case"
+                report.add(.failed("the worker process \(loss.how) \(place)"), id: "worker/\(device)", op: "conformance")
                 break
             }
-            if stopsAtFirstFailure { break }
+            if stopsAtFirstFailure && report.failed > 0 { break }
             if lost == Self.limit {
                 report.add(
                     .failed("given up after \(lost) lost worker processes"), id: "worker/\(device)", op: "conformance")
                 break
             }
         }
-        report.seconds = Double((clock.now - start) / .milliseconds(100)) / 10
+        report.seconds = (ContinuousClock.now - start) / .milliseconds(100) / 10
         return report
     }
 
-    /// Takes what a worker tells until it is done (nil) or lost: in which case, and how.
+    /// Takes what a worker tells until it is done (nil) or lost.
     private func follow(
         _ worker: WorkerProcess, _ report: inout Report, _ resumption: inout Resumption
-    ) -> (case: RunEvent.Entry?, how: String)? {
-        var current: RunEvent.Entry?
-        var isDone = false
+    ) -> Loss? {
+        var loss = Loss(how: "")
         var total = 0
         while true {
-            let seconds = current == nil ? Self.patience * timeout : timeout
+            let seconds = loss.isPreparing ? Self.patience * timeout : timeout
             switch worker.line(seconds: seconds) {
             case .timedOut:
                 worker.kill()
-                return (current, "gave no answer for \(seconds) s")
-            case .ended(let how): return isDone ? nil : (current, how)
+                loss.how = "gave no answer for \(seconds) s"
+                return loss
+            case .ended(let how, let isOrderly):
+                if loss.isAtEnd && isOrderly { return nil }
+                loss.how = how
+                return loss
             case .text(let line):
                 guard let event = RunEvent(line: line) else { continue }
                 report.take(event)
                 switch event {
+                case .calling(let step): loss.step = step
                 case .preparing(let count):
                     total = count
-                    current = nil
+                    loss.entry = nil
+                    loss.isPreparing = true
                 case .starting(let index, let entry):
-                    current = entry
+                    loss.entry = entry
+                    loss.isPreparing = false
                     // What is lost in this case goes on behind it.
                     resumption.done = index + 1
-                    if index % 50 == 0 { progress(index, total) }
-                case .found(let entry, _): if entry.id == current?.id { current = nil }
+                    if index % 50 == 0 || total < 50 { progress(index, total) }
+                case .found(let entry, _): if entry.id == loss.entry?.id { loss.entry = nil }
                 case .ran(let kernels): resumption.ran.formUnion(kernels)
-                case .finished: isDone = true
+                case .finished: (loss.entry, loss.isPreparing, loss.isAtEnd) = (nil, false, true)
+                case .refused(let why):
+                    (loss.entry, loss.isPreparing, loss.isAtEnd) = (nil, false, true)
+                    report.add(.failed(why), id: "device/\(device)", op: "conformance")
+                case .devices, .learned: break
                 }
             }
         }

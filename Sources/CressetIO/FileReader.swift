@@ -104,6 +104,16 @@ package enum FileSystem {
         throw CressetError(.io, op: "make folder \(path)", String(cString: strerror(errno)))
     }
 
+    /// What the file at `path` says, of at most `limit` bytes; what is no UTF-8 is replaced.
+    package static func text(of path: String, limit: Int = 1 << 26) throws(CressetError) -> String {
+        let op = "read \(path)"
+        let file = try FileReader(path: path, op: op)
+        guard file.size <= limit else {
+            throw CressetError(.invalidFile, op: op, "\(path) has \(file.size) bytes, at most \(limit) are read")
+        }
+        return String(decoding: try file.bytes(at: 0, count: file.size), as: UTF8.self)
+    }
+
     /// Gives the file at `path` this content, at once.
     package static func replace(_ path: String, with text: String) throws {
         try FileWriter.replace(path, op: "write \(path)") { file in try file.write(Array(text.utf8)) }

@@ -129,7 +129,7 @@ import ConformanceSuite
     @Test func aRunIsToldLineByLine() throws {
         let lines = Lines()
         let suite = try Suite(selection("aten::neg", .float32))
-        suite.events = { lines.add($0.line) }
+        suite.context.events = { lines.add($0.line) }
         let report = try suite.run(on: .reference)
         var told = Report(device: "", driver: "")
         for line in lines.all { told.take(try #require(RunEvent(line: line))) }
@@ -138,7 +138,7 @@ import ConformanceSuite
         let rest = try Suite(selection("aten::neg", .float32))
         var resumption = Resumption()
         resumption.done = 3
-        rest.resumption = try #require(Resumption(resumption.text))
+        rest.context.resumption = try #require(Resumption(resumption.text))
         #expect(
             try rest.run(on: .reference).cells.values.reduce(0) { $0 + $1.passed }
                 == report.cells.values.reduce(-3) { $0 + $1.passed })
@@ -185,9 +185,9 @@ private final class Lines: @unchecked Sendable {
         #expect(report.ops.count >= 15)
     }
 
-    @Test func differencesAgree() {
+    @Test func differencesAgree() throws {
         var report = Report(device: "reference:0", driver: "")
-        FiniteDifferences(Selection()).run(&report)
+        try FiniteDifferences(Selection()).run(&report)
         #expect(report.isGood, "\(report.details())")
     }
 }

@@ -72,7 +72,7 @@ package struct CallSite: Sendable {
     private let trace: Backtrace?
 
     /// The call stack of this moment.
-    static func here() -> CallSite { CallSite(trace: try? Backtrace.capture(limit: 32)) }
+    static func here() -> CallSite { CallSite(trace: try? Backtrace.capture(limit: 64)) }
 
     /// The first frame that is not the library's own.
     var location: String? {

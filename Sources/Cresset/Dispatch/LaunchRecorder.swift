@@ -39,6 +39,7 @@ final class LaunchRecorder {
 
     /// A launch that is wanted.
     func note(_ primitive: Primitive) {
+        launches.work.add(primitive)
         if keepsLaunches { launches.insert(primitive.coalesced()) }
     }
 
@@ -58,6 +59,12 @@ package func recordingLaunches<Result>(_ body: () throws -> Result) rethrows -> 
 package func recordingKernels<Result>(_ body: () throws -> Result) rethrows -> (Result, Set<KernelID>) {
     let (result, launches) = try recording(LaunchRecorder(keepsLaunches: false), body)
     return (result, launches.kernels)
+}
+
+/// How much work `body` launches by primitives.
+package func recordingWork<Result>(_ body: () throws -> Result) rethrows -> (Result, LaunchWork) {
+    let (result, launches) = try recording(LaunchRecorder(keepsLaunches: false), body)
+    return (result, launches.work)
 }
 
 private func recording<Result>(
@@ -80,6 +87,7 @@ package struct RecordedLaunches {
     /// In the order in which the kinds were first seen.
     package private(set) var kinds: [LaunchKind] = []
     private var primitives: [LaunchKind: Primitive] = [:]
+    fileprivate var work = LaunchWork()
     /// The kernels that did the work.
     package fileprivate(set) var kernels: Set<KernelID> = []
 

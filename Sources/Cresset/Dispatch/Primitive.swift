@@ -114,6 +114,10 @@ struct Primitive {
 
     /// Runs it on the device of its outputs, or where the fallback policy says.
     func run() throws(CressetError) {
+        if let parts = try lowered() {
+            for part in parts { try part.run() }
+            return
+        }
         let runtime = outputs[0].storage.runtime
         LaunchRecorder.current?.note(self)
         if let refusals = try attempt(on: runtime) { try refuse(refusals, on: runtime) }

@@ -2,10 +2,14 @@ import BackendKit
 
 /// Arithmetic, comparison and logic of two tensors.
 extension Ops {
-    static let add = Binary("add", .promote, scaled: addScaled) { a, b, t in t == .bool ? a | b : a + b }
-    static let sub = Binary("sub", .promote, .number, scaled: subScaled) { a, b, _ in a - b }
-    static let mul = Binary("mul", .promote) { a, b, t in t == .bool ? a & b : a * b }
-    static let div = Binary("div", .promoteFloat, samples: (-4...4, 0.5...4)) { a, b, _ in a / b }
+    static let add = Binary("add", .promote, scaled: addScaled, complex: .parts) { a, b, t in t == .bool ? a | b : a + b
+    }
+    static let sub = Binary("sub", .promote, .number, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
+    static let mul = Binary("mul", .promote, complex: .value(*)) { a, b, t in t == .bool ? a & b : a * b }
+    static let div = Binary(
+        "div", .promoteFloat, samples: (-4...4, 0.5...4),
+        complex: .value(slope: { i, _, b, y in (i == 0 ? ComplexExpr(Expr(1, b.type)) : -y) / b }, /)
+    ) { a, b, _ in a / b }
 
     /// The largest integer not above a/b.
     static let floorDivide = Binary(
@@ -26,8 +30,8 @@ extension Ops {
 
     static let pow = Binary(
         "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), firstOverload: "Scalar",
-        second: "exponent",
-        samples: (0.2...3, 0...3)
+        second: "exponent", samples: (0.2...3, 0...3),
+        complex: .value(slope: powerSlope) { Cresset.pow($0, $1) }
     ) { a, b, t in t.isFloatingPoint ? Cresset.pow(a, b) : integerPower(a, b) }
 
     static let maximum = Binary("maximum", .promote, overloads: ("", nil)) { a, b, t in
@@ -38,20 +42,30 @@ extension Ops {
     }
     static let atan2 = Binary("atan2", .promoteFloat, overloads: ("", nil)) { a, b, _ in .call(.atan2, a, b) }
 
-    static let eq = Binary("eq", .compare, samples: (0...3, 0...3)) { a, b, _ in a .== b }
-    static let ne = Binary("ne", .compare, samples: (0...3, 0...3)) { a, b, _ in a .!= b }
+    static let eq = Binary(
+        "eq", .compare, samples: (0...3, 0...3), complex: .real { ($0.re .== $1.re) & ($0.im .== $1.im) }
+    ) { a, b, _ in a .== b }
+    static let ne = Binary(
+        "ne", .compare, samples: (0...3, 0...3), complex: .real { ($0.re .!= $1.re) | ($0.im .!= $1.im) }
+    ) { a, b, _ in a .!= b }
     static let lt = Binary("lt", .compare) { a, b, _ in a .< b }
     static let le = Binary("le", .compare) { a, b, _ in a .<= b }
     static let gt = Binary("gt", .compare) { a, b, _ in a .> b }
     static let ge = Binary("ge", .compare) { a, b, _ in a .>= b }
 
-    static let logicalAnd = Binary("logical_and", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalAnd = Binary(
+        "logical_and", .compare, overloads: ("", nil), complex: .real { $0.isNonzero & $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) & b.cast(to: .bool)
     }
-    static let logicalOr = Binary("logical_or", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalOr = Binary(
+        "logical_or", .compare, overloads: ("", nil), complex: .real { $0.isNonzero | $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) | b.cast(to: .bool)
     }
-    static let logicalXor = Binary("logical_xor", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalXor = Binary(
+        "logical_xor", .compare, overloads: ("", nil), complex: .real { $0.isNonzero ^ $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) ^ b.cast(to: .bool)
     }
     static let bitwiseAnd = Binary(
@@ -71,6 +85,13 @@ extension Ops {
     ]
 
     static let bits = Set<DType>.integer.union(Set<DType>.boolean)
+
+    /// b·aᵇ⁻¹, which is 0 for b = 0; aᵇ·ln a, which is 0 at a = 0 where aᵇ is 0 or 1.
+    private static let powerSlope: ComplexBinary.Slope = { i, a, b, y in
+        let zero = ComplexExpr(Expr(0, a.type))
+        if i == 0 { return select((b.re .== 0) & (b.im .== 0), zero, b * Cresset.pow(a, b - Expr(1, b.type))) }
+        return select((a.re .== 0) & (a.im .== 0) & (0 .<= b.re), zero, y * Cresset.log(a))
+    }
 
     /// Division rounded down.
     static func floorQuotient(_ a: Expr, _ b: Expr) -> Expr {
@@ -112,8 +133,12 @@ extension Ops {
 
 extension Ops {
     /// a + alpha·b, for alpha other than 1.
-    static let addScaled = Pointwise("aten::add.Tensor", .promote) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
-    static let subScaled = Pointwise("aten::sub.Tensor", .promote) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+    static let addScaled = Pointwise(
+        "aten::add.Tensor", .promote, complex: .value { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
+    ) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
+    static let subScaled = Pointwise(
+        "aten::sub.Tensor", .promote, complex: .value { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+    ) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
 }
 
 extension Tensor {
@@ -159,7 +184,7 @@ extension Tensor {
     /// xᵇ; the exponents 2, 3, 0.5, -0.5, -1 and -2 by products and roots.
     public func pow(_ exponent: Scalar) -> Tensor {
         trapping { () throws(CressetError) in
-            guard dtype.isFloatingPoint else { return try Ops.pow(self, exponent) }
+            guard dtype.hasGradient, exponent.imaginaryValue == 0 else { return try Ops.pow(self, exponent) }
             switch exponent.doubleValue {
             case 2: return try Ops.square(self)
             case 3: return try Ops.mul(try Ops.square(self), self)

@@ -62,7 +62,6 @@ extension Arguments {
 }
 
 extension Value {
-    init(_ tensor: Tensor?) { self = tensor.map(Value.tensor) ?? .none }
     init(_ number: Int) { self = .scalar(Scalar(number)) }
     init(_ number: Double) { self = .scalar(.double(number)) }
     init(_ number: Scalar?) { self = number.map(Value.scalar) ?? .none }

@@ -113,13 +113,6 @@ enum Division {
     ]
 }
 
-extension Arguments {
-    func optionalString(_ name: String) throws(CressetError) -> String? {
-        guard let i = schema.arguments.firstIndex(where: { $0.name == name }), !values[i].isNone else { return nil }
-        return try string(name)
-    }
-}
-
 extension Ops {
     /// b - alpha·a
     static let rsub = Binary("rsub", .promote, .number, scaled: rsubScaled) { a, b, _ in b - a }

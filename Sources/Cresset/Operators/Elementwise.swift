@@ -15,16 +15,18 @@ final class Unary: Sendable {
     ///   - argument: PyTorch's name of the tensor.
     ///   - boolAs: what bool is converted to first, where it is not among those.
     ///   - samples: range of the sample values, as wide as is interesting.
+    ///   - complex: the meaning for a complex element; without one it has none for complex dtypes.
     ///   - body: the meaning for one element.
     init(
         _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real, boolAs: DType? = nil,
         argument: String = "self", samples: ClosedRange<Double> = -4...4,
         differentiable: Bool = true, derivative: (@Sendable (Pointwise.Context) -> Expr)? = nil,
-        body: @escaping @Sendable (Expr) -> Expr
+        complex: ComplexMeaning? = nil, body: @escaping @Sendable (Expr) -> Expr
     ) {
+        let dtypes = complex == nil ? dtypes : dtypes.union(Set<DType>.complex)
         var explicit: (@Sendable (Int, Pointwise.Context) -> Expr?)?
         if let derivative { explicit = { _, context in derivative(context) } }
-        let kernel = Pointwise("aten::" + name, rule, derivative: explicit) { body($0.inputs[0]) }
+        let kernel = Pointwise("aten::" + name, rule, derivative: explicit, complex: complex) { body($0.inputs[0]) }
         self.kernel = kernel
         let mask = dtypes.mask
         dtypeMask = mask
@@ -96,13 +98,14 @@ final class Binary: Sendable {
         second secondName: String = "other",
         scaled: Pointwise? = nil,
         samples: (ClosedRange<Double>, ClosedRange<Double>) = (-4...4, -4...4), differentiable: Bool = true,
-        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil,
+        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil, complex: ComplexBinary? = nil,
         body: @escaping @Sendable (Expr, Expr, DType) -> Expr
     ) {
+        let dtypes = complex == nil ? dtypes : dtypes.union(Set<DType>.complex)
         let tensorName = overloads.tensor.isEmpty ? name : name + "." + overloads.tensor
         let hasAlpha = scaled != nil
         let kernel = Pointwise(
-            "aten::" + tensorName, rule, derivative: derivative,
+            "aten::" + tensorName, rule, derivative: derivative, complex: complex?.meaning(.tensors),
             schema: { x, _ in x.map(Value.tensor) + (hasAlpha ? [1] : []) }
         ) { body($0.inputs[0], $0.inputs[1], $0.dtype) }
         let scalarName = overloads.scalar.map { name + "." + $0 } ?? tensorName
@@ -115,7 +118,8 @@ final class Binary: Sendable {
         }
         let second = Pointwise(
             "aten::" + scalarName, rule,
-            derivative: toFirst, schema: { x, s in [.tensor(x[0]), .scalar(s[0])] + (hasAlpha ? [1] : []) }
+            derivative: toFirst, complex: complex?.meaning(.scalarSecond),
+            schema: { x, s in [.tensor(x[0]), .scalar(s[0])] + (hasAlpha ? [1] : []) }
         ) { body($0.inputs[0], $0.scalars[0], $0.dtype) }
         let scaledSecond = scaled.map { scaled in
             Pointwise("aten::" + scalarName, rule) { c in
@@ -128,7 +132,8 @@ final class Binary: Sendable {
         let firstName = firstOverload.map { name + "." + $0 }
         let first = Pointwise(
             "aten::" + (firstName ?? scalarName), rule,
-            derivative: toSecond, schema: firstName == nil ? nil : firstSchema
+            derivative: toSecond, complex: complex?.meaning(.scalarFirst),
+            schema: firstName == nil ? nil : firstSchema
         ) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
         let mask = dtypes.mask
         self.kernel = kernel
@@ -192,6 +197,11 @@ final class Binary: Sendable {
                         try Self.check(second, mask, x, y)
                         guard let scaledSecond else { return [.tensor(try second(x, scalars: y))] }
                         let alpha = try arguments.scalar("alpha")
+                        let dtype = Promotion.result([x], [y])
+                        if let scaled, dtype.isComplex {
+                            let number = try Tensor.filled([], y, dtype: dtype, on: x.runtime, op: scalarName)
+                            return [.tensor(try scaled.run([x, number], [alpha], promoting: []))]
+                        }
                         return [
                             .tensor(
                                 alpha.isOne

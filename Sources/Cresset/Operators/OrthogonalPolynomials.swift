@@ -108,6 +108,8 @@ extension Polynomial {
 
     /// Steps of one launch.
     private static let stride = 8
+    /// Degrees beyond it would keep a device busy for minutes.
+    private static let highestDegree = 1 << 17
 
     /// A family by its recurrence, so many steps a launch.
     ///
@@ -147,6 +149,11 @@ extension Polynomial {
                 highest = Swift.min(highest, most)
                 result = Tensor.where(
                     n .> Scalar(most), .full([], .double(.nan), dtype: type, device: x.device), result)
+            }
+            guard highest <= Self.highestDegree else {
+                throw CressetError(
+                    .argument, op: op,
+                    "the degree \(highest) takes as many steps; at most \(Self.highestDegree) are made")
             }
             var k = 0
             while k <= highest {

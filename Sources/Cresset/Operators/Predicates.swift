@@ -8,8 +8,6 @@ extension Ops {
     static let isneginf = Unary("isneginf", .compare) { x in
         x.isFloat ? x .== Expr(-Double.infinity, x.type ?? .f32) : x .!= x
     }
-    /// True of every real number, NaN among them.
-    static let isreal = Unary("isreal", .compare) { x in (x .== x) | (x .!= x) }
 
     static let predicates: [Operator] = [NaNToNum.declaration, Closeness.isclose] + Closeness.reduced
 }
@@ -176,8 +174,6 @@ extension Tensor {
     public func isposinf() -> Tensor { trapping { () throws(CressetError) in try Ops.isposinf(self) } }
     /// True where the element is -infinity (`torch.isneginf`).
     public func isneginf() -> Tensor { trapping { () throws(CressetError) in try Ops.isneginf(self) } }
-    /// True where the imaginary part is 0 (`torch.isreal`).
-    public func isreal() -> Tensor { trapping { () throws(CressetError) in try Ops.isreal(self) } }
     /// NaN and infinities replaced; infinities by the largest numbers unless others are given (`torch.nan_to_num`).
     public func nanToNum(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor {
         trapping { () throws(CressetError) in try NaNToNum.callAsFunction(self, nan, posinf, neginf) }

@@ -10,7 +10,7 @@ enum Scans {
     private static let cumprodName = OperatorName("aten::cumprod")
     private static let logName = OperatorName("aten::logcumsumexp")
 
-    private static let add = PointwiseGroup("aten::cumsum") { x, _ in [x[0] + x[1]] }
+    private static let add = PointwiseGroup("aten::cumsum", actsOnParts: true) { x, _ in [x[0] + x[1]] }
     /// (value, index) pairs, the earlier first: the later wins a tie, and a NaN always, as in PyTorch.
     private static let cummax = pairs("aten::cummax") { $0 .<= $1 }
     private static let cummin = pairs("aten::cummin") { $1 .<= $0 }
@@ -78,7 +78,7 @@ enum Scans {
             try noGrad { () throws(CressetError) in
                 // float16 and bfloat16 add up in float32 and round once.
                 let (start, d) = try prepare(
-                    x, d, output.arithmetic == .bool ? .int64 : output.arithmetic.dtype, op: op)
+                    x, d, output.accumulator, op: op)
                 if x.numel == 0 { return [try start.clone().reshaped(x.shape, op: op).converted(to: output)] }
                 let sums = try scan([start], d, reversed: reversed, with: add, op: op)[0]
                 let result = try sums.converted(to: output).reshaped(x.shape, op: op)
@@ -124,7 +124,7 @@ enum Scans {
             type: ResultType(x.shape, output)
         ) { (inputs) throws(CressetError) in
             let flat = inputs[0].ndim == 0 ? try inputs[0].reshaped([1], op: op) : inputs[0]
-            let wide = try flat.converted(to: output.arithmetic == .bool ? .int64 : output.arithmetic.dtype)
+            let wide = try flat.converted(to: output.accumulator)
             let result = wide.numel == 0 ? wide.clone() : try recorded(wide, d, combine)
             let shaped = try result.converted(to: output).reshaped(inputs[0].shape, op: op)
             return shaped.impl.storage === inputs[0].impl.storage ? shaped.clone() : shaped
@@ -141,19 +141,32 @@ enum Scans {
     /// ln Σ eˣ so far: max + ln(1 + e^(min - max)), which is ∞ without a difference of infinities.
     static func logcumsumexp(_ x: Tensor, dim: Int) throws(CressetError) -> Tensor {
         try x.checkValid(logName.text)
-        guard x.dtype.isFloatingPoint else {
-            throw CressetError(.dtype, op: logName.text, "is defined for floating dtypes, got \(x.summary)")
+        guard x.dtype.hasGradient else {
+            throw CressetError(.dtype, op: logName.text, "is defined for floating and complex dtypes, got \(x.summary)")
         }
         return try scanned(logName, x, dim, nil, output: x.dtype) { (a, b) throws(CressetError) in
             try logAddExp(a, b)
         }
     }
 
-    private static let logAddExp = Pointwise("aten::logaddexp", .promote) { c in
+    private static let logAddExp = Pointwise(
+        "aten::logaddexp", .promote, complex: .value { complexLogAddExp($0.inputs[0], $0.inputs[1]) }
+    ) { c in
         let (a, b) = (c.inputs[0], c.inputs[1])
         let (high, low) = (maximum(a, b), minimum(a, b))
         // Equal infinities: their difference would be NaN, and either of them is the answer.
         return select((a .== b) & (abs(a) .== Expr(.infinity, c.type)), a, high + log1p(exp(low - high)))
+    }
+
+    /// The same of complex numbers, of which the real parts say which is the larger.
+    private static func complexLogAddExp(_ a: ComplexExpr, _ b: ComplexExpr) -> ComplexExpr {
+        let isFirst = b.re .<= a.re
+        let (high, low) = (select(isFirst, a, b), select(isFirst, b, a))
+        let isOpen = (a.re .== b.re) & (abs(a.re) .== Expr(.infinity, a.type))
+        let zero = ComplexExpr(Expr(0, a.type))
+        let sum = high + log1p(exp(select(isOpen, zero, low - high)))
+        // Of equal infinities the angles alone decide, and below everything not even they.
+        return select(isOpen, select(a.re .< 0, low, log(exp(low) + exp(high))), sum)
     }
 
     /// Running maxima or minima and where they were last met.
@@ -197,6 +210,11 @@ enum Scans {
     static let positions = PointwiseGroup("aten::arange") { _, s in [(elementIndex() / s[0]) % s[1]] }
 }
 
+extension DType {
+    /// What running sums and products of this dtype are kept in.
+    fileprivate var accumulator: DType { self == .bool ? .int64 : isComplex ? self : arithmetic.dtype }
+}
+
 extension Tensor {
     /// Elements that one step along `d` passes over in row-major order.
     func innerCount(_ d: Int) -> Int { shape.dropFirst(d + 1).reduce(1, *) }
@@ -236,7 +254,7 @@ extension Operators {
 
     static let scans: [Operator] = [
         Operator(
-            "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .real,
+            "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 shapes.map { Sample([.tensor(g.tensor($0)), .scalar(Scalar($1)), .none]) }
@@ -245,7 +263,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").cumsum(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]
             }),
         Operator(
-            "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .real,
+            "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 shapes.map { Sample([.tensor(g.tensor($0, 0.5, 1.8)), .scalar(Scalar($1)), .none]) }
@@ -254,7 +272,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").cumprod(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]
             }),
         Operator(
-            "logcumsumexp(Tensor self, int dim) -> Tensor", dtypes: .floating, composition: ["pointwise"],
+            "logcumsumexp(Tensor self, int dim) -> Tensor", dtypes: .continuous, composition: ["pointwise"],
             samples: { g in shapes.map { Sample([.tensor(g.tensor($0)), .scalar(Scalar($1))]) } },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").logcumsumexp(dim: try a.int("dim")))] }),
         extremum("cummax") { $0.cummax(dim: $1) },

@@ -58,6 +58,10 @@ public struct Arguments: Sendable {
 
     public func scalar(_ name: String) throws(CressetError) -> Scalar {
         let value = values[try position(name)]
+        // (As in PyTorch a 0-d tensor is taken for a number.)
+        if case .tensor(let x) = value, x.ndim == 0, !x.dtype.isComplex {
+            return x.dtype.isFloatingPoint ? .double(try x.doubles()[0]) : .int(Int64(x.itemInt()))
+        }
         guard case .scalar(let scalar) = value else { throw wrong(name, "a number", value) }
         return scalar
     }
@@ -84,6 +88,9 @@ public struct Arguments: Sendable {
         return x
     }
 
+    public func optionalBool(_ name: String) throws(CressetError) -> Bool? {
+        values[try position(name)].isNone ? nil : try bool(name)
+    }
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
@@ -108,6 +115,10 @@ public struct Arguments: Sendable {
         let value = values[try position(name)]
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
+    }
+
+    public func optionalString(_ name: String) throws(CressetError) -> String? {
+        values[try position(name)].isNone ? nil : try string(name)
     }
 }
 
