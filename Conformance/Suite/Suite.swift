@@ -71,9 +71,12 @@ package final class Suite {
             }
         }
         if device == .reference && selection.id == nil && selection.direction == nil {
-            try ReferenceJudges.run(selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
+            try ReferenceJudges.run(
+                selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
         }
-        if checksDifferences { try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report) }
+        if checksDifferences {
+            try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report)
+        }
         context.progress(cases.wanted.count, cases.wanted.count)
         if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
@@ -84,8 +87,11 @@ package final class Suite {
     }
 
     /// First and second derivatives by differences in float64.
-    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report) throws {
-        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0) else {
+    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report)
+        throws
+    {
+        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0)
+        else {
             return
         }
         guard dtypes.contains(.float64) else {
@@ -191,7 +197,8 @@ package final class Suite {
     }
 
     private func command(for item: Case, on device: Device) -> String {
-        return "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
+        return
+            "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
             + (selection.tier == .deep ? "--tier deep " : "") + "--seed \(selection.seed) --case \(item.id)"
     }
 }

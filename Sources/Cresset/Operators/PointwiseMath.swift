@@ -13,7 +13,9 @@ extension Ops {
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number, boolAs: .int64, complex: .function { Cresset.square($0) }) { $0 * $0 }
+    static let square = Unary("square", .promote, .number, boolAs: .int64, complex: .function { Cresset.square($0) }) {
+        $0 * $0
+    }
     static let reciprocal = Unary(
         "reciprocal", .promoteFloat, samples: 0.2...4,
         complex: .function({ one($0) / $0 }, slope: { -($1 * $1) })
