@@ -22,7 +22,7 @@ enum ClassLosses {
     /// max(0, margin - x_y + x_j)ᵖ, 0 for the target's own class; p is 1 or 2.
     private static func hinge(isSquare: Bool) -> Pointwise {
         // (The classes keep their dtype.)
-        Pointwise("aten::multi_margin_loss", .promote, promotes: { $0 < 2 }) { c in
+        Pointwise("aten::multi_margin_loss", .promote, promotes: { $0 < 2 }, schema: nil) { c in
             let z = c.scalars[0] - c.inputs[1] + c.inputs[0]
             let loss = select(0 .< z, isSquare ? z * z : z, Expr(0, c.type))
             return select(c.inputs[2] .== c.inputs[3], Expr(0, c.type), loss)
@@ -86,7 +86,9 @@ enum ClassLosses {
         })
 
     /// max(0, 1 - x_k + x_j) where k is a target and j none.
-    private static let pairHinge = Pointwise("aten::multilabel_margin_loss", .promote, promotes: { $0 < 2 }) { c in
+    private static let pairHinge = Pointwise(
+        "aten::multilabel_margin_loss", .promote, promotes: { $0 < 2 }, schema: nil
+    ) { c in
         let z = 1 - c.inputs[0] + c.inputs[1]
         let counts = c.inputs[2].cast(to: .bool) & !c.inputs[3].cast(to: .bool)
         return select(counts & (0 .< z), z, Expr(0, c.type))

@@ -92,13 +92,13 @@ enum DistanceLosses {
         })
 
     /// 1 - cos for y = 1, max(0, cos - margin) for y = -1, 0 for other y.
-    private static let embedding = Pointwise("aten::cosine_embedding_loss", .promote) { c in
+    private static let embedding = Pointwise("aten::cosine_embedding_loss", .promote, schema: nil) { c in
         let (cosine, y, zero) = (c.inputs[0], c.inputs[1], Expr(0, c.type))
         let above = cosine - c.scalars[0]
         return select(y .== 1, 1 - cosine, zero) + select(y .== -1, select(above .< 0, zero, above), zero)
     }
     /// p/√((s₁ + ε)(s₂ + ε))
-    private static let quotient = Pointwise("aten::cosine_embedding_loss", .promote) { c in
+    private static let quotient = Pointwise("aten::cosine_embedding_loss", .promote, schema: nil) { c in
         c.inputs[0] / sqrt((c.inputs[1] + 1e-12) * (c.inputs[2] + 1e-12))
     }
 

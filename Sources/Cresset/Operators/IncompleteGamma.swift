@@ -41,7 +41,7 @@ enum IncompleteGamma {
     }
 
     private static func result(_ name: String, upper: Bool) -> Pointwise {
-        Pointwise(name, .promoteFloat) { c in
+        Pointwise(name, .promoteFloat, schema: nil) { c in
             let (a, x, sum) = (c.inputs[0], c.inputs[1], c.inputs[2])
             let type = c.type
             let below = x .<= a

@@ -80,15 +80,17 @@ enum ElementLosses {
 
     // MARK: The losses of one element
 
-    private static let absolute = Pointwise("aten::l1_loss", .promote) { abs($0.inputs[0] - $0.inputs[1]) }
+    // (Without schemas: a kernel registered by the operation's name is asked before these are.)
 
-    private static let smooth = Pointwise("aten::smooth_l1_loss", .promote) { c in
+    private static let absolute = Pointwise("aten::l1_loss", .promote, schema: nil) { abs($0.inputs[0] - $0.inputs[1]) }
+
+    private static let smooth = Pointwise("aten::smooth_l1_loss", .promote, schema: nil) { c in
         let z = abs(c.inputs[0] - c.inputs[1])
         let b = c.scalars[0]
         return select(z .< b, 0.5 * z * z / b, z - 0.5 * b)
     }
 
-    private static let huberKernel = Pointwise("aten::huber_loss", .promote) { c in
+    private static let huberKernel = Pointwise("aten::huber_loss", .promote, schema: nil) { c in
         let z = abs(c.inputs[0] - c.inputs[1])
         let d = c.scalars[0]
         return select(z .<= d, 0.5 * z * z, d * (z - 0.5 * d))
@@ -102,53 +104,53 @@ enum ElementLosses {
             let (x, y) = (c.inputs[0], c.inputs[1])
             if i == 0 { return c.grad * (x - y) / maximum((1 - x) * x, 1e-12) }
             return c.grad * (maximum(log1p(-x), -100) - maximum(log(x), -100))
-        }
+        }, schema: nil
     ) { c in
         let (x, y) = (c.inputs[0], c.inputs[1])
         return (y - 1) * maximum(log1p(-x), -100) - y * maximum(log(x), -100)
     }
 
     /// (1-y)·x - (1 + (w-1)·y)·ln sigmoid(x)
-    private static let logits = Pointwise("aten::binary_cross_entropy_with_logits", .promote) { c in
+    private static let logits = Pointwise("aten::binary_cross_entropy_with_logits", .promote, schema: nil) { c in
         let (x, y, w) = (c.inputs[0], c.inputs[1], c.inputs[2])
         return (1 - y) * x - (1 + (w - 1) * y) * (minimum(x, 0) - log1p(exp(-abs(x))))
     }
-    private static let plainLogits = Pointwise("aten::binary_cross_entropy_with_logits", .promote) { c in
+    private static let plainLogits = Pointwise("aten::binary_cross_entropy_with_logits", .promote, schema: nil) { c in
         let (x, y) = (c.inputs[0], c.inputs[1])
         return (1 - y) * x - (minimum(x, 0) - log1p(exp(-abs(x))))
     }
 
     /// ln(1 + e^(-y·x)), without overflow.
-    private static let softMarginKernel = Pointwise("aten::soft_margin_loss", .promote) { c in
+    private static let softMarginKernel = Pointwise("aten::soft_margin_loss", .promote, schema: nil) { c in
         let z = -(c.inputs[0] * c.inputs[1])
         return maximum(z, 0) + log1p(exp(-abs(z)))
     }
 
     /// x for y = 1, max(0, margin - x) for y = -1, their sum for any other y, as PyTorch has it.
-    private static let hinge = Pointwise("aten::hinge_embedding_loss", .promote) { c in
+    private static let hinge = Pointwise("aten::hinge_embedding_loss", .promote, schema: nil) { c in
         let (x, y, zero) = (c.inputs[0], c.inputs[1], Expr(0, c.type))
         let rest = c.scalars[0] - x
         return select(y .== 1, zero, select(rest .< 0, zero, rest)) + select(y .== -1, zero, x)
     }
 
     /// max(0, margin - y·(x₁ - x₂)); at the corner the gradient passes, as in PyTorch.
-    private static let ranking = Pointwise("aten::margin_ranking_loss", .promote) { c in
+    private static let ranking = Pointwise("aten::margin_ranking_loss", .promote, schema: nil) { c in
         let z = c.scalars[0] - c.inputs[2] * (c.inputs[0] - c.inputs[1])
         return select(z .< 0, Expr(0, c.type), z)
     }
 
-    private static let divergence = Pointwise("aten::kl_div", .promote) { c in
+    private static let divergence = Pointwise("aten::kl_div", .promote, schema: nil) { c in
         let (x, y) = (c.inputs[0], c.inputs[1])
         let safe = select(y .== 0, Expr(1, c.type), y)
         return select(y .== 0, Expr(0, c.type), y * log(safe)) - y * x
     }
-    private static let logDivergence = Pointwise("aten::kl_div", .promote) {
+    private static let logDivergence = Pointwise("aten::kl_div", .promote, schema: nil) {
         exp($0.inputs[1]) * ($0.inputs[1] - $0.inputs[0])
     }
 
     /// eˣ - y·x, or x - y·ln(x + ε); with Stirling's ln y! for y above 1 if that is asked for.
     private static func poisson(isLog: Bool, isFull: Bool) -> Pointwise {
-        Pointwise("aten::poisson_nll_loss", .promote) { c in
+        Pointwise("aten::poisson_nll_loss", .promote, schema: nil) { c in
             let (x, y) = (c.inputs[0], c.inputs[1])
             let loss = isLog ? exp(x) - y * x : x - y * log(x + c.scalars[0])
             guard isFull else { return loss }
