@@ -217,7 +217,8 @@ struct RandomChain {
         do {
             let copy = try catchingNow {
                 let written = try run(
-                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device)
+                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device
+                )
                 return written[0].clone()
             }
             step.after = [copy]

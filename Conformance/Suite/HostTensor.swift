@@ -175,3 +175,10 @@ extension HostTensor {
         return "[" + index.reversed().map(String.init).joined(separator: ", ") + "]"
     }
 }
+
+extension DType {
+    /// An element that is 1 or true; nil of a dtype that has no number.
+    var bytesOfOne: [UInt8]? {
+        (try? HostTensor(Tensor.ones([1], dtype: self, device: .reference)))?.bytes
+    }
+}

@@ -3,6 +3,13 @@ import Cresset
 /// How a device's result differs from what is right.
 package struct Mismatch {
     package var text: String
+    /// The elements that the text tells of.
+    package var places: [Int] = []
+
+    package init(text: String, places: [Int] = []) {
+        self.text = text
+        self.places = places
+    }
 }
 
 /// Compares results with what is right, element by element.
@@ -33,6 +40,15 @@ package enum Judgement {
         return differences(got) { i in
             difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i], zeros: zeros)
         }
+    }
+
+    /// True if element `i` is what it may be; the sign of a zero is nobody's concern here.
+    static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
+        if let bounds = expected.bounds {
+            return difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i]) == nil
+        }
+        if !got.dtype.isFloatingPoint { return got.integer(i) == expected.stored.integer(i) }
+        return difference(got.double(i), expected.stored.double(i), 0, 0) == nil
     }
 
     /// One element that is wrong.
@@ -121,7 +137,8 @@ package enum Judgement {
             text += tell("relative", worst.relative.0, worst.relative.1, worst.relative.1.relative)
             text += tell("ulp", worst.ulps.0, worst.ulps.1, worst.ulps.1.ulps(got.dtype))
         }
-        return Mismatch(text: text)
+        let told = got.dtype.isFloatingPoint ? [worst.absolute.0, worst.relative.0, worst.ulps.0] : [worst.absolute.0]
+        return Mismatch(text: text, places: Set(told).sorted())
     }
 }
 
@@ -148,6 +165,7 @@ extension Double {
 
     /// Three significant digits or so.
     var short: String {
+        if isNaN { return "nan" }
         guard isFinite, self != 0, magnitude < 1e15 else { return "\(self)" }
         let power = Int(Self.log10Floor(magnitude))
         if power >= -3 && power < 6 { return "\(rounded(toPlaces: Swift.max(0, 3 - power)))" }
@@ -157,6 +175,7 @@ extension Double {
 
     /// Enough digits to tell neighbours of the dtype apart.
     func short(_ dtype: DType) -> String {
+        if isNaN { return "nan" }
         if !dtype.isFloatingPoint { return isFinite && magnitude < 9e18 ? "\(Int64(self))" : "\(self)" }
         return dtype == .float64 ? "\(self)" : "\(Float(self))"
     }

@@ -127,7 +127,7 @@ extension CaseGroup {
     }
 
     /// The first two arguments of one shape and dtype in one memory.
-    private static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
+    static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
         let tensors = values.indices.compactMap { i -> (Int, HostTensor)? in
             guard case .tensor(let x) = values[i], !positions.contains(op.schema.arguments[i].name) else { return nil }
             return x.count > 1 ? (i, x) : nil
@@ -150,8 +150,8 @@ extension CaseGroup {
 
 extension Case {
     /// Bytes in front of the tensors of this case: none as mostly, so many that nothing is aligned,
-    /// or so many that all is and nothing begins its buffer.
-    var guardBytes: Int { [0, 80, 0, 256][Int(id.stableHash % 4)] }
+    /// or so many that all is and nothing begins its buffer. A smaller case has as many as the whole.
+    var guardBytes: Int { [0, 80, 0, 256][Int(wholeID.stableHash % 4)] }
 }
 
 extension Operator {

@@ -39,6 +39,9 @@ struct ConformanceJob {
         }
     }
 
+    /// True where every case of the suite is run.
+    var isExhaustive: Bool { files.isEmpty && fuzz == nil && mode == .test && selection.isExhaustive }
+
     /// What the report comes to as text.
     func text(_ report: Report) -> String {
         var text = report.details()
