@@ -28,14 +28,10 @@ package final class MemoryGuard {
     /// Runs `body` with guarded memory on the device, on this thread.
     package func run<Result>(_ body: () throws -> Result) rethrows -> Result {
         let state = threadState
-        let previous = (layers: state.pointee.layers, guarding: state.pointee.guard)
+        let previous = state.pointee.guard
         state.pointee.guard = Unmanaged.passUnretained(self).toOpaque()
-        state.pointee.layers |= Layer.guarding
-        defer {
-            state.pointee.guard = previous.guarding
-            state.pointee.layers = previous.layers
-        }
-        return try withExtendedLifetime(self) { try body() }
+        defer { state.pointee.guard = previous }
+        return try withExtendedLifetime(self) { try withLayer(Layer.guarding, true, body) }
     }
 
     /// The guard of this thread, while one is on.
