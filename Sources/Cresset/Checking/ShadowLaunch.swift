@@ -36,7 +36,7 @@ private struct WatchedLaunch {
             if shadow.isInability(error) { return shadow.skip(launch.op, error.message) }
             throw disagreement("\(shadow.runtime.name) took it, and \(shadow.second.name) says: \(error.message)")
         }
-        let after = try memory.regions.map { (region) throws(CressetError) in try ShadowMemory.read(region) }
+        let after = try memory.regions.map { (region) throws(CressetError) in try region.read() }
         var oracle: [Tensor]?
         for (k, output) in launch.outputs.enumerated() {
             let view = output.written(launch.addressedOutput)

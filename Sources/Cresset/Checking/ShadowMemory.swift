@@ -8,6 +8,9 @@ struct ShadowMemory {
         var range: Range<Int>
         var before: [UInt8] = []
 
+        /// The bytes as they are now.
+        func read() throws(CressetError) -> [UInt8] { try storage.bytes(in: range, op: "withShadow") }
+
         /// Where a copy begins: it keeps the alignment that allocations have.
         var base: Int { range.lowerBound / 256 * 256 }
     }
@@ -28,23 +31,7 @@ struct ShadowMemory {
             }
             regions.append(region)
         }
-        for i in regions.indices { regions[i].before = try Self.read(regions[i]) }
-    }
-
-    /// The bytes of a region as they are now.
-    static func read(_ region: Region) throws(CressetError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: region.range.count)
-        var failure: CressetError?
-        bytes.withUnsafeMutableBytes { buffer in
-            do throws(CressetError) {
-                try region.storage.runtime.copyOut(
-                    region.storage, at: region.range.lowerBound, to: buffer, op: "withShadow")
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return bytes
+        for i in regions.indices { regions[i].before = try regions[i].read() }
     }
 
     /// Which region an operand lies in; nil for one of no elements.
@@ -57,15 +44,7 @@ struct ShadowMemory {
     func copies(on runtime: DeviceRuntime) throws(CressetError) -> [Storage] {
         try regions.map { (region) throws(CressetError) in
             let copy = try Storage(runtime, bytes: region.range.upperBound - region.base, op: "withShadow")
-            var failure: CressetError?
-            region.before.withUnsafeBytes { bytes in
-                do throws(CressetError) {
-                    try runtime.copyIn(bytes, to: copy, at: region.range.lowerBound - region.base, op: "withShadow")
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
+            try copy.write(region.before, at: region.range.lowerBound - region.base, op: "withShadow")
             return copy
         }
     }

@@ -53,7 +53,7 @@ public struct Device: Hashable, Sendable {
 
     /// The device's own name, driver and limits.
     public var properties: DeviceProperties {
-        get throws(CressetError) { try runtime(for: "properties").properties }
+        get throws(CressetError) { try DeviceTable.shared.untested(id, op: "properties").properties }
     }
 
     /// Kernels compiled since the device was opened, not counting those read from a cache.
