@@ -48,6 +48,9 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds after which a case counts as hung.", valueName: "seconds"))
     var timeout = 60
 
+    @Flag(help: "Only the quick check that each device passes at its first use; what it finds is remembered.")
+    var selftest = false
+
     @Option(help: .hidden)
     var worker: String?
 
@@ -60,6 +63,7 @@ struct ConformanceCommand: ParsableCommand {
     func run() throws {
         let selection = try selection()
         let devices = try devices()
+        if selftest { return try SelfTestRun(json: json).run(on: devices) }
         if let worker { return try work(worker, selection, devices) }
         let isSupervised = cases.isEmpty && !inProcess
         let suite = cases.isEmpty && !isSupervised ? try Suite(selection) : nil

@@ -14,6 +14,18 @@ public enum SelfTestState: Sendable, Equatable {
     case failed(String)
 }
 
+extension SelfTestState: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .exempt: "not needed"
+        case .off: "off (CRESSET_SELFTEST=off)"
+        case .untested: "not yet, at its first use"
+        case .passed: "passed"
+        case .failed(let evidence): "failed, it is tested again when it is used: \(evidence)"
+        }
+    }
+}
+
 /// A quick numeric check of a device at its first use.
 ///
 /// A device that computes wrongly is refused with the evidence. A device that passed is not tested again for as long as
@@ -50,8 +62,9 @@ package enum SelfTest {
 
     /// Throws where a device that is about to be used computes wrongly.
     static func admit(_ runtime: DeviceRuntime) throws(CressetError) {
+        if isExempt(runtime) { return }
         let policy = try policy.get()
-        if policy == .off || isExempt(runtime) { return }
+        if policy == .off { return }
         if policy == .once && remembered(runtime) == .passed { return }
         // (What failed before may have been repaired, so it is tested again.)
         guard let evidence = try run(on: runtime).evidence else { return }
@@ -173,24 +186,31 @@ package enum SelfTest {
         let backend = runtime.backend
         return KernelCache.Key(
             kind: "selftest", source: "",
-            options: "version \(version), \(backend.name) \(backend.version), \(backend.fileIdentity)",
+            options: "version \(version), \(backend.name) \(backend.version)",
             device: "\(DeviceTable.name(runtime.info)) \(DeviceTable.uuid(runtime.info))",
             driver: DeviceTable.driver(runtime.info))
     }
 
+    /// What is remembered is for one plugin file: one that was built anew is another.
     private static func remembered(_ runtime: DeviceRuntime) -> SelfTestState? {
         guard let bytes = cache.load(key(runtime)) else { return nil }
-        let text = String(decoding: bytes, as: UTF8.self)
-        if text == "passed" { return .passed }
-        return text.hasPrefix("failed ") ? .failed(String(text.dropFirst(7))) : nil
+        let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 2).map(String.init)
+        guard parts.count >= 2, parts[0] == runtime.backend.fileIdentity else { return nil }
+        switch parts[1] {
+        case "passed": return .passed
+        case "failed": return .failed(parts.count > 2 ? parts[2] : "")
+        default: return nil
+        }
     }
 
     private static func remember(_ state: SelfTestState, _ runtime: DeviceRuntime) {
+        let verdict: String
         switch state {
-        case .passed: cache.save(Array("passed".utf8), for: key(runtime))
-        case .failed(let evidence): cache.save(Array("failed \(evidence)".utf8), for: key(runtime))
-        default: break
+        case .passed: verdict = "passed"
+        case .failed(let evidence): verdict = "failed\n\(evidence)"
+        default: return
         }
+        cache.save(Array("\(runtime.backend.fileIdentity)\n\(verdict)".utf8), for: key(runtime))
     }
 }
 
