@@ -24,7 +24,10 @@ let package = Package(
 
         // The tensor library.
         .target(name: "CCresset", cSettings: c23),
-        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "ReferenceBackend"]),
+        // KISS FFT's template is all of it: a header that is compiled in.
+        .target(name: "CFFT"),
+        .target(name: "CLapack", cSettings: c23),
+        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -83,5 +86,6 @@ let package = Package(
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],
     swiftLanguageModes: [.v6],
-    cLanguageStandard: .gnu2x
+    cLanguageStandard: .gnu2x,
+    cxxLanguageStandard: .cxx17
 )

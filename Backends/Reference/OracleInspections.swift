@@ -7,6 +7,9 @@ import BackendKit
 ///   (NaN must be NaN), infinity accepts anything.
 /// - `cresset::oracle_flags` (uint8): bit 0, any value is acceptable; bit 1, so is infinity of the
 ///   value's sign.
+///
+/// And how a host that computed values itself says that of them nothing is known:
+/// - `cresset::uncertain` (the tensor's dtype): the same elements, of which any value is acceptable.
 extension Oracle {
     static var inspections: [Kernel] {
         [
@@ -18,6 +21,24 @@ extension Oracle {
             },
             inspection("cresset::oracle_flags", .uint8) { lanes, _ in
                 .i32(lanes.map { Int32($0.flags.rawValue) })
+            },
+            Kernel(.override, op: "cresset::uncertain", dtypes: DType.computable) { _, call in
+                let call = try CheckedCall(call)
+                try require(
+                    call.inputs.count == 1 && call.outputs.count == 1,
+                    "cresset::uncertain takes one tensor and gives one")
+                let (input, output) = (call.inputs[0], call.outputs[0])
+                try require(
+                    output.dtype == input.dtype && output.layout.shape == input.layout.shape,
+                    "cresset::uncertain gives \(input.dtype) of shape \(input.layout.shape)")
+                for range in blocks(of: output.layout.count) {
+                    let lanes = input.read(Oracle.self, range).map { lane -> Bounded in
+                        var lane = lane
+                        lane.flags.insert(.uncertain)
+                        return lane
+                    }
+                    output.write(Oracle.self, lanes, range)
+                }
             },
         ]
     }

@@ -125,6 +125,8 @@ private struct CaseCall {
     private let file: SafetensorsFile
     private let device: Device
     private let tolerance: (rtol: Double, atol: Double)
+    /// How vectors with free phases are turned against the file's.
+    private var phases: Phases?
     /// The file's tensors that are arguments, on the device.
     private var tensors: [String: Tensor] = [:]
 
@@ -147,8 +149,8 @@ private struct CaseCall {
     private func tolerance(for dtype: DType) -> (rtol: Double, atol: Double) {
         if tolerance != (0, 0) { return tolerance }
         switch dtype {
-        case .float64: return (1e-7, 1e-7)
-        case .float32: return (1e-4, 2e-5)
+        case .float64, .complex128: return (1e-7, 1e-7)
+        case .float32, .complex64: return (1e-4, 2e-5)
         case .float16: return (5e-3, 2e-3)
         case .bfloat16: return (3e-2, 1e-2)
         default: return (0, 0)
@@ -174,7 +176,25 @@ private struct CaseCall {
             guard results.count == outputs.count else {
                 return .failed("it gave \(results.count) results, right are \(outputs.count)")
             }
+            if let judgement = op.judgement {
+                phases = try Phases(judgement, results, outputs.map { $0["tensor"]?.stringValue }) { key in
+                    try HostTensor(load(key, on: .reference))
+                }
+                let arguments = op.schema.arguments.enumerated().map { i, argument in
+                    i < values.count ? values[i] : named[argument.name] ?? argument.defaultValue ?? .none
+                }
+                let dtype = try HostTensor(results[0]).dtype
+                if let wrong = try FactorJudge.failure(
+                    judgement, arguments, try results.map { try HostTensor($0.detach()) }, dtype)
+                {
+                    return .failed(wrong)
+                }
+            }
             for (i, (result, right)) in zip(results, outputs).enumerated() {
+                if let phases, let (got, right) = try phases.comparison(i, HostTensor(result.detach())) {
+                    if let mismatch = compare(got, right) { return .failed("result \(i): " + mismatch.text) }
+                    continue
+                }
                 if let mismatch = try compare(result, right) { return .failed("result \(i): " + mismatch.text) }
             }
             return wanted.isEmpty ? .passed : try compareGradients(results, wanted, grads.map(\.1))
@@ -184,6 +204,13 @@ private struct CaseCall {
     private func compare(_ result: Tensor, _ right: JSON) throws -> Mismatch? {
         if let key = right["tensor"]?.stringValue {
             return compare(try HostTensor(result), try HostTensor(load(key, on: .reference)))
+        }
+        if let z = complex(right) {
+            guard result.isComplex, result.numel == 1 else {
+                return Mismatch(text: "got \(result), right is \(z)")
+            }
+            return compare(
+                try HostTensor(result), try HostTensor(Tensor([z], shape: result.shape, dtype: result.dtype)))
         }
         guard let number = right.doubleValue ?? right.boolValue.map({ $0 ? 1 : 0 }) else {
             throw Unsupported(reason: "a result of the form \(right) is not understood")
@@ -199,11 +226,12 @@ private struct CaseCall {
     private func compareGradients(_ results: [Tensor], _ inputs: [Tensor], _ rights: [String]) throws -> Verdict {
         var outputs: [Tensor] = []
         var seeds: [Tensor] = []
-        for (result, key) in zip(results, json["grad_outputs"]?.arrayValue ?? []) {
+        for (i, (result, key)) in zip(results, json["grad_outputs"]?.arrayValue ?? []).enumerated() {
             guard let key = key.stringValue else { continue }
             guard result.requiresGrad else { return .failed("a result that should require grad does not") }
             outputs.append(result)
-            seeds.append(try load(key, on: device))
+            let seed = try load(key, on: .reference)
+            seeds.append(try phases.map { try $0.turned(i, seed) }?.to(device) ?? load(key, on: device))
         }
         let gradients = try grad(outputs, inputs, gradOutputs: seeds, allowUnused: true)
         for (i, (gradient, key)) in zip(gradients, rights).enumerated() {
@@ -278,8 +306,15 @@ private struct CaseCall {
             guard let dtype = DType(name: name) else { throw Unsupported(reason: "the dtype \(name) is not known") }
             return .dtype(dtype)
         }
+        if let z = complex(json) { return .scalar(.complex(z)) }
         if let text = json["float"]?.stringValue, let x = Double(text) { return .scalar(.double(x)) }
         throw Unsupported(reason: "an argument of the form \(json) is not understood")
+    }
+
+    /// {"complex": [re, im]}
+    private func complex(_ json: JSON) -> Complex<Double>? {
+        guard let re = json["complex"]?[0]?.doubleValue, let im = json["complex"]?[1]?.doubleValue else { return nil }
+        return Complex(re, im)
     }
 
     private mutating func argument(_ key: String) throws -> Tensor {

@@ -39,17 +39,27 @@ extension Case {
         let inputs = arguments.differentiable
         for input in inputs { input.requiresGrad_() }
         let outputs = try declaration.call(arguments.values).flatMap { try $0.tensors(of: cell.op) }
-        let tracked = outputs.filter(\.dtype.isFloatingPoint)
-        guard tracked.allSatisfy(\.requiresGrad) else {
+        let tracked = declaration.differentiable(outputs)
+        guard tracked.allSatisfy(\.element.requiresGrad) else {
             throw CressetError(
                 .autograd, op: cell.op, "it is declared to be differentiable, and a result of it requires no grad")
         }
         if tracked.isEmpty { return Results(tensors: []) }
-        let seeds = try tracked.enumerated().map { i, output in
-            try seedGradient(i, output.dtype, output.shape).tensor(on: device)
+        let seeds = try tracked.map { i, output in
+            try seed(i, output, on: device)
         }
-        let gradients = try grad(tracked, inputs, gradOutputs: seeds, allowUnused: true)
+        let gradients = try grad(tracked.map(\.element), inputs, gradOutputs: seeds, allowUnused: true)
         return Results(tensors: gradients.map { $0?.detach().contiguous() })
+    }
+
+    private func seed(_ i: Int, _ output: Tensor, on device: Device) throws -> Tensor {
+        guard let judgement = declaration.judgement else {
+            return try seedGradient(i, output.dtype, output.shape).tensor(on: device)
+        }
+        // (In float64 the same numbers as in the case's own dtype.)
+        let dtype = output.isComplex ? cell.dtype.toReal.toComplex : cell.dtype.toReal
+        let narrow = try seedGradient(i, dtype, output.shape).tensor(on: device)
+        return FactorJudgement.seed(judgement, i, narrow.to(output.dtype), output)
     }
 
     private func seedGradient(_ i: Int, _ dtype: DType, _ shape: Shape) throws -> HostTensor {
@@ -59,6 +69,11 @@ extension Case {
 }
 
 extension Operator {
+    /// The results that gradients flow from.
+    func differentiable(_ results: [Tensor]) -> [(offset: Int, element: Tensor)] {
+        results.enumerated().filter { i, x in x.dtype.hasGradient && judgement?.constant.contains(i) != true }
+    }
+
     /// Calls it with the arguments of a case.
     func call(_ values: [Value]) throws(CressetError) -> [Value] { try run(values) }
 }

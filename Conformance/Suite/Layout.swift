@@ -157,7 +157,7 @@ struct PlacedArguments {
     }
 
     /// What gradients are asked for.
-    var differentiable: [Tensor] { tensors.map(\.view).filter(\.dtype.isFloatingPoint) }
+    var differentiable: [Tensor] { tensors.map(\.view).filter(\.dtype.hasGradient) }
 
     /// Which argument's memory no longer holds what it held; nil if all do.
     func changed() throws(CressetError) -> Int? {

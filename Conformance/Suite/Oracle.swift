@@ -15,7 +15,12 @@ final class OracleBook {
     func learn(_ cases: [Case]) {
         for item in cases where answers[item.id] == nil {
             let (answer, seen) = recordingLaunches { self.answer(item) }
-            answers[item.id] = answer
+            // (Of a factorisation the oracle knows the launches around it, and float64 what is right.)
+            if let judgement = item.declaration.judgement {
+                answers[item.id] = answer.flatMap { _ in Self.expected(of: item, judgement) }
+            } else {
+                answers[item.id] = answer
+            }
             kinds[item.id] = seen.kinds
             launches.formUnion(seen)
         }
@@ -34,6 +39,16 @@ final class OracleBook {
         }
     }
 
+    private static func expected(
+        of item: Case, _ judgement: FactorJudgement
+    ) -> Result<[Expected?], CressetError> {
+        do {
+            return .success(try FactorJudge.expected(of: item, judgement))
+        } catch {
+            return .failure(error as? CressetError ?? CressetError(.internal, op: item.cell.op, "\(error)"))
+        }
+    }
+
     func answer(to item: Case) -> Result<[Expected?], CressetError> {
         learn([item])
         return answers[item.id] ?? .failure(CressetError(.internal, op: item.cell.op, "the oracle has no answer"))
@@ -44,7 +59,8 @@ final class OracleBook {
 
     /// True where the sign of a zero is part of what is right.
     func definesZeros(_ item: Case) -> Bool {
-        item.cell.direction == .forward && launches.defineZeros(kinds[item.id] ?? [])
+        item.cell.direction == .forward && item.declaration.judgement == nil
+            && launches.defineZeros(kinds[item.id] ?? [])
     }
 
     /// Compiles kernels of these kinds on a device, in batches.

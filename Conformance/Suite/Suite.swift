@@ -173,7 +173,9 @@ struct DeviceRunner {
         switch book.answer(to: item) {
         case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
         case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty {
+            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty
+                && item.declaration.judgement == nil
+            {
                 // Of extremes that is so now and then; another sample of the cell says more.
                 if item.cell.layout.isVariant {
                     silent.insert(item.cell)
@@ -226,6 +228,12 @@ struct DeviceRunner {
             let which =
                 expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
             return .failed(which + mismatch.text)
+        }
+        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
+            let wrong = try FactorJudge.failure(
+                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
+        {
+            return .failed(wrong)
         }
         if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
             return .failed("two runs gave different bits in result \(i)")

@@ -55,6 +55,11 @@ enum SpecialValues {
         _ shape: Shape, _ dtype: DType, finite: Bool, overflowing: Bool, _ maker: inout SampleMaker
     ) throws -> HostTensor {
         let count = shape.elementCount
+        if dtype.isComplex {
+            let pairs = Shape(Array(shape) + [2])
+            let parts = try tensor(pairs, dtype.toReal, finite: finite, overflowing: overflowing, &maker)
+            return HostTensor(dtype: dtype, shape: shape, bytes: parts.bytes)
+        }
         if dtype == .bool {
             return try HostTensor(maker.tensor(shape, dtype: .bool))
         }
@@ -100,7 +105,7 @@ extension CaseGroup {
         let overflowing = !op.multipliesMatrices
         var changes = false
         func other(_ x: HostTensor) throws -> Placed {
-            if layout == .special && !x.dtype.isFloatingPoint { return Placed(x) }
+            if layout == .special && !x.dtype.hasGradient { return Placed(x) }
             changes = true
             return Placed(
                 try SpecialValues.tensor(

@@ -41,6 +41,28 @@ public enum DType: UInt8, CaseIterable, Sendable, Hashable {
 
     @inlinable public var isComplex: Bool { self == .complex64 || self == .complex128 }
 
+    /// True for what gradients are made of: floating-point and complex types.
+    @inlinable public var hasGradient: Bool { isFloatingPoint || isComplex }
+
+    /// The type of a complex number's parts; the type itself for all others.
+    @inlinable
+    public var toReal: DType {
+        switch self {
+        case .complex64: .float32
+        case .complex128: .float64
+        default: self
+        }
+    }
+
+    /// The complex type whose parts hold numbers of this type: complex128 for float64, else complex64.
+    @inlinable
+    public var toComplex: DType {
+        switch self {
+        case .float64, .complex128: .complex128
+        default: .complex64
+        }
+    }
+
     /// True for bool's neighbours: the integer types, without bool.
     @inlinable
     public var isInteger: Bool {

@@ -75,29 +75,6 @@ public final class Embedding: Module {
     }
 }
 
-/// (x - mean)/√(variance + ε) over the last dims, scaled and shifted.
-public final class LayerNorm: Module {
-    public let weight: Tensor
-    public let bias: Tensor
-    public let eps: Double
-    private let rank: Int
-
-    public init(_ shape: Shape, eps: Double = 1e-5, dtype: DType = .float32, device: Device? = nil) {
-        weight = Tensor.ones(shape, dtype: dtype, device: device).requiresGrad_()
-        bias = Tensor.zeros(shape, dtype: dtype, device: device).requiresGrad_()
-        self.eps = eps
-        rank = shape.count
-        super.init()
-    }
-
-    public override func forward(_ x: Tensor) -> Tensor {
-        let dims = (1...rank).map { -$0 }
-        let mean = x.mean(dim: dims, keepdim: true)
-        let variance = x.var(dim: dims, correction: 0, keepdim: true)
-        return (x - mean) * (variance + Scalar(eps)).rsqrt() * weight + bias
-    }
-}
-
 /// Zeroes elements with probability p while training.
 public final class Dropout: Module {
     public let p: Double

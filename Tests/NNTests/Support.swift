@@ -30,6 +30,10 @@ struct ModuleCase: Sendable, CustomTestStringConvertible {
     var output: [Double]
     var seed: [Double]
     var gradients: [[Double]]
+    /// The other tensors of the module, after that batch.
+    var buffers: [[Double]]
+    /// What it gives afterwards, when it is evaluated.
+    var evaluated: [Double]
     var testDescription: String { name }
 }
 

@@ -22,6 +22,13 @@ import Testing
             y.backward(gradient: Tensor(example.seed, shape: y.shape, device: device))
             let gradients = try ([x] + parameters).map { [Double](try #require($0.grad)) }
             for (found, right) in zip(gradients, example.gradients) { #expect(difference(found, right) < accuracy) }
+            let buffers = module.namedTensors.map(\.tensor).filter { !$0.requiresGrad }
+            #expect(buffers.count == example.buffers.count)
+            for (found, right) in zip(buffers, example.buffers) {
+                #expect(difference([Double](found.to(.float64)), right) < accuracy)
+            }
+            module.eval()
+            #expect(difference([Double](module(x)), example.evaluated) < accuracy)
         }
     }
 

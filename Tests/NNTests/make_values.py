@@ -74,31 +74,46 @@ def losses():
 
 
 def modules():
-    x = torch.tensor(numbers(12, 0.7)).reshape(3, 4).requires_grad_()
     seed = lambda y: torch.tensor(numbers(y.numel(), 2.9)).reshape(y.shape)
     nn = torch.nn
-    linear = nn.Linear(4, 2)
-    bare = nn.Linear(4, 2, bias=False)
-    norm = nn.LayerNorm(4)
-    parameters = {linear: (8, 2), bare: (8,), norm: (4, 4)}
-    for module, counts in parameters.items():
-        with torch.no_grad():
-            for i, (parameter, count) in enumerate(zip(module.parameters(), counts)):
-                parameter.copy_(torch.tensor(numbers(count, i + 4.0)).reshape(parameter.shape))
-    for swift, module in [
-        ("Linear(4, 2, dtype: .float64)", linear), ("Linear(4, 2, bias: false, dtype: .float64)", bare),
-        ("LayerNorm([4], dtype: .float64)", norm), ("ReLU()", nn.ReLU()), ("GELU()", nn.GELU()),
-        ("SiLU()", nn.SiLU()), ("Tanh()", nn.Tanh()), ("Sigmoid()", nn.Sigmoid()),
-        ("Softmax(dim: 1)", nn.Softmax(1)), ("Softmax(dim: 0)", nn.Softmax(0)),
-        ("LogSoftmax(dim: -1)", nn.LogSoftmax(-1)), ("Flatten()", nn.Flatten()), ("Identity()", nn.Identity()),
+    for swift, module, shape in [
+        ("Linear(4, 2, dtype: .float64)", nn.Linear(4, 2), (3, 4)),
+        ("Linear(4, 2, bias: false, dtype: .float64)", nn.Linear(4, 2, bias=False), (3, 4)),
+        ("LayerNorm([4], dtype: .float64)", nn.LayerNorm(4), (3, 4)),
+        ("LayerNorm([2, 3], bias: false, dtype: .float64)", nn.LayerNorm((2, 3), bias=False), (2, 2, 3)),
+        ("RMSNorm([4], dtype: .float64)", nn.RMSNorm(4), (3, 4)),
+        ("RMSNorm([4], eps: 0.1, elementwiseAffine: false)", nn.RMSNorm(4, 0.1, False), (3, 4)),
+        ("GroupNorm(2, 4, dtype: .float64)", nn.GroupNorm(2, 4), (3, 4)),
+        ("GroupNorm(1, 2, affine: false)", nn.GroupNorm(1, 2, affine=False), (2, 2, 3)),
+        ("BatchNorm1d(4, dtype: .float64)", nn.BatchNorm1d(4), (3, 4)),
+        ("BatchNorm1d(2, momentum: nil, dtype: .float64)", nn.BatchNorm1d(2, momentum=None), (2, 2, 3)),
+        ("BatchNorm2d(2, affine: false, dtype: .float64)", nn.BatchNorm2d(2, affine=False), (2, 2, 1, 3)),
+        ("BatchNorm3d(3, trackRunningStats: false, dtype: .float64)",
+         nn.BatchNorm3d(3, track_running_stats=False), (2, 3, 1, 2, 1)),
+        ("InstanceNorm(2, dims: 1, affine: true, trackRunningStats: true, dtype: .float64)",
+         nn.InstanceNorm1d(2, affine=True, track_running_stats=True), (2, 2, 3)),
+        ("InstanceNorm(2, dims: 2)", nn.InstanceNorm2d(2), (2, 2, 3)),
+        ("LocalResponseNorm(3, alpha: 0.5)", nn.LocalResponseNorm(3, alpha=0.5), (2, 3, 2)),
+        ("ReLU()", nn.ReLU(), (3, 4)), ("GELU()", nn.GELU(), (3, 4)), ("SiLU()", nn.SiLU(), (3, 4)),
+        ("Tanh()", nn.Tanh(), (3, 4)), ("Sigmoid()", nn.Sigmoid(), (3, 4)),
+        ("Softmax(dim: 1)", nn.Softmax(1), (3, 4)), ("Softmax(dim: 0)", nn.Softmax(0), (3, 4)),
+        ("LogSoftmax(dim: -1)", nn.LogSoftmax(-1), (3, 4)), ("Flatten()", nn.Flatten(), (3, 4)),
+        ("Identity()", nn.Identity(), (3, 4)),
     ]:
-        y = module(x)
+        x = torch.tensor(numbers(12, 0.7)).reshape(shape).requires_grad_()
         own = list(module.parameters())
+        with torch.no_grad():
+            for i, parameter in enumerate(own):
+                parameter.copy_(torch.tensor(numbers(parameter.numel(), i + 4.0)).reshape(parameter.shape))
+        y = module(x)
         gradients = torch.autograd.grad(y, [x] + own, seed(y))
+        # Evaluation, after one batch of training.
+        module.eval()
         yield record(
-            "ModuleCase", name='"' + swift.replace('"', "") + '"', module="{ " + swift + " }", shape=[3, 4],
+            "ModuleCase", name='"' + swift.replace('"', "") + '"', module="{ " + swift + " }", shape=list(shape),
             input=x, parameters=[p.flatten().tolist() for p in own], output=y, seed=seed(y),
-            gradients=[g.flatten().tolist() for g in gradients])
+            gradients=[g.flatten().tolist() for g in gradients],
+            buffers=[b.flatten().double().tolist() for b in module.buffers()], evaluated=module(x))
 
 
 STEPS = 6

@@ -15,7 +15,7 @@ import Testing
         return device
     }
 
-    private static let lineOfProduct = #line + 8
+    private static let lineOfProduct = #line + 7
     /// Products until one is refused. (Code that stands in a macro's argument has no line.)
     private static func multiply(on device: Device) -> (steps: Int, error: CressetError?) {
         var steps = 0

@@ -50,7 +50,7 @@ enum Engine {
             // Aliases, so that the pass ends at the inputs, whatever they have for histories.
             let aliases = zip(inputs, wanted).map { input, wanted -> Tensor in
                 let alias = Tensor(input.detachedImpl)
-                guard wanted, input.dtype.isFloatingPoint else { return alias }
+                guard wanted, input.dtype.hasGradient else { return alias }
                 let node = ClosureNode("alias", edges: [input.isTracked ? input.edge : nil], saved: []) { g, _ in g }
                 alias.impl.autograd = AutogradState(requiresGrad: true, node: node)
                 return alias

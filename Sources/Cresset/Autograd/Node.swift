@@ -183,7 +183,8 @@ struct SavedTensor: @unchecked Sendable {
     /// Without gradient state of its own, so that saving a result makes no cycle.
     private let alias: TensorImpl
     private let edge: Edge?
-    private let isResult: Bool
+    /// Which result of the node it is, if it is one.
+    private let result: Int?
     private let version: Int
 
     /// Saves an input.
@@ -191,7 +192,7 @@ struct SavedTensor: @unchecked Sendable {
         edge = tensor.edge
         // (A view holds its base, whose history may come to hold what is saved here.)
         alias = edge == nil && tensor.impl.base == nil ? tensor.impl : tensor.detachedImpl
-        isResult = false
+        result = nil
         version = tensor.impl.storage.version
     }
 
@@ -199,15 +200,15 @@ struct SavedTensor: @unchecked Sendable {
     init(_ copy: Tensor, edge: Edge?) {
         self.edge = edge
         alias = copy.impl
-        isResult = false
+        result = nil
         version = copy.impl.storage.version
     }
 
     /// Saves a result of the node that will hold this.
-    init(result: Tensor) {
+    init(result: Tensor, index: Int = 0) {
         edge = nil
         alias = result.detachedImpl
-        isResult = true
+        self.result = index
         version = result.impl.storage.version
     }
 
@@ -219,7 +220,9 @@ struct SavedTensor: @unchecked Sendable {
                     + "\(alias.storage.version), version \(version) was saved; use the operation that returns a new tensor"
             )
         }
-        guard isGradEnabled, let target = isResult ? Edge(node: node, index: 0) : edge else { return Tensor(alias) }
+        guard isGradEnabled, let target = result.map({ Edge(node: node, index: $0) }) ?? edge else {
+            return Tensor(alias)
+        }
         let copy = Tensor(alias).detachedImpl
         copy.autograd = AutogradState(requiresGrad: true, node: target.node, outputIndex: target.index)
         return Tensor(copy)

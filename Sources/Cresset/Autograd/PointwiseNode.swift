@@ -96,7 +96,7 @@ extension Pointwise {
 
     /// Puts a node for this call on the tape, if it must be there.
     func record(_ result: Tensor, _ inputs: [Tensor], _ scalars: [Scalar], _ compute: DType) -> Tensor {
-        guard rule != .compare, result.dtype.isFloatingPoint, Tape.isOn(inputs) else { return result }
+        guard rule != .compare, result.dtype.hasGradient, Tape.isOn(inputs) else { return result }
         let plan = plan(inputs, scalars.count, compute)
         let node = PointwiseNode(
             text, plan, inputs, scalars,
@@ -111,7 +111,7 @@ extension Pointwise {
         var mask: UInt64 = 0
         for (i, input) in inputs.enumerated() {
             bits |= UInt64(input.dtype.rawValue) << UInt64(4 * i)
-            if input.isTracked && input.dtype.isFloatingPoint { mask |= 1 << UInt64(i) }
+            if input.isTracked && input.dtype.hasGradient { mask |= 1 << UInt64(i) }
         }
         let key = Self.key(bits, count: inputs.count, compute, compute, scalars)
         if let known = knownPlan(key, mask) { return known }

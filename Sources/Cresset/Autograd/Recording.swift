@@ -32,7 +32,7 @@ enum Tape {
         _ name: String, _ result: Tensor, inputs: [Tensor], saving saved: [Tensor] = [], savingResult: Bool = false,
         _ body: @escaping ClosureNode.Body
     ) -> Tensor {
-        guard result.dtype.isFloatingPoint, isOn(inputs) else { return result }
+        guard result.dtype.hasGradient, isOn(inputs) else { return result }
         let node = node(name, inputs: inputs, saving: saved.map { SavedTensor($0) }, body)
         // (A view would take part in its base's history.)
         let isOwn = result.impl.autograd == nil && result.impl.base == nil
@@ -42,15 +42,39 @@ enum Tape {
         return target
     }
 
+    /// The same for an operation of several results: those of `differentiable` places are recorded.
+    ///
+    /// - Parameter savingResults: places of results that follow the saved tensors, in this order.
+    static func record(
+        _ name: String, _ results: [Tensor], differentiable: [Int], inputs: [Tensor], saving saved: [Tensor] = [],
+        savingResults: [Int] = [], _ body: @escaping ClosureNode.Body
+    ) -> [Tensor] {
+        guard isOn(inputs) else { return results }
+        let node = node(
+            name, inputs: inputs, saving: saved.map { SavedTensor($0) }, outputCount: results.count, body)
+        var recorded = results
+        for i in differentiable {
+            // (What a kernel or the host computed has no history and is no view.)
+            recorded[i] = Tensor(results[i].detachedImpl)
+            let state = AutogradState(requiresGrad: true, node: node)
+            state.outputIndex = i
+            recorded[i].impl.autograd = state
+        }
+        for i in savingResults { node.save(result: SavedTensor(result: recorded[i], index: i)) }
+        return recorded
+    }
+
     /// The node of an operation on `inputs`; gradients are summed and converted to the inputs'.
     static func node(
-        _ name: String, inputs: [Tensor], saving saved: [SavedTensor], _ body: @escaping ClosureNode.Body
+        _ name: String, inputs: [Tensor], saving saved: [SavedTensor], outputCount: Int = 1,
+        _ body: @escaping ClosureNode.Body
     ) -> ClosureNode {
         let shapes = inputs.map(\.shape)
         let dtypes = inputs.map(\.dtype)
         let wanted = inputs.map(\.isTracked)
         return ClosureNode(
-            name, edges: inputs.map { $0.isTracked && $0.dtype.isFloatingPoint ? $0.edge : nil }, saved: saved
+            name, edges: inputs.map { $0.isTracked && $0.dtype.hasGradient ? $0.edge : nil },
+            outputCount: outputCount, saved: saved
         ) { (gradients, saved) throws(CressetError) in
             let raw = try body(gradients, saved)
             var results: [Tensor?] = []
@@ -80,9 +104,10 @@ extension Tensor {
     public func requiresGrad_(_ on: Bool = true) -> Tensor {
         trapping { () throws(CressetError) in
             if impl.isInvalid { return self }
-            guard !on || dtype.isFloatingPoint else {
+            guard !on || dtype.hasGradient else {
                 throw CressetError(
-                    .dtype, op: "requires_grad_", "only floating-point tensors have gradients; this one is \(dtype)")
+                    .dtype, op: "requires_grad_",
+                    "only floating-point and complex tensors have gradients; this one is \(dtype)")
             }
             if let state = impl.autograd {
                 guard on || state.node == nil else {

@@ -20,24 +20,42 @@ struct Geometry: Sendable {
 struct ViewPart: Sendable {
     let base: Geometry
     let view: Geometry
+    private let baseDType: DType
+    private let viewDType: DType
     private static let name = "aten::as_strided"
 
     init(of view: TensorImpl, in base: TensorImpl) {
         self.base = Geometry(base)
         self.view = Geometry(view)
+        baseDType = base.dtype
+        viewDType = view.dtype
     }
 
     /// Shows a tensor of the base's shape, whose elements are laid out as the base's, at the view's.
+    ///
+    /// A view may show the numbers of complex elements, or pairs of numbers as complex ones.
     private func part(of x: Tensor) -> Tensor {
-        Tensor(
-            storage: x.impl.storage, shape: view.shape, strides: view.strides,
-            offset: x.impl.offset + view.offset - base.offset, dtype: x.dtype)
+        let offset: Int
+        switch (baseDType.isComplex, viewDType.isComplex) {
+        case (true, false): offset = 2 * (x.impl.offset - base.offset) + view.offset
+        case (false, true): offset = (x.impl.offset - base.offset) / 2 + view.offset
+        default: offset = x.impl.offset - base.offset + view.offset
+        }
+        return Tensor(
+            storage: x.impl.storage, shape: view.shape, strides: view.strides, offset: offset,
+            dtype: viewDType.isComplex ? x.dtype.toComplex : x.dtype.toReal)
     }
 
     /// A new tensor laid out as the base, uninitialised.
     private func room(like x: Tensor) throws(CressetError) -> Tensor {
-        let flat = try Tensor.empty([base.shape.span(strides: base.strides)], x.dtype, on: x.runtime, op: Self.name)
-        return Tensor(storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: 0, dtype: x.dtype)
+        let dtype = baseDType.isComplex ? x.dtype.toComplex : x.dtype.toReal
+        // Begins at an even place if the base does, so that pairs stay pairs.
+        let start = base.offset % 2
+        let flat = try Tensor.empty(
+            [start + base.shape.span(strides: base.strides)], dtype, on: x.runtime, op: Self.name)
+        return Tensor(
+            storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: flat.impl.offset + start,
+            dtype: dtype)
     }
 
     private func copy(_ x: Tensor) throws(CressetError) -> Tensor {

@@ -5,6 +5,7 @@ package struct Expected: Sendable {
     /// Where it is known only within bounds; nil if every element is exact.
     package var bounds: Bounds?
 
+    /// Of complex results, for each part.
     package struct Bounds: Sendable {
         package var values: [Double]
         package var bounds: [Double]
@@ -26,6 +27,8 @@ package struct Expected: Sendable {
     package init(_ tensor: Tensor) throws(CressetError) {
         stored = try HostTensor(tensor)
         guard stored.count > 0 else { return }
+        // The oracle knows the numbers that are stored: of a complex element, both parts.
+        let tensor = tensor.isComplex ? tensor.viewAsReal() : tensor
         let known = try Override.call("cresset::error_bound", tensor, output: .float64).doubles()
         if known.allSatisfy({ $0 == 0 }) { return }
         bounds = Bounds(

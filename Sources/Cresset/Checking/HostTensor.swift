@@ -18,6 +18,11 @@ package struct HostTensor: Sendable, Equatable {
 
     package var count: Int { shape.elementCount }
 
+    /// Complex elements as pairs of real ones in a last dim; others as they are.
+    package var parts: HostTensor {
+        dtype.isComplex ? HostTensor(dtype: dtype.toReal, shape: Shape(Array(shape) + [2]), bytes: bytes) : self
+    }
+
     /// Element `i` as a double.
     package func double(_ i: Int) -> Double { bytes.withUnsafeBytes { HostElement.load($0, i, dtype) } }
 
@@ -123,7 +128,7 @@ package struct HostTensor: Sendable, Equatable {
     package static func filler(_ count: Int, _ dtype: DType) -> [UInt8] {
         switch dtype {
         case .bool: [UInt8](repeating: 1, count: count)
-        case _ where dtype.isFloatingPoint: [UInt8](repeating: 0xFF, count: count * dtype.size)
+        case _ where dtype.hasGradient: [UInt8](repeating: 0xFF, count: count * dtype.size)
         default: [UInt8](repeating: 0x5B, count: count * dtype.size)
         }
     }

@@ -17,13 +17,13 @@ package enum Judgement {
         guard let expected else {
             return got == nil ? nil : Mismatch(text: "there is a gradient where none should be")
         }
-        guard let got else { return Mismatch(text: "there is no gradient") }
-        let stored = expected.stored
+        guard let whole = got else { return Mismatch(text: "there is no gradient") }
+        let (got, stored) = (whole.parts, expected.stored.parts)
         guard got.shape == stored.shape else {
             return Mismatch(text: "the shape is \(got.shape), right is \(stored.shape)")
         }
-        guard got.dtype == stored.dtype else {
-            return Mismatch(text: "the dtype is \(got.dtype), right is \(stored.dtype)")
+        guard whole.dtype == expected.stored.dtype else {
+            return Mismatch(text: "the dtype is \(whole.dtype), right is \(expected.stored.dtype)")
         }
         guard let bounds = expected.bounds else {
             if got.bytes == stored.bytes { return nil }
@@ -73,12 +73,25 @@ package enum Judgement {
             return Mismatch(text: "the dtype is \(got.dtype), right is \(right.dtype)")
         }
         if got.bytes == right.bytes { return nil }
+        if got.dtype.isComplex { return compareComplex(got, right, rtol: rtol, atol: atol) }
         return differences(got) { i in
             let (x, y) = (got.double(i), right.double(i))
             if got.dtype.isInteger, rtol == 0, atol == 0 {
                 return got.integer(i) == right.integer(i) ? nil : Difference(got: x, right: y, bound: 0)
             }
             return difference(x, y, y.isFinite ? atol + rtol * y.magnitude : 0, 0)
+        }
+    }
+
+    /// Of complex numbers the distance counts, not that of each part: |got - right| <= atol + rtol·|right|.
+    private static func compareComplex(_ got: HostTensor, _ right: HostTensor, rtol: Double, atol: Double) -> Mismatch?
+    {
+        let (got, right) = (got.parts, right.parts)
+        return differences(got) { i in
+            let (re, im) = (right.double(i & ~1), right.double(i | 1))
+            let size = (re * re + im * im).squareRoot()
+            let (x, y) = (got.double(i), right.double(i))
+            return difference(x, y, size.isFinite ? atol + rtol * size : 0, 0)
         }
     }
 

@@ -101,7 +101,9 @@ final class DeviceRuntime: @unchecked Sendable {
     }
 
     /// True when tensors of `dtype` can live here.
-    func holds(_ dtype: DType) -> Bool { info.dtypes & (1 << UInt32(dtype.rawValue)) != 0 }
+    ///
+    /// A complex tensor is one of pairs: it can live where its parts can, and no backend hears of it.
+    func holds(_ dtype: DType) -> Bool { info.dtypes & (1 << UInt32(dtype.toReal.rawValue)) != 0 }
 
     var compileCount: Int { Int(backend.table.compile_count?(handle) ?? 0) }
 

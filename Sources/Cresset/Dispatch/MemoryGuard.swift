@@ -49,7 +49,7 @@ package final class MemoryGuard {
     ) throws(CressetError) -> Tensor {
         let storage = try Storage(runtime, bytes: front + bytes + Self.back, op: op)
         // NaN for floats; for integers a number that no index may be.
-        let region = Region(storage: storage, bytes: bytes, filler: dtype.isFloatingPoint ? 0xFF : 0x5B)
+        let region = Region(storage: storage, bytes: bytes, filler: dtype.hasGradient ? 0xFF : 0x5B)
         let filler = [UInt8](repeating: region.filler, count: end(of: region))
         try storage.write(filler, at: 0, op: op)
         regions.append(region)

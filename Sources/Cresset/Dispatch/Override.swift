@@ -167,6 +167,9 @@ package enum Override {
             case .scalar(.int(let x)):
                 argument.kind = UInt32(CRESSET_ARGUMENT_INT)
                 argument.integer = x
+            case .scalar(.complex):
+                throw CressetError(
+                    .dtype, op: op.text, "\(record.owner) cannot take a complex number: the boundary has none")
             case .scalar(.double(let x)):
                 argument.kind = UInt32(CRESSET_ARGUMENT_DOUBLE)
                 argument.number = x

@@ -114,6 +114,10 @@ struct Primitive {
 
     /// Runs it on the device of its outputs, or where the fallback policy says.
     func run() throws(CressetError) {
+        if let parts = try lowered() {
+            for part in parts { try part.run() }
+            return
+        }
         if threadState.pointee.layers & Layer.watched == 0 { return try runUnwatched() }
         LaunchRecorder.current?.note(self)
         guard let shadow = try Shadow(besides: outputs[0].storage.runtime) else { return try runUnwatched() }

@@ -2,10 +2,14 @@ import BackendKit
 
 /// Arithmetic, comparison and logic of two tensors.
 extension Ops {
-    static let add = Binary("add", .promote, scaled: addScaled) { a, b, t in t == .bool ? a | b : a + b }
-    static let sub = Binary("sub", .promote, .number, scaled: subScaled) { a, b, _ in a - b }
-    static let mul = Binary("mul", .promote) { a, b, t in t == .bool ? a & b : a * b }
-    static let div = Binary("div", .promoteFloat, samples: (-4...4, 0.5...4)) { a, b, _ in a / b }
+    static let add = Binary("add", .promote, scaled: addScaled, complex: .parts) { a, b, t in t == .bool ? a | b : a + b
+    }
+    static let sub = Binary("sub", .promote, .number, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
+    static let mul = Binary("mul", .promote, complex: .value(*)) { a, b, t in t == .bool ? a & b : a * b }
+    static let div = Binary(
+        "div", .promoteFloat, samples: (-4...4, 0.5...4),
+        complex: .value(slope: { i, _, b, y in (i == 0 ? ComplexExpr(Expr(1, b.type)) : -y) / b }, /)
+    ) { a, b, _ in a / b }
 
     /// The largest integer not above a/b.
     static let floorDivide = Binary(
@@ -46,20 +50,30 @@ extension Ops {
     }
     static let atan2 = Binary("atan2", .promoteFloat, overloads: ("", nil)) { a, b, _ in .call(.atan2, a, b) }
 
-    static let eq = Binary("eq", .compare, samples: (0...3, 0...3)) { a, b, _ in a .== b }
-    static let ne = Binary("ne", .compare, samples: (0...3, 0...3)) { a, b, _ in a .!= b }
+    static let eq = Binary(
+        "eq", .compare, samples: (0...3, 0...3), complex: .real { ($0.re .== $1.re) & ($0.im .== $1.im) }
+    ) { a, b, _ in a .== b }
+    static let ne = Binary(
+        "ne", .compare, samples: (0...3, 0...3), complex: .real { ($0.re .!= $1.re) | ($0.im .!= $1.im) }
+    ) { a, b, _ in a .!= b }
     static let lt = Binary("lt", .compare) { a, b, _ in a .< b }
     static let le = Binary("le", .compare) { a, b, _ in a .<= b }
     static let gt = Binary("gt", .compare) { a, b, _ in a .> b }
     static let ge = Binary("ge", .compare) { a, b, _ in a .>= b }
 
-    static let logicalAnd = Binary("logical_and", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalAnd = Binary(
+        "logical_and", .compare, overloads: ("", nil), complex: .real { $0.isNonzero & $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) & b.cast(to: .bool)
     }
-    static let logicalOr = Binary("logical_or", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalOr = Binary(
+        "logical_or", .compare, overloads: ("", nil), complex: .real { $0.isNonzero | $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) | b.cast(to: .bool)
     }
-    static let logicalXor = Binary("logical_xor", .compare, overloads: ("", nil)) { a, b, _ in
+    static let logicalXor = Binary(
+        "logical_xor", .compare, overloads: ("", nil), complex: .real { $0.isNonzero ^ $1.isNonzero }
+    ) { a, b, _ in
         a.cast(to: .bool) ^ b.cast(to: .bool)
     }
     static let bitwiseAnd = Binary("bitwise_and", .promote, bits, differentiable: false) { a, b, _ in a & b }
@@ -104,8 +118,12 @@ extension Ops {
 
 extension Ops {
     /// a + alpha·b, for alpha other than 1.
-    static let addScaled = Pointwise("aten::add.Tensor", .promote) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
-    static let subScaled = Pointwise("aten::sub.Tensor", .promote) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+    static let addScaled = Pointwise(
+        "aten::add.Tensor", .promote, complex: .value { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
+    ) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] }
+    static let subScaled = Pointwise(
+        "aten::sub.Tensor", .promote, complex: .value { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
+    ) { $0.inputs[0] - $0.scalars[0] * $0.inputs[1] }
 }
 
 extension Tensor {

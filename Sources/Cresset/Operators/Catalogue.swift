@@ -3,11 +3,34 @@ import BackendKit
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
     /// Every declared operation.
-    public static let all: [Operator] =
-        (Ops.unary + Ops.activations).map(\.declaration) + Ops.parametricActivations
-        + Ops.binary.flatMap(\.declarations) + reductions + softmaxes + indexing + selection + matrices + views
-        + conversions + scans + sorting + compaction + convolutions + pooling + padding
-        + unfolding
+    public static let all: [Operator] = families.flatMap { $0 }
+
+    /// The lists of the files beside this one.
+    private static let families: [[Operator]] = [
+        (Ops.unary + Ops.activations).map(\.declaration),
+        Ops.parametricActivations,
+        Ops.binary.flatMap(\.declarations),
+        attention,
+        batchNormalization,
+        compaction,
+        complexNumbers,
+        conversions,
+        convolutions,
+        indexing,
+        linearAlgebra,
+        matrices,
+        normalization,
+        padding,
+        pooling,
+        reductions,
+        scans,
+        selection,
+        softmaxes,
+        sorting,
+        unfolding,
+        upsampling,
+        views,
+    ]
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
@@ -30,7 +53,7 @@ extension Operators {
     static let reductions: [Operator] = [
         Operator(
             "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-            dtypes: .real, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
+            dtypes: .all, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
             call: { (a) throws(CressetError) in
                 tensor(
                     try a.tensor("self").sum(
@@ -38,12 +61,12 @@ extension Operators {
                         dtype: try a.optionalDType("dtype")))
             }),
         Operator(
-            "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
+            "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .all, composition: ["reduce"],
             samples: { g in [[5, 7], [], [0], [400]].map { Sample([.tensor(g.tensor($0)), .none]) } },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").sum(dtype: try a.optionalDType("dtype"))) }),
         Operator(
             "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-            dtypes: .floating, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
+            dtypes: .continuous, composition: ["reduce"], samples: { g in dimSamples(&g, [.none]) },
             call: { (a) throws(CressetError) in
                 tensor(
                     try a.tensor("self").mean(
@@ -51,18 +74,18 @@ extension Operators {
                         dtype: try a.optionalDType("dtype")))
             }),
         Operator(
-            "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .floating, composition: ["reduce"],
+            "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .continuous, composition: ["reduce"],
             samples: { g in [[5, 7], [], [300], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mean(dtype: try a.optionalDType("dtype"))) }
         ),
         Operator(
-            "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .real, composition: ["reduce"],
+            "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .all, composition: ["reduce"],
             samples: { g in [[3, 4], [], [0]].map { Sample([.tensor(g.tensor($0, 0.5, 2)), .none]) } },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").prod(dtype: try a.optionalDType("dtype"))) }
         ),
         Operator(
             "prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-            dtypes: .real, composition: ["reduce"],
+            dtypes: .all, composition: ["reduce"],
             samples: { g in
                 [([4, 5], 0), ([4, 5], 1), ([], 0), ([0, 3], 0)].map {
                     Sample([.tensor(g.tensor($0, 0.5, 2)), .scalar(Scalar($1)), false, .none])
@@ -83,7 +106,7 @@ extension Operators {
         truth("all.dims") { $0.all(dim: $1, keepdim: $2) },
         Operator(
             "var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
-            dtypes: .floating, composition: ["reduce"],
+            dtypes: .continuous, composition: ["reduce"],
             samples: { g in
                 [[0], [1], [0, 1]].map { Sample([.tensor(g.tensor([6, 5])), .ints($0), 1, false]) } + [
                     Sample([.tensor(g.tensor([])), .ints([]), 0, false]),
@@ -165,7 +188,7 @@ extension Operators {
     private static func truth(_ name: String, _ body: @escaping @Sendable (Tensor, [Int]?, Bool) -> Tensor) -> Operator
     {
         Operator(
-            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .real,
+            "\(name)(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes: .all,
             composition: ["reduce"],
             isDifferentiable: false,
             samples: { g in
@@ -252,7 +275,7 @@ extension Operators {
 
     static let indexing: [Operator] = [
         Operator(
-            "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", dtypes: .real,
+            "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", dtypes: .all,
             composition: ["gather"],
             samples: { g in
                 [
@@ -267,7 +290,7 @@ extension Operators {
                 tensor(try a.tensor("self").gather(try a.int("dim"), try a.tensor("index")))
             }),
         Operator(
-            "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
+            "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .all,
             composition: ["scatter"],
             samples: { g in
                 // Distinct indices: with duplicates the gradient of the losers is not defined.
@@ -287,7 +310,7 @@ extension Operators {
                 tensor(try a.tensor("self").scatter(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
             }),
         Operator(
-            "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .real,
+            "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", dtypes: .all,
             composition: ["scatter"],
             samples: { g in
                 [
@@ -305,7 +328,7 @@ extension Operators {
                 tensor(try a.tensor("self").scatterAdd(try a.int("dim"), try a.tensor("index"), try a.tensor("src")))
             }),
         Operator(
-            "index_select(Tensor self, int dim, Tensor index) -> Tensor", dtypes: .real, composition: ["gather"],
+            "index_select(Tensor self, int dim, Tensor index) -> Tensor", dtypes: .all, composition: ["gather"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([6, 4])), 0, .tensor(g.indices([9], below: 6))]),
@@ -323,7 +346,7 @@ extension Operators {
 
     static let selection: [Operator] = [
         Operator(
-            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .real,
+            "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 [
@@ -343,7 +366,7 @@ extension Operators {
                 tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.tensor("other")))
             }),
         Operator(
-            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .real,
+            "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 let shapes: [Shape] = [[4, 5], [2, 3, 4], [], [0, 3]]
@@ -366,7 +389,7 @@ extension Operators {
                 tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max")))
             }),
         Operator(
-            "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensors([g.tensor([2, 3]), g.tensor([4, 3])]), 0]),
@@ -375,7 +398,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(Tensor.cat(try a.tensors("tensors"), dim: try a.int("dim"))) }),
         Operator(
-            "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 let shapes: [Shape] = [[2, 3], [], [0, 3]]
                 return shapes.map { Sample([.tensors([g.tensor($0), g.tensor($0)]), 0]) }
@@ -383,7 +406,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(Tensor.stack(try a.tensors("tensors"), dim: try a.int("dim"))) }),
         Operator(
-            "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), -1]),
@@ -392,7 +415,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").triu(try a.int("diagonal"))) }),
         Operator(
-            "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .real, composition: ["pointwise"],
+            "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 5])), 0]), Sample([.tensor(g.tensor([2, 4, 3])), 1]),
@@ -406,7 +429,8 @@ extension Operators {
 
     static let matrices: [Operator] = [
         Operator(
-            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
                     ([4, 6], [6, 5]), ([6], [6]), ([3, 6], [6]), ([6], [6, 4]), ([2, 3, 4], [4, 5]),
@@ -417,7 +441,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }),
         Operator(
-            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 [([5, 7], [7, 3]), ([0, 4], [4, 3]), ([3, 0], [0, 2])].map { (a: Shape, b: Shape) in
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])
@@ -425,7 +450,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }),
         Operator(
-            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .number, composition: ["matmul"],
+            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            composition: ["matmul"],
             samples: { g in
                 [([3, 5, 4], [3, 4, 6]), ([0, 5, 4], [0, 4, 6])].map { (a: Shape, b: Shape) in
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])
@@ -444,7 +470,7 @@ extension Operators {
         _ body: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> Tensor
     ) -> Operator {
         Operator(
-            schema, dtypes: .real, composition: [],
+            schema, dtypes: .all, composition: [],
             samples: { g in
                 arguments.map { Sample([.tensor(g.tensor([4, 3, 5]))] + $0) }
                     + others.map { shape, extra in Sample([.tensor(g.tensor(shape))] + extra) }
@@ -493,16 +519,16 @@ extension Operators {
 
     static let conversions: [Operator] = [
         Operator(
-            "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", dtypes: .real,
+            "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in [[4, 5], [], [0]].map { Sample([.tensor(g.tensor($0)), .none]) } },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").clone()) }),
         Operator(
             "to.dtype(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
-            dtypes: .real, composition: ["pointwise"],
+            dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 let source = g.dtype
-                return [DType.float32, .float64, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool]
+                return DType.allCases
                     .filter { $0 != source }
                     .flatMap { target in
                         let shapes: [Shape] =

@@ -146,7 +146,7 @@ enum Convolution {
         }
     }
 
-    private static let addBias = PointwiseGroup("aten::convolution") { x, _ in [x[0] + x[1]] }
+    private static let addBias = PointwiseGroup("aten::convolution", actsOnParts: true) { x, _ in [x[0] + x[1]] }
 
     private static func adding(_ bias: Tensor?, to y: Tensor) throws(CressetError) -> Tensor {
         guard let bias else { return y }

@@ -12,15 +12,17 @@ final class Unary: Sendable {
     ///   - name: without "aten::".
     ///   - dtypes: what it is meant for.
     ///   - samples: range of the sample values, as wide as is interesting.
+    ///   - complex: the meaning for a complex element; without one it has none for complex dtypes.
     ///   - body: the meaning for one element.
     init(
         _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real, samples: ClosedRange<Double> = -4...4,
         differentiable: Bool = true, derivative: (@Sendable (Pointwise.Context) -> Expr)? = nil,
-        body: @escaping @Sendable (Expr) -> Expr
+        complex: ComplexMeaning? = nil, body: @escaping @Sendable (Expr) -> Expr
     ) {
+        let dtypes = complex == nil ? dtypes : dtypes.union(Set<DType>.complex)
         var explicit: (@Sendable (Int, Pointwise.Context) -> Expr?)?
         if let derivative { explicit = { _, context in derivative(context) } }
-        let kernel = Pointwise("aten::" + name, rule, derivative: explicit) { body($0.inputs[0]) }
+        let kernel = Pointwise("aten::" + name, rule, derivative: explicit, complex: complex) { body($0.inputs[0]) }
         self.kernel = kernel
         let mask = dtypes.reduce(UInt32(0)) { $0 | 1 << UInt32($1.rawValue) }
         dtypeMask = mask
@@ -73,18 +75,23 @@ final class Binary: Sendable {
         overloads: (tensor: String, scalar: String?) = ("Tensor", "Scalar"), second secondName: String = "other",
         scaled: Pointwise? = nil,
         samples: (ClosedRange<Double>, ClosedRange<Double>) = (-4...4, -4...4), differentiable: Bool = true,
-        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil,
+        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil, complex: ComplexBinary? = nil,
         body: @escaping @Sendable (Expr, Expr, DType) -> Expr
     ) {
+        let dtypes = complex == nil ? dtypes : dtypes.union(Set<DType>.complex)
         let tensorName = overloads.tensor.isEmpty ? name : name + "." + overloads.tensor
         let hasAlpha = scaled != nil
         let kernel = Pointwise(
-            "aten::" + tensorName, rule, derivative: derivative,
+            "aten::" + tensorName, rule, derivative: derivative, complex: complex?.meaning(.tensors),
             schema: { x, _ in x.map(Value.tensor) + (hasAlpha ? [1] : []) }
         ) { body($0.inputs[0], $0.inputs[1], $0.dtype) }
         let scalarName = overloads.scalar.map { name + "." + $0 } ?? tensorName
-        let second = Pointwise("aten::" + scalarName, rule) { body($0.inputs[0], $0.scalars[0], $0.dtype) }
-        let first = Pointwise("aten::" + scalarName, rule, schema: nil) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
+        let second = Pointwise("aten::" + scalarName, rule, complex: complex?.meaning(.scalarSecond)) {
+            body($0.inputs[0], $0.scalars[0], $0.dtype)
+        }
+        let first = Pointwise(
+            "aten::" + scalarName, rule, complex: complex?.meaning(.scalarFirst), schema: nil
+        ) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
         self.kernel = kernel
         scalarSecond = second
         scalarFirst = first

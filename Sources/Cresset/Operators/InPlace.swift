@@ -42,7 +42,7 @@ extension Tensor {
             }
             let result = try compute(before)
             try checkFits(result.shape, result.dtype, op: op)
-            let records = isGradEnabled && (old != nil || result.isTracked) && dtype.isFloatingPoint
+            let records = isGradEnabled && (old != nil || result.isTracked) && dtype.hasGradient
             if records { try checkHistory(op) }
             let new = records && result.isTracked ? result.edge : nil
             try Copy.run(from: result.detach(), to: self, op: OperatorName(op))
@@ -161,7 +161,7 @@ extension Tensor {
             try source.checkValid(op)
             if source.impl === impl { return self }
             try checkWritable(op)
-            let records = isGradEnabled && dtype.isFloatingPoint && (isTracked || source.isTracked)
+            let records = isGradEnabled && dtype.hasGradient && (isTracked || source.isTracked)
             if records { try checkHistory(op) }
             let moved = try source.moved(to: runtime, op: op)
             let node = records ? Tape.node(op, inputs: [moved], saving: []) { g, _ in g } : nil
@@ -178,6 +178,7 @@ extension Tensor {
             let op = "aten::fill_.Scalar"
             try checkValid(op)
             try checkWritable(op)
+            try value.checkFits(dtype, op: op)
             let old = isTracked && isGradEnabled ? edge : nil
             if old != nil { try checkHistory(op) }
             try Generators.fill.generate([value], into: self)
@@ -218,7 +219,9 @@ extension Tensor {
         let (x, y) = (impl, other.impl)
         guard x.storage === y.storage, x !== y else { return false }
         if x.offset == y.offset && x.strides == y.strides && x.shape == y.shape { return x.dtype != y.dtype }
-        return x.offset < y.offset + y.shape.span(strides: y.strides)
-            && y.offset < x.offset + x.shape.span(strides: x.strides)
+        // In bytes, as one may show the numbers of the other's complex elements.
+        let (xBytes, yBytes) = (x.dtype.size, y.dtype.size)
+        return x.offset * xBytes < (y.offset + y.shape.span(strides: y.strides)) * yBytes
+            && y.offset * yBytes < (x.offset + x.shape.span(strides: x.strides)) * xBytes
     }
 }

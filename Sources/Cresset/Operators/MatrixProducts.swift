@@ -61,12 +61,12 @@ enum Matrix {
         }
     }
 
-    // C = A·B: ∂A = ∂C·Bᵀ, ∂B = Aᵀ·∂C; batch dims that were broadcast are summed by the tape.
+    // C = A·B: ∂A = ∂C·Bᴴ, ∂B = Aᴴ·∂C (transposed and, of complex numbers, conjugated); batch dims that were broadcast are summed by the tape.
 
     private static func leftGradient(_ g: Tensor, _ a: Tensor, _ b: Tensor) throws(CressetError) -> Tensor {
         var g = b.ndim == 1 ? g.unsqueeze(-1) : g
         if a.ndim == 1 { g = g.unsqueeze(-2) }
-        let gradient = try product(g, (b.ndim == 1 ? b.unsqueeze(1) : b).mT)
+        let gradient = try product(g, try ComplexNumbers.conjugate((b.ndim == 1 ? b.unsqueeze(1) : b).mT))
         return a.ndim == 1 ? try gradient.summed(to: [1, a.numel]).reshaped(a.shape, op: name.text) : gradient
     }
 
@@ -80,7 +80,7 @@ enum Matrix {
             g = try g.reshaped([count, g.size(-1)], op: name.text)
             a = try a.reshaped([count, a.size(-1)], op: name.text)
         }
-        let gradient = try product(a.mT, g)
+        let gradient = try product(try ComplexNumbers.conjugate(a.mT), g)
         return b.ndim == 1 ? try gradient.reshaped(b.shape, op: name.text) : gradient
     }
 
@@ -109,13 +109,35 @@ enum Matrix {
         var output = Operand(result)
         output.shape = full(m, n)
         output.strides = output.shape.contiguousStrides
-        try Primitive(
-            family: .matmul, op: op,
-            inputs: [Operand(left, broadcastTo: full(m, k)), Operand(right, broadcastTo: full(k, n))],
-            outputs: [output]
-        ).run()
+        var inputs = [Operand(left, broadcastTo: full(m, k))]
+        if a.dtype.isComplex {
+            // One real product of twice the inner size: rows of (re, im) times blocks ((re, im), (-im, re)).
+            if left.strides[left.ndim - 1] != 1 {
+                inputs = [Operand(try Copy.clone(left, op: op.text), broadcastTo: full(m, k))]
+            }
+            inputs = [inputs[0].pairedColumns, Operand(try blocks(right), broadcastTo: full(2 * k, 2 * n))]
+            output = output.pairedColumns
+        } else {
+            inputs.append(Operand(right, broadcastTo: full(k, n)))
+        }
+        try Primitive(family: .matmul, op: op, inputs: inputs, outputs: [output]).run()
         return result
     }
+
+    /// Of complex [..., k, n] the real [..., 2k, 2n] whose block at (i, j) is ((re, im), (-im, re)) of the element.
+    private static func blocks(_ x: Tensor) throws(CressetError) -> Tensor {
+        var shape = x.shape
+        for d in [x.ndim - 2, x.ndim - 1] { shape[d] *= 2 }
+        let result = try Tensor.empty(shape, x.dtype.toReal, on: x.runtime, op: name.text)
+        let parts = Operand(x).parts.map(\.tensor)
+        let places = [(0, 0), (0, 1), (1, 0), (1, 1)].map { row, column in
+            result.slice(-2, from: row, step: 2).slice(-1, from: column, step: 2)
+        }
+        try blockKernel.run(parts, into: places)
+        return result
+    }
+
+    private static let blockKernel = PointwiseGroup("aten::matmul") { x, _ in [x[0], x[1], -x[1], x[0]] }
 }
 
 extension Tensor {

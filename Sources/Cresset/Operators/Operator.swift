@@ -20,6 +20,8 @@ public final class Operator: Sendable {
     let overrideRefusal: String?
     /// True if gradients flow from its result to its floating-point inputs.
     public let isDifferentiable: Bool
+    /// How it is judged if it comes of a factorisation; nil if the oracle judges it.
+    package let judgement: FactorJudgement?
     /// Calls the operation with checked arguments.
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
@@ -28,7 +30,7 @@ public final class Operator: Sendable {
     /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
-        notOverridable: String? = nil,
+        notOverridable: String? = nil, judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
@@ -39,6 +41,7 @@ public final class Operator: Sendable {
         self.dtypes = dtypes
         self.composition = composition
         self.isDifferentiable = isDifferentiable
+        self.judgement = judgement
         self.samples = samples
         self.call = call
     }
@@ -87,4 +90,8 @@ extension Set<DType> {
     public static let boolean: Set<DType> = [.bool]
     public static let number: Set<DType> = floating.union(integer)
     public static let real: Set<DType> = number.union(boolean)
+    public static let complex: Set<DType> = [.complex64, .complex128]
+    /// What gradients are made of.
+    public static let continuous: Set<DType> = floating.union(complex)
+    public static let all: Set<DType> = real.union(complex)
 }

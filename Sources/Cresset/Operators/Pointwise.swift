@@ -44,8 +44,11 @@ final class Pointwise: @unchecked Sendable {
     /// An explicit derivative by input, where the symbolic one is numerically worse or cannot use the
     /// result. nil from it means: take the symbolic one.
     let derivative: (@Sendable (Int, Context) -> Expr?)?
+    /// What it means for complex numbers; nil where it is not defined for them.
+    let complex: ComplexMeaning?
     /// Types of the scalars, where they are not the computation type.
     let scalarType: @Sendable (Int, DType) -> ArithmeticType
+    let hasOwnScalarTypes: Bool
     typealias Schema = @Sendable (_ inputs: [Tensor], _ scalars: [Scalar]) -> [Value]
     /// The arguments of the schema, for a kernel registered by this name; nil where the call is not
     /// one of the schema's (2 - x is no sub.Scalar), so that no such kernel is asked.
@@ -55,15 +58,17 @@ final class Pointwise: @unchecked Sendable {
 
     init(
         _ name: String, _ rule: TypeRule, promotes: @escaping @Sendable (Int) -> Bool = { _ in true },
-        scalarType: @escaping @Sendable (Int, DType) -> ArithmeticType = { $1.arithmetic },
-        derivative: (@Sendable (Int, Context) -> Expr?)? = nil,
+        scalarType: (@Sendable (Int, DType) -> ArithmeticType)? = nil,
+        derivative: (@Sendable (Int, Context) -> Expr?)? = nil, complex: ComplexMeaning? = nil,
         schema: Schema? = { $0.map(Value.tensor) + $1.map(Value.scalar) }, body: @escaping Body
     ) {
         self.name = OperatorName(name)
         text = name
         self.rule = rule
         self.promotes = promotes
-        self.scalarType = scalarType
+        self.scalarType = scalarType ?? { $1.arithmetic }
+        hasOwnScalarTypes = scalarType != nil
+        self.complex = complex
         self.body = body
         self.derivative = derivative
         self.schema = schema
@@ -130,10 +135,16 @@ final class Pointwise: @unchecked Sendable {
         if let known = lookUp(key) { return known }
         return compiling.withLock { _ in
             if let known = lookUp(key) { return known }
-            let context = context(inputs: inputs, compute: compute, scalars: scalars)
+            let program: Program
+            if let complex, Self.isComplex(inputs, compute) {
+                program = complexProgram(complex, inputs: inputs, compute: compute, output: output, scalars: scalars)
+            } else {
+                let context = context(inputs: inputs, compute: compute, scalars: scalars)
+                program = Expr.program([(body(context), output)])
+            }
             let made = Compiled(
-                key: key, program: KernelProgram(Expr.program([(body(context), output)])), compute: compute,
-                output: output, scalarTypes: (0..<scalars).map { scalarType($0, compute) })
+                key: key, program: KernelProgram(program), compute: compute, output: output,
+                scalarTypes: (0..<scalars).map { scalarType($0, compute) })
             var items = [made]
             if let pointer = compiled.load(ordering: .acquiring) {
                 items += Unmanaged<CompiledList>.fromOpaque(pointer).takeUnretainedValue().items
@@ -165,9 +176,12 @@ final class Pointwise: @unchecked Sendable {
     func dtypes(_ inputs: [Tensor], _ scalars: [Scalar]) -> (compute: DType, output: DType) {
         let promoted = inputs.indices.filter(promotes).map { inputs[$0] }
         let common = Promotion.result(promoted, scalars)
+        let isRealOfComplex = common.isComplex && complex?.isReal ?? false
         switch rule {
-        case .promote, .explicit: return (common, common)
-        case .promoteFloat: return (Promotion.float(common), Promotion.float(common))
+        case .promote, .explicit: return (common, isRealOfComplex ? common.toReal : common)
+        case .promoteFloat:
+            let float = Promotion.float(common)
+            return (float, isRealOfComplex ? float.toReal : float)
         case .compare: return (common, .bool)
         }
     }
@@ -189,9 +203,7 @@ final class Pointwise: @unchecked Sendable {
     ) throws(CressetError) -> Tensor {
         for input in inputs { try input.checkValid(name.text) }
         let (compute, output) = types ?? dtypes(inputs, promoting ?? scalars)
-        guard !compute.isComplex else {
-            throw CressetError(.dtype, op: name.text, "complex tensors are not supported: \(describe(inputs))")
-        }
+        try checkComplex(inputs, compute)
         let inputs = try sameDevice(inputs)
         return record(try result(inputs, scalars, compute, output), inputs, scalars, compute)
     }
@@ -200,6 +212,7 @@ final class Pointwise: @unchecked Sendable {
     func run(
         _ inputs: [Tensor], _ scalars: [Scalar], compute: DType, into target: Tensor
     ) throws(CressetError) {
+        try checkComplex(inputs, compute)
         _ = try launch(try sameDevice(inputs), scalars, compute, target.dtype, into: target)
     }
 
@@ -217,8 +230,9 @@ final class Pointwise: @unchecked Sendable {
                 .device, op: op(), "\(target.summary) cannot take a result of another device: \(describe(others))")
         }
         let (compute, output) = dtypes(inputs, promoting ?? scalars)
+        try checkComplex(inputs, compute)
         try target.checkFits(try broadcastShape(inputs), output, op: op())
-        let records = rule != .compare && target.dtype.isFloatingPoint && Tape.isOn(inputs)
+        let records = rule != .compare && target.dtype.hasGradient && Tape.isOn(inputs)
         if records { try target.checkHistory(op()) }
 
         // All of the node but the result is made before the elements change: the history so far, and a
@@ -277,11 +291,9 @@ final class Pointwise: @unchecked Sendable {
         let shape = result.shape
         guard result.numel > 0 else { return result }
         let compiled = program(inputs: inputs.map(\.dtype), compute: compute, output: output, scalars: scalars.count)
-        var params: [CressetScalar] = []
-        for (i, scalar) in scalars.enumerated() { params.append(scalar.param(compiled.scalarTypes[i])) }
         try Primitive(
-            family: .pointwise, op: name, program: compiled.program, params: params,
-            inputs: inputs.map { Operand($0, broadcastTo: shape) }, outputs: [Operand(result)]
+            family: .pointwise, op: name, program: compiled.program, params: parameters(scalars, compiled),
+            inputs: inputs.map { Operand($0, broadcastTo: shape) }.asParts, outputs: [Operand(result)].asParts
         ).run()
         return result
     }
@@ -377,6 +389,9 @@ extension Pointwise {
 
     /// The kernel of one input's gradient; nil where it is zero.
     func gradient(of i: Int, inputs dtypes: [DType], compute: DType, scalars: Int) -> Gradient? {
+        if let complex, compute.isComplex {
+            return complexGradient(complex, of: i, inputs: dtypes, compute: compute, scalars: scalars)
+        }
         let build: @Sendable (Context) -> Expr? = { [self] context in
             if let derivative, let explicit = derivative(i, context) { return explicit }
             let root = body(context).typed(compute.arithmetic)
@@ -406,7 +421,7 @@ extension Pointwise {
             promotes: { [promotes] place in
                 place == 0 || place > usesInput.count ? true : promotes(usesInput[place - 1])
             },
-            scalarType: scalarType,
+            scalarType: hasOwnScalarTypes ? scalarType : nil,
             body: { context in
                 var map: [Int: Expr] = [-2: context.inputs[0]]
                 for (place, k) in usesInput.enumerated() { map[k] = context.inputs[place + 1] }

@@ -1,26 +1,45 @@
 /// Arithmetic and elementary functions of one tensor.
 extension Ops {
-    static let neg = Unary("neg", .promote, .number) { -$0 }
-    static let abs = Unary("abs", .promote, .number) { Cresset.abs($0) }
-    static let sign = Unary("sign", .promote, .number) { x in
+    static let neg = Unary("neg", .promote, .number, complex: .parts) { -$0 }
+    static let abs = Unary(
+        "abs", .promote, .number,
+        complex: .real(derivative: { _, c in c.grad * c.inputs[0].unit }) { $0.inputs[0].magnitude }
+    ) { Cresset.abs($0) }
+    static let sign = Unary("sign", .promote, .number) { signOf($0) }
+    static func signOf(_ x: Expr) -> Expr {
         let t = x.type ?? .f32
         // PyTorch's formula: NaN gives 0. In integers, as some shader compilers make -0 of a select of -1 and 0.
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number) { $0 * $0 }
-    static let reciprocal = Unary("reciprocal", .promoteFloat, samples: 0.2...4) { 1 / $0 }
-    static let sqrt = Unary("sqrt", .promoteFloat, samples: 0...9) { Cresset.sqrt($0) }
+    static let square = Unary("square", .promote, .number, complex: .function { $0 * $0 }) { $0 * $0 }
+    static let reciprocal = Unary(
+        "reciprocal", .promoteFloat, samples: 0.2...4,
+        complex: .function({ ComplexExpr(Expr(1, $0.type)) / $0 }, slope: { -($1 * $1) })
+    ) { 1 / $0 }
+    static let sqrt = Unary(
+        "sqrt", .promoteFloat, samples: 0...9,
+        complex: .function({ Cresset.sqrt($0) }, slope: { ComplexExpr(Expr(0.5, $0.type)) / $1 })
+    ) { Cresset.sqrt($0) }
     static let rsqrt = Unary("rsqrt", .promoteFloat, samples: 0.1...9) { 1 / Cresset.sqrt($0) }
-    static let exp = Unary("exp", .promoteFloat) { Cresset.exp($0) }
+    static let exp = Unary("exp", .promoteFloat, complex: .function({ Cresset.exp($0) }, slope: { $1 })) {
+        Cresset.exp($0)
+    }
     static let exp2 = Unary("exp2", .promoteFloat) { .call(.exp2, $0) }
     static let expm1 = Unary("expm1", .promoteFloat) { Cresset.expm1($0) }
-    static let log = Unary("log", .promoteFloat, samples: 0.01...9) { Cresset.log($0) }
+    static let log = Unary(
+        "log", .promoteFloat, samples: 0.01...9,
+        complex: .function({ Cresset.log($0) }, slope: { z, _ in ComplexExpr(Expr(1, z.type)) / z })
+    ) { Cresset.log($0) }
     static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9) { .call(.log2, $0) }
     static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9) { .call(.log10, $0) }
     static let log1p = Unary("log1p", .promoteFloat, samples: -0.9...9) { Cresset.log1p($0) }
-    static let sin = Unary("sin", .promoteFloat, samples: -12...12) { Cresset.sin($0) }
-    static let cos = Unary("cos", .promoteFloat, samples: -12...12) { Cresset.cos($0) }
+    static let sin = Unary("sin", .promoteFloat, samples: -12...12, complex: .function { Cresset.sin($0) }) {
+        Cresset.sin($0)
+    }
+    static let cos = Unary("cos", .promoteFloat, samples: -12...12, complex: .function { Cresset.cos($0) }) {
+        Cresset.cos($0)
+    }
     static let tan = Unary("tan", .promoteFloat, samples: -1.4...1.4) { .call(.tan, $0) }
     static let asin = Unary("asin", .promoteFloat, samples: -0.95...0.95) { .call(.asin, $0) }
     static let acos = Unary("acos", .promoteFloat, samples: -0.95...0.95) { .call(.acos, $0) }
@@ -40,14 +59,14 @@ extension Ops {
     static let ceil = Unary("ceil", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.ceil($0) : $0 }
     static let trunc = Unary("trunc", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.trunc($0) : $0 }
     static let round = Unary("round", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.round($0) : $0 }
-    static let isnan = Unary("isnan", .compare) { isNaN($0) }
+    static let isnan = Unary("isnan", .compare, complex: .property { isNaN($0.re) | isNaN($0.im) }) { isNaN($0) }
     static let isinf = Unary("isinf", .compare) { x in
         x.isFloat ? Cresset.abs(x) .== Expr(.infinity, x.type ?? .f32) : x .!= x
     }
     static let isfinite = Unary("isfinite", .compare) { x in
         x.isFloat ? Cresset.abs(x) .< Expr(.infinity, x.type ?? .f32) : x .== x
     }
-    static let logicalNot = Unary("logical_not", .compare) { !$0.cast(to: .bool) }
+    static let logicalNot = Unary("logical_not", .compare, complex: .property { !$0.isNonzero }) { !$0.cast(to: .bool) }
     static let bitwiseNot = Unary(
         "bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false
     ) { !$0 }

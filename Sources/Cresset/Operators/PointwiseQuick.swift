@@ -75,7 +75,9 @@ extension Pointwise {
         case .promoteFloat:
             guard dtype.isFloatingPoint else { return nil }
             output = dtype
-        case .compare: output = .bool
+        case .compare:
+            guard !dtype.isComplex else { return nil }
+            output = .bool
         case .explicit:
             guard isGradient else { return nil }
             output = dtype

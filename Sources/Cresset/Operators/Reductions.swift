@@ -11,6 +11,15 @@ final class ReductionKernel: Sendable {
     /// Params are of the first accumulator's type.
     private let prologue: Prologue
     private let epilogue: Epilogue
+    private let complex: ComplexForm?
+
+    /// How complex numbers are reduced.
+    enum ComplexForm: Sendable {
+        /// Each part as real numbers are: sums.
+        case parts
+        /// To real results, by a prologue over the parts.
+        case real(@Sendable (_ inputs: [ComplexExpr], _ params: [Expr]) -> [Expr])
+    }
 
     private struct Key: Hashable {
         var inputs: [DType]
@@ -22,9 +31,10 @@ final class ReductionKernel: Sendable {
 
     init(
         _ name: String, _ kinds: [Reduction], prologue: @escaping Prologue = { x, _ in [x[0]] },
-        epilogue: @escaping Epilogue = { a, _ in a }
+        epilogue: @escaping Epilogue = { a, _ in a }, complex: ComplexForm? = nil
     ) {
         self.name = OperatorName(name)
+        self.complex = complex
         self.kinds = kinds
         self.prologue = prologue
         self.epilogue = epilogue
@@ -38,6 +48,20 @@ final class ReductionKernel: Sendable {
     func run(
         _ inputs: [Tensor], dims: [Int], accumulators: [ArithmeticType], outputs: [DType], scalars: [Scalar] = []
     ) throws(CressetError) -> [Tensor] {
+        if inputs[0].dtype.isComplex {
+            switch complex {
+            case .real: break
+            case .parts:
+                return try ComplexNumbers.asPairs(inputs) { (parts) throws(CressetError) in
+                    try run(
+                        parts, dims: dims, accumulators: accumulators, outputs: outputs.map(\.toReal),
+                        scalars: scalars)
+                }
+            case nil:
+                throw CressetError(
+                    .dtype, op: name.text, "is not defined for complex numbers: \(inputs[0].summary)")
+            }
+        }
         let shape = inputs[0].shape
         var reduced = shape
         for d in dims { reduced[d] = 1 }
@@ -58,18 +82,30 @@ final class ReductionKernel: Sendable {
         }
         try Primitive(
             family: .reduce, op: name, program: before, epilogue: after,
-            params: scalars.map { $0.param(accumulators[0]) }, inputs: inputs.map { Operand($0) },
+            params: scalars.map { $0.param(accumulators[0]) }, inputs: inputs.map { Operand($0) }.asParts,
             outputs: results.map { Operand($0, broadcastTo: shape) }, attributes: .reduce(attributes)
         ).run()
         return results
+    }
+
+    /// What is accumulated of each element.
+    private func terms(_ dtypes: [DType], _ params: [Expr]) -> [Expr] {
+        guard case .real(let prologue) = complex, dtypes[0].isComplex else {
+            return self.prologue(dtypes.enumerated().map { Expr(.input($0, $1), $1.arithmetic) }, params)
+        }
+        return prologue(
+            dtypes.enumerated().map { k, dtype in
+                let part = dtype.toReal
+                return ComplexExpr(
+                    Expr(.input(2 * k, part), part.arithmetic), Expr(.input(2 * k + 1, part), part.arithmetic))
+            }, params)
     }
 
     private func programs(_ key: Key) -> (KernelProgram, KernelProgram) {
         programs.withLock { known in
             if let programs = known[key] { return programs }
             let params = (0..<key.params).map { Expr(.param($0, key.accumulators[0]), key.accumulators[0]) }
-            let inputs = key.inputs.enumerated().map { Expr(.input($0, $1), $1.arithmetic) }
-            let values = zip(prologue(inputs, params), key.accumulators).map { value, type in
+            let values = zip(terms(key.inputs, params), key.accumulators).map { value, type in
                 (value.cast(to: type), type.dtype)
             }
             // What an argument reduction hands to the epilogue is an index.
@@ -89,8 +125,9 @@ final class ReductionKernel: Sendable {
 
 /// Sums, products, extrema and their positions.
 enum Reductions {
-    static let sumKernel = ReductionKernel("aten::sum.dim_IntList", [.sum])
-    static let meanKernel = ReductionKernel("aten::mean.dim", [.sum], epilogue: { a, p in [a[0] / p[0]] })
+    static let sumKernel = ReductionKernel("aten::sum.dim_IntList", [.sum], complex: .parts)
+    static let meanKernel = ReductionKernel(
+        "aten::mean.dim", [.sum], epilogue: { a, p in [a[0] / p[0]] }, complex: .parts)
     static let prodKernel = ReductionKernel("aten::prod", [.prod])
     static let maxKernel = ReductionKernel("aten::amax", [.max])
     static let minKernel = ReductionKernel("aten::amin", [.min])
@@ -98,20 +135,28 @@ enum Reductions {
     static let minWithIndex = ReductionKernel("aten::min.dim", [.min, .argmin], prologue: { x, _ in [x[0], x[0]] })
     static let argmaxKernel = ReductionKernel("aten::argmax", [.argmax])
     static let argminKernel = ReductionKernel("aten::argmin", [.argmin])
-    static let anyKernel = ReductionKernel("aten::any.dims", [.any], prologue: { x, _ in [x[0].cast(to: .bool)] })
-    static let allKernel = ReductionKernel("aten::all.dims", [.all], prologue: { x, _ in [x[0].cast(to: .bool)] })
+    static let anyKernel = ReductionKernel(
+        "aten::any.dims", [.any], prologue: { x, _ in [x[0].cast(to: .bool)] },
+        complex: .real { x, _ in [x[0].isNonzero] })
+    static let allKernel = ReductionKernel(
+        "aten::all.dims", [.all], prologue: { x, _ in [x[0].cast(to: .bool)] },
+        complex: .real { x, _ in [x[0].isNonzero] })
     /// Σ (x - m)², with the mean m broadcast, over a divisor given as a param.
     static let varKernel = ReductionKernel(
         "aten::var.correction", [.sum],
         prologue: { x, _ in
             let d = x[0] - x[1]
             return [d * d]
-        }, epilogue: { a, p in [a[0] / p[0]] })
+        }, epilogue: { a, p in [a[0] / p[0]] },
+        complex: .real { x, _ in
+            let d = x[0] - x[1]
+            return [d.re * d.re + d.im * d.im]
+        })
     /// Σ exp(x - m)
     static let sumExpKernel = ReductionKernel("aten::logsumexp", [.sum], prologue: { x, _ in [exp(x[0] - x[1])] })
 
     /// Integers and bool add up in int64, as in PyTorch.
-    static func sumDType(_ dtype: DType) -> DType { dtype.isFloatingPoint ? dtype : .int64 }
+    static func sumDType(_ dtype: DType) -> DType { dtype.hasGradient ? dtype : .int64 }
 
     private static let sumAll = OperatorName("aten::sum")
     private static let meanAll = OperatorName("aten::mean")
@@ -143,6 +188,7 @@ enum Reductions {
         let op = name.text
         try x.checkValid(op)
         let output = dtype ?? sumDType(x.dtype)
+        let x = try x.fitting(output)
         let wanted = dims
         // (An empty list is meant here: it comes from within, and reduces nothing.)
         let dims = dims?.isEmpty == true ? [] : try x.dims(dims, op: op)
@@ -166,10 +212,11 @@ enum Reductions {
         let op = name.text
         try x.checkValid(op)
         let output = dtype ?? x.dtype
-        guard output.isFloatingPoint else {
+        guard output.hasGradient else {
             throw CressetError(
                 .dtype, op: op, "the mean of \(x.dtype) is not defined; give a floating dtype or convert first")
         }
+        let x = try x.fitting(output)
         let wanted = dims
         let dims = try x.dims(dims, op: op)
         let count = dims.reduce(1) { $0 * x.shape[$1] }
@@ -198,10 +245,12 @@ enum Reductions {
         let op = name.text
         try x.checkValid(op)
         let output = dtype ?? sumDType(x.dtype)
+        let x = try x.fitting(output)
         let wanted = dims
         let dims = try x.dims(dims, op: op)
         func composition() throws(CressetError) -> [Tensor] {
-            try prodKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])
+            if output.isComplex { return [try complexProduct(x, dims, output)] }
+            return try prodKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])
         }
         let last = dtype.map(Value.dtype) ?? .none
         let result: Tensor
@@ -242,7 +291,28 @@ enum Reductions {
         let safe = try Selection.whereSelf(isZero, ones, x)
         let regular = try Selection.whereSelf(none, try Ops.div(rest, safe), nothing)
         let atZero = try Selection.whereSelf(try Ops.logicalAnd(one, isZero), rest, nothing)
-        return try Ops.mul(g, try Ops.add(regular, atZero))
+        return try Ops.mul(g, try ComplexNumbers.conjugate(try Ops.add(regular, atZero)))
+    }
+
+    /// The product of complex numbers, which no backend accumulates: halves are multiplied until one is left.
+    private static func complexProduct(_ x: Tensor, _ dims: [Int], _ dtype: DType) throws(CressetError) -> Tensor {
+        try noGrad { () throws(CressetError) in
+            let kept = (0..<x.ndim).filter { !dims.contains($0) }
+            let count = dims.reduce(1) { $0 * x.shape[$1] }
+            let op = prodKernel.name.text
+            var rest = try x.detach().permute(dims + kept).reshaped([count, x.numel / Swift.max(count, 1)], op: op)
+                .converted(to: dtype)
+            let shape = x.shape.reduced(dims, keepdim: true)
+            guard count > 0 else { return try .filled(shape, 1, dtype: dtype, on: x.runtime, op: op) }
+            while rest.shape[0] > 1 {
+                let (n, half) = (rest.shape[0], rest.shape[0] / 2)
+                let products = try Ops.mul(rest.narrow(0, 0, half), rest.narrow(0, half, half))
+                rest = n % 2 == 0 ? products : try Selection.cat([products, rest.narrow(0, n - 1, 1)], dim: 0)
+            }
+            let result = try rest.reshaped(shape, op: op)
+            return result.impl.storage === x.impl.storage || !result.isContiguous
+                ? try Copy.clone(result, op: op) : result
+        }
     }
 
     /// amax and amin: gradients are shared evenly among ties, as in PyTorch.
@@ -341,7 +411,7 @@ enum Reductions {
     static func variance(_ x: Tensor, dims: [Int]?, correction: Double, keepdim: Bool) throws(CressetError) -> Tensor {
         let op = varKernel.name.text
         try x.checkValid(op)
-        guard x.dtype.isFloatingPoint else {
+        guard x.dtype.hasGradient else {
             throw CressetError(.dtype, op: op, "the variance of \(x.dtype) is not defined; convert to a floating dtype")
         }
         let wanted = dims
@@ -349,17 +419,18 @@ enum Reductions {
         let count = dims.reduce(1) { $0 * x.shape[$1] }
         let divisor = Scalar.double(Swift.max(0, Double(count) - correction))
         let type = x.dtype.arithmetic
+        let output = x.dtype.toReal
         let result = try reduce(
             varKernel.name, x, x.dtype,
             [.tensor(x), list(wanted), .scalar(.double(correction)), .scalar(.bool(keepdim))], dims: dims,
-            keepdim: keepdim, outputs: [x.dtype]
+            keepdim: keepdim, outputs: [output]
         ) { () throws(CressetError) in
             // The mean is kept in the accumulation type: rounding it to a narrow dtype would bias the result.
             let mean = try meanKernel.run(
-                [x.detach()], dims: dims, accumulators: [type], outputs: [type.dtype],
-                scalars: [.int(Int64(count))])[0]
+                [x.detach()], dims: dims, accumulators: [type],
+                outputs: [x.dtype.isComplex ? x.dtype : type.dtype], scalars: [.int(Int64(count))])[0]
             return try varKernel.run(
-                [x, try mean.expanded(x.shape, op: op)], dims: dims, accumulators: [type], outputs: [x.dtype],
+                [x, try mean.expanded(x.shape, op: op)], dims: dims, accumulators: [type], outputs: [output],
                 scalars: [divisor])
         }[0]
         let kept = x.shape.reduced(dims, keepdim: true)
@@ -393,6 +464,11 @@ extension Shape {
 }
 
 extension Tensor {
+    /// The tensor itself if it and `output` are both complex or both real, else converted to it.
+    fileprivate func fitting(_ output: DType) throws(CressetError) -> Tensor {
+        dtype.isComplex == output.isComplex ? self : try converted(to: output)
+    }
+
     /// This fresh, contiguous tensor without the given dims, which are of size 1.
     fileprivate func dropping(_ dims: [Int]) -> Tensor {
         if dims.isEmpty { return self }

@@ -26,9 +26,15 @@ public struct SampleMaker: Sendable {
     public mutating func int(_ range: Range<Int>) -> Int { range.lowerBound + Int(bits() % UInt64(range.count)) }
 
     /// A tensor of values that suit the dtype: floats in `low` … `high`, integers within it too (not
-    /// below 0 for unsigned), bools at random.
+    /// below 0 for unsigned), bools at random, both parts of complex numbers.
     public mutating func tensor(_ shape: Shape, _ low: Double = -4, _ high: Double = 4, dtype: DType? = nil) -> Tensor {
         let dtype = dtype ?? self.dtype
+        if dtype.isComplex {
+            // Both parts from the range.
+            let parts = (0..<2 * shape.elementCount).map { _ in low + (high - low) * unit() }
+            return Tensor(parts, shape: Shape(Array(shape) + [2]), dtype: dtype.toReal, device: .reference)
+                .viewAsComplex()
+        }
         let values = (0..<shape.elementCount).map { _ -> Double in
             let x = low + (high - low) * unit()
             switch dtype {

@@ -10,7 +10,7 @@ enum Scans {
     private static let cumprodName = OperatorName("aten::cumprod")
     private static let logName = OperatorName("aten::logcumsumexp")
 
-    private static let add = PointwiseGroup("aten::cumsum") { x, _ in [x[0] + x[1]] }
+    private static let add = PointwiseGroup("aten::cumsum", actsOnParts: true) { x, _ in [x[0] + x[1]] }
     /// (value, index) pairs, the earlier first: the later wins a tie, and a NaN always, as in PyTorch.
     private static let cummax = pairs("aten::cummax") { $0 .<= $1 }
     private static let cummin = pairs("aten::cummin") { $1 .<= $0 }
@@ -78,7 +78,7 @@ enum Scans {
             try noGrad { () throws(CressetError) in
                 // float16 and bfloat16 add up in float32 and round once.
                 let (start, d) = try prepare(
-                    x, d, output.arithmetic == .bool ? .int64 : output.arithmetic.dtype, op: op)
+                    x, d, output.accumulator, op: op)
                 if x.numel == 0 { return [try start.clone().reshaped(x.shape, op: op).converted(to: output)] }
                 let sums = try scan([start], d, reversed: reversed, with: add, op: op)[0]
                 let result = try sums.converted(to: output).reshaped(x.shape, op: op)
@@ -124,7 +124,7 @@ enum Scans {
             type: ResultType(x.shape, output)
         ) { (inputs) throws(CressetError) in
             let flat = inputs[0].ndim == 0 ? try inputs[0].reshaped([1], op: op) : inputs[0]
-            let wide = try flat.converted(to: output.arithmetic == .bool ? .int64 : output.arithmetic.dtype)
+            let wide = try flat.converted(to: output.accumulator)
             let result = wide.numel == 0 ? wide.clone() : try recorded(wide, d, combine)
             let shaped = try result.converted(to: output).reshaped(inputs[0].shape, op: op)
             return shaped.impl.storage === inputs[0].impl.storage ? shaped.clone() : shaped
@@ -197,6 +197,11 @@ enum Scans {
     static let positions = PointwiseGroup("aten::arange") { _, s in [(elementIndex() / s[0]) % s[1]] }
 }
 
+extension DType {
+    /// What running sums and products of this dtype are kept in.
+    fileprivate var accumulator: DType { self == .bool ? .int64 : isComplex ? self : arithmetic.dtype }
+}
+
 extension Tensor {
     /// Elements that one step along `d` passes over in row-major order.
     func innerCount(_ d: Int) -> Int { shape.dropFirst(d + 1).reduce(1, *) }
@@ -236,7 +241,7 @@ extension Operators {
 
     static let scans: [Operator] = [
         Operator(
-            "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .real,
+            "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 shapes.map { Sample([.tensor(g.tensor($0)), .scalar(Scalar($1)), .none]) }
@@ -245,7 +250,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").cumsum(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]
             }),
         Operator(
-            "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .real,
+            "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
                 shapes.map { Sample([.tensor(g.tensor($0, 0.5, 1.8)), .scalar(Scalar($1)), .none]) }

@@ -3,10 +3,18 @@ import BackendKit
 /// Choosing between tensors, clamping, joining.
 enum Selection {
     /// c ? x : y, where c keeps its own dtype.
-    private static let whereKernel = Pointwise("aten::where.self", .promote, promotes: { $0 > 0 }) { c in
+    private static let whereKernel = Pointwise(
+        "aten::where.self", .promote, promotes: { $0 > 0 }, complex: .value(chosen)
+    ) { c in
         select(c.inputs[0].cast(to: .bool), c.inputs[1], c.inputs[2])
     }
-    private static let maskedFill = Pointwise("aten::masked_fill.Scalar", .promote, promotes: { $0 == 0 }) { c in
+    private static let chosen: @Sendable (ComplexMeaning.Context) -> ComplexExpr = { c in
+        select(c.inputs[0].re.cast(to: .bool), c.inputs[1], c.inputs[2])
+    }
+    private static let maskedFill = Pointwise(
+        "aten::masked_fill.Scalar", .promote, promotes: { $0 == 0 },
+        complex: .value { c in select(c.inputs[1].re.cast(to: .bool), c.scalars[0], c.inputs[0]) }
+    ) { c in
         select(c.inputs[1].cast(to: .bool), c.scalars[0], c.inputs[0])
     }
     static let clampKernel = Pointwise(
@@ -165,7 +173,8 @@ extension Tensor {
 
     private static func bandKernel(_ name: String, _ keeps: @escaping @Sendable (Expr, Expr) -> Expr) -> Pointwise {
         Pointwise(
-            name, .promote, scalarType: { _, _ in .i64 }, schema: { x, s in [.tensor(x[0]), .scalar(s[2])] }
+            name, .promote, scalarType: { _, _ in .i64 }, complex: .parts,
+            schema: { x, s in [.tensor(x[0]), .scalar(s[2])] }
         ) { c in
             let index = elementIndex()
             let (columns, rows, diagonal) = (c.scalars[0], c.scalars[1], c.scalars[2])

@@ -109,6 +109,10 @@ public struct Arguments: Sendable {
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
     }
+
+    public func optionalString(_ name: String) throws(CressetError) -> String? {
+        values[try position(name)].isNone ? nil : try string(name)
+    }
 }
 
 extension Value {

@@ -4,18 +4,19 @@ import BackendKit
 extension Tensor {
     /// A view with the given geometry, recorded; `backward` maps its gradient to this tensor's.
     func view(
-        _ op: String, _ shape: Shape, _ strides: Shape, offset: Int? = nil,
+        _ op: String, _ shape: Shape, _ strides: Shape, offset: Int? = nil, dtype: DType? = nil,
         backward: @escaping @Sendable (Tensor) throws(CressetError) -> Tensor
     ) -> Tensor {
         let result = Tensor(
-            storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset, dtype: dtype)
+            storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset,
+            dtype: dtype ?? self.dtype)
         result.impl.base = impl.base ?? impl
         guard isGradEnabled else {
             result.impl.isViewWithoutGrad = true
             return result
         }
         if impl.isViewWithoutGrad { result.impl.isViewWithoutGrad = true }
-        guard isTracked, dtype.isFloatingPoint, let edge else { return result }
+        guard isTracked, self.dtype.hasGradient, let edge else { return result }
         let node = ClosureNode(op, edges: [edge], saved: []) { (gradients, _) throws(CressetError) in
             [try gradients[0].map(backward)]
         }

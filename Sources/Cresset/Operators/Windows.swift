@@ -93,7 +93,7 @@ struct Windows: Sendable {
             dtype: padded.dtype)
     }
 
-    private static let add = PointwiseGroup("aten::col2im") { x, _ in [x[0] + x[1]] }
+    private static let add = PointwiseGroup("aten::col2im", actsOnParts: true) { x, _ in [x[0] + x[1]] }
 
     /// [lead…, kernel…, output…] added up where the windows overlap, [lead…, input…]; nothing is recorded.
     ///

@@ -7,6 +7,11 @@ import BackendKit
 enum Derivative {
     /// g·∂root/∂xᵢ for every input i in `wanted`; nil where the derivative is zero everywhere.
     static func adjoints(of root: Expr, seed g: Expr, inputs wanted: [Int]) -> [Int: Expr] {
+        adjoints(of: [(root, g)], inputs: wanted)
+    }
+
+    /// The same of several expressions at once, each with its adjoint: Σ gₖ·∂rootₖ/∂xᵢ.
+    static func adjoints(of roots: [(root: Expr, seed: Expr)], inputs wanted: [Int]) -> [Int: Expr] {
         // Which subexpressions depend on a wanted input through something differentiable.
         var depends: [ObjectIdentifier: Bool] = [:]
         func reaches(_ x: Expr) -> Bool {
@@ -21,7 +26,6 @@ enum Derivative {
             depends[id] = answer
             return answer
         }
-        guard reaches(root) else { return [:] }
 
         // Operands before what uses them; walked backwards below.
         var order: [Expr] = []
@@ -31,9 +35,13 @@ enum Derivative {
             x.operands.forEach(visit)
             order.append(x)
         }
-        visit(root)
+        for (root, _) in roots { visit(root) }
 
-        var adjoint: [ObjectIdentifier: Expr] = [ObjectIdentifier(root.box): g]
+        var adjoint: [ObjectIdentifier: Expr] = [:]
+        for (root, g) in roots where reaches(root) {
+            let id = ObjectIdentifier(root.box)
+            adjoint[id] = adjoint[id].map { $0 + g } ?? g
+        }
         var result: [Int: Expr] = [:]
         for x in order.reversed() {
             guard let g = adjoint[ObjectIdentifier(x.box)] else { continue }

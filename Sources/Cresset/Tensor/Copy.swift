@@ -5,7 +5,7 @@ enum Copy {
     /// One element to another of any dtype.
     static let conversion = OperatorName("aten::to.dtype")
     static let cloning = OperatorName("aten::clone")
-    static let kernel = Pointwise("aten::copy_", .explicit) { $0.inputs[0] }
+    static let kernel = Pointwise("aten::copy_", .explicit, complex: .parts) { $0.inputs[0] }
 
     /// target[…] = source[…], converting and broadcasting; both on one device.
     static func run(from source: Tensor, to target: Tensor, op: OperatorName) throws(CressetError) {

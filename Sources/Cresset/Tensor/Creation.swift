@@ -3,7 +3,7 @@ import CBackend
 
 /// The programs behind fill and arange, which are no operations on tensors.
 enum Generators {
-    static let fill = Pointwise("aten::fill_.Scalar", .explicit) { $0.scalars[0] }
+    static let fill = Pointwise("aten::fill_.Scalar", .explicit, complex: .parts) { $0.scalars[0] }
     /// start + index·step, in the arithmetic of the dtype.
     static let arange = Pointwise("aten::arange.start_step", .explicit) { c in
         c.scalars[0] + elementIndex().cast(to: c.type) * c.scalars[1]
@@ -18,10 +18,12 @@ enum Generators {
         let back = (steps - Expr(integer: 1, .i64) - i).cast(to: c.type)
         return select(i .< steps / two, start + step * i.cast(to: c.type), end - step * back)
     }
-    static let eye = Pointwise("aten::eye.m", .explicit, scalarType: { _, _ in .i64 }) { c in
-        let i = elementIndex()
-        let m = c.scalars[0]
-        return (i / m .== i % m).cast(to: c.type)
+    static let eye = Pointwise(
+        "aten::eye.m", .explicit, scalarType: { _, _ in .i64 },
+        complex: .value { c in ComplexExpr(isDiagonal(c.scalars[0].re).cast(to: c.dtype.arithmetic)) }
+    ) { c in isDiagonal(c.scalars[0]).cast(to: c.type) }
+    private static func isDiagonal(_ columns: Expr) -> Expr {
+        elementIndex() / columns .== elementIndex() % columns
     }
 }
 
@@ -36,6 +38,7 @@ extension Tensor {
     static func filled(
         _ shape: Shape, _ value: Scalar, dtype: DType, on runtime: DeviceRuntime, op: String
     ) throws(CressetError) -> Tensor {
+        try value.checkFits(dtype, op: op)
         let result = try Tensor.empty(shape, dtype, on: runtime, op: op)
         try Generators.fill.generate([value], into: result)
         return result

@@ -47,8 +47,38 @@ extension Tensor {
                     .shape, op: "aten::item",
                     "a tensor of shape \(shape) has \(numel) elements; item() needs exactly one")
             }
+            guard !dtype.isComplex else {
+                throw CressetError(
+                    .dtype, op: "aten::item", "a complex number is no Double; use itemComplex() for \(summary)")
+            }
             if dtype == .int64 { return Double(try elements(Int64.self)[0]) }
             return try elements(Double.self, through: .float64)[0]
+        }
+    }
+
+    /// The only element as a complex number.
+    public func itemComplex() -> Complex<Double> {
+        trapping(default: 0) { () throws(CressetError) in
+            if isInvalid { return 0 }
+            guard numel == 1 else {
+                throw CressetError(.shape, op: "aten::item", "a tensor of shape \(shape) has \(numel) elements")
+            }
+            return try complexElements()[0]
+        }
+    }
+
+    /// Every element as a complex number, whatever the dtype; converted on the host, as not every device
+    /// has float64.
+    package func complexElements() throws(CressetError) -> [Complex<Double>] {
+        let dtype = self.dtype
+        let bytes = try rawBytes()
+        return bytes.withUnsafeBytes { raw in
+            (0..<numel).map { i in
+                dtype.isComplex
+                    ? Complex(
+                        HostElement.load(raw, 2 * i, dtype.toReal), HostElement.load(raw, 2 * i + 1, dtype.toReal))
+                    : Complex(HostElement.load(raw, i, dtype))
+            }
         }
     }
 
@@ -76,7 +106,7 @@ extension Tensor {
     public func doubles() throws(CressetError) -> [Double] { try elements(Double.self, through: .float64) }
 }
 
-/// One element of host bytes as a double.
+/// One element of host bytes as a double: of a complex one the real part.
 package enum HostElement {
     package static func load(_ raw: UnsafeRawBufferPointer, _ i: Int, _ dtype: DType) -> Double {
         func at<T: BitwiseCopyable>(_: T.Type) -> T { raw.loadUnaligned(fromByteOffset: i * dtype.size, as: T.self) }

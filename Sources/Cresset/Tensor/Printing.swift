@@ -20,17 +20,14 @@ private struct Printer {
     private static let edge = 3
     private static let threshold = 1000
     private let shape: Shape
-    private let cells: [Double]
-    private let dtype: DType
+    private let cells: [String]
     private let abbreviated: Bool
-    private let format: (Double) -> String
     private let width: Int
 
     init(_ tensor: Tensor) throws(CressetError) {
         let abbreviated = tensor.numel > Self.threshold
         self.abbreviated = abbreviated
         shape = tensor.shape
-        dtype = tensor.dtype
         // Only what is shown is fetched.
         var shown = tensor.detach()
         if abbreviated {
@@ -40,13 +37,27 @@ private struct Printer {
                 }
             }
         }
-        cells = try shown.doubles()
-        format = Self.formatter(cells, tensor.dtype)
-        width = cells.map { [format] in format($0).count }.max() ?? 0
+        if tensor.dtype.isComplex {
+            cells = Self.complexCells(try shown.complexElements(), tensor.dtype.toReal)
+        } else {
+            let numbers = try shown.doubles()
+            cells = numbers.map(Self.formatter(numbers, tensor.dtype))
+        }
+        width = tensor.dtype.isComplex ? 0 : cells.map(\.count).max() ?? 0
+    }
+
+    /// Both parts by formatters of their own; the real ones aligned.
+    private static func complexCells(_ numbers: [Complex<Double>], _ dtype: DType) -> [String] {
+        let (re, im) = (numbers.map(\.real), numbers.map(\.imaginary))
+        let parts = zip(re.map(formatter(re, dtype)), im.map(formatter(im, dtype)))
+        let width = parts.map(\.0.count).max() ?? 0
+        return parts.map { re, im in
+            String(repeating: " ", count: width - re.count) + re + (im.hasPrefix("-") ? im : "+" + im) + "j"
+        }
     }
 
     var text: String {
-        if shape.isEmpty { return format(cells[0]) }
+        if shape.isEmpty { return cells[0] }
         var cursor = 0
         return block(0, indent: 7, &cursor)
     }
@@ -59,8 +70,8 @@ private struct Printer {
         for i in 0..<count {
             if cut && i == Self.edge { parts.append("…") }
             if d == shape.count - 1 {
-                let cell = format(cells[cursor])
-                parts.append(String(repeating: " ", count: width - cell.count) + cell)
+                let cell = cells[cursor]
+                parts.append(String(repeating: " ", count: Swift.max(0, width - cell.count)) + cell)
                 cursor += 1
             } else {
                 parts.append(block(d + 1, indent: indent + 1, &cursor))
@@ -83,7 +94,7 @@ private struct Printer {
         return { x in
             if x.isNaN { return "nan" }
             if x.isInfinite { return x < 0 ? "-inf" : "inf" }
-            if whole { return "\(Int64(x))." }
+            if whole { return (x.sign == .minus && x == 0 ? "-" : "") + "\(Int64(x))." }
             return wide ? scientific(x) : fixed(x, 4)
         }
     }

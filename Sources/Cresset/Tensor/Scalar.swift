@@ -8,6 +8,7 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
     case int(Int64)
     case double(Double)
     case bool(Bool)
+    case complex(Complex<Double>)
 
     public init(integerLiteral value: Int64) { self = .int(value) }
     public init(floatLiteral value: Double) { self = .double(value) }
@@ -15,14 +16,23 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
     public init(_ value: Int) { self = .int(Int64(value)) }
     public init(_ value: Double) { self = .double(value) }
     public init(_ value: Float) { self = .double(Double(value)) }
+    public init(_ value: Complex<Double>) { self = .complex(value) }
+
+    /// The real part where the number is complex.
 
     public var doubleValue: Double {
         switch self {
         case .int(let x): Double(x)
         case .double(let x): x
         case .bool(let x): x ? 1 : 0
+        case .complex(let z): z.real
         }
     }
+
+    /// The imaginary part: 0 for all but complex numbers.
+    public var imaginaryValue: Double { if case .complex(let z) = self { z.imaginary } else { 0 } }
+
+    public var isComplex: Bool { if case .complex = self { true } else { false } }
 
     /// Truncated; out of range saturates.
     public var intValue: Int64 {
@@ -30,7 +40,14 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
         case .int(let x): x
         case .double(let x): x.isNaN ? 0 : Int64(exactly: x.rounded(.towardZero)) ?? (x < 0 ? .min : .max)
         case .bool(let x): x ? 1 : 0
+        case .complex(let z): Scalar.double(z.real).intValue
         }
+    }
+
+    /// Throws where a number with an imaginary part is to become an element of a real tensor.
+    func checkFits(_ dtype: DType, op: String) throws(CressetError) {
+        guard imaginaryValue != 0 && !dtype.isComplex else { return }
+        throw CressetError(.dtype, op: op, "the complex number \(self) cannot become an element of \(dtype)")
     }
 
     /// The dtype such a number promotes as.
@@ -39,15 +56,16 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
         case .int: .int64
         case .double: .float32
         case .bool: .bool
+        case .complex: .complex64
         }
     }
 
-    var isOne: Bool { self == .int(1) || self == .double(1) }
+    var isOne: Bool { self == .int(1) || self == .double(1) || self == .complex(1) }
 
-    /// As a launch parameter of an arithmetic type.
+    /// As a launch parameter of an arithmetic type: of a complex number the real part.
     func param(_ type: ArithmeticType) -> CressetScalar {
         switch type {
-        case .bool: CressetScalar(i: doubleValue != 0 ? 1 : 0)
+        case .bool: CressetScalar(i: doubleValue != 0 || imaginaryValue != 0 ? 1 : 0)
         case .i32: CressetScalar(i: Int64(Int32(truncatingIfNeeded: intValue)))
         case .i64: CressetScalar(i: intValue)
         case .f32:
