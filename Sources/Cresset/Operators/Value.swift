@@ -84,6 +84,9 @@ public struct Arguments: Sendable {
         return x
     }
 
+    public func optionalBool(_ name: String) throws(CressetError) -> Bool? {
+        values[try position(name)].isNone ? nil : try bool(name)
+    }
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
