@@ -153,6 +153,7 @@ extension Double {
 
     /// Three significant digits or so.
     package var short: String {
+        if isNaN { return "nan" }
         guard isFinite, self != 0, magnitude < 1e15 else { return "\(self)" }
         let power = Int(Self.log10Floor(magnitude))
         if power >= -3 && power < 6 { return "\(rounded(toPlaces: Swift.max(0, 3 - power)))" }
@@ -162,6 +163,7 @@ extension Double {
 
     /// Enough digits to tell neighbours of the dtype apart.
     package func short(_ dtype: DType) -> String {
+        if isNaN { return "nan" }
         if !dtype.isFloatingPoint { return isFinite && magnitude < 9e18 ? "\(Int64(self))" : "\(self)" }
         return dtype == .float64 ? "\(self)" : "\(Float(self))"
     }

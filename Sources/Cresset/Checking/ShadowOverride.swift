@@ -66,7 +66,10 @@ extension Shadow {
         var text = ""
         for (i, tensor) in values.flatMap(\.tensors).enumerated() {
             text += "\n  input \(i): \(tensor.summary) strides \(tensor.strides) offset \(tensor.storageOffset)"
-            guard let worst, tensor.shape.broadcast(with: result.shape) == result.shape else { continue }
+            // (Of complex results, the place is one of a part.)
+            guard let worst, !result.isComplex, !tensor.isComplex,
+                tensor.shape.broadcast(with: result.shape) == result.shape
+            else { continue }
             // Its elements on the host lie in row-major order.
             var flat = Operand(tensor)
             flat.strides = tensor.shape.broadcastStrides(tensor.shape.contiguousStrides, to: result.shape)
