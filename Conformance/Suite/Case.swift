@@ -23,9 +23,16 @@ package struct Case: Sendable {
     let arguments: [CaseValue]
     /// For the gradients handed to backward.
     let seed: UInt64
+    /// The steps by which it was made smaller.
+    var reduction: [Int] = []
 
-    /// "aten::add.Tensor/float32/2/sliced/gradient"
+    /// "aten::add.Tensor/float32/2/sliced/gradient", with the steps of a smaller one "…/gradient@3.17"
     package var id: String {
+        reduction.isEmpty ? wholeID : wholeID + "@" + reduction.map(String.init).joined(separator: ".")
+    }
+
+    /// Of the case that it was made from.
+    var wholeID: String {
         "\(cell.op)/\(cell.dtype)/\(sample)/\(cell.layout.rawValue)/\(cell.direction.rawValue)"
     }
 }
@@ -36,22 +43,38 @@ package struct Selection: Sendable {
     package var matches: @Sendable (String) -> Bool
     package var dtype: DType?
     package var id: String?
+    /// The steps by which the case of that name is made smaller.
+    private(set) var reduction: [Int] = []
     package var seed: UInt64
+    package var tier: Tier
+    /// Only cases that run in this direction.
+    package var direction: Direction?
+    /// False where only some operations, dtypes or cases were asked for.
+    private let isOpen: Bool
     /// False where only a part was asked for: then nothing can be said of what was not run.
-    package var isWhole: Bool
+    package var isWhole: Bool { isOpen && direction == nil }
 
     package init(
-        op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0
+        op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0,
+        tier: Tier = .full, direction: Direction? = nil
     ) {
         matches = op ?? { _ in true }
         self.dtype = dtype
-        self.id = id
+        let parts = id?.split(separator: "@", maxSplits: 1).map(String.init) ?? []
+        self.id = parts.first ?? id
+        if parts.count == 2 { reduction = parts[1].split(separator: ".").compactMap { Int($0) } }
         self.seed = seed
-        isWhole = op == nil && dtype == nil && id == nil
+        self.tier = tier
+        self.direction = direction
+        isOpen = op == nil && dtype == nil && id == nil
     }
 
-    func contains(_ id: String, op: String, dtype: DType) -> Bool {
-        matches(op) && (self.dtype ?? dtype) == dtype && (self.id ?? id) == id
+    /// True where every case there is, but of more seeds, is run.
+    package var isExhaustive: Bool { isWhole && tier != .smoke }
+
+    func contains(_ item: Case) -> Bool {
+        matches(item.cell.op) && (dtype ?? item.cell.dtype) == item.cell.dtype && (id ?? item.id) == item.id
+            && (direction ?? item.cell.direction) == item.cell.direction
     }
 }
 
@@ -61,30 +84,45 @@ package struct CaseGroup {
     /// Samples that the declaration could not make.
     var failure: CressetError?
 
-    /// Samples are laid out in other ways at most this often.
-    private static let layoutLimit = 3
+    /// What a smoke run takes of them.
+    package let smoke: [Case]
 
     package init(_ op: Operator, _ dtype: DType, _ selection: Selection) {
-        var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
-        let samples: [Sample]
+        var made: [Case] = []
         do {
-            samples = try catching { op.samples(&maker) }
+            for seed in selection.tier.seeds(from: selection.seed) {
+                made += try Self.cases(op, dtype, selection, seed: seed, number: made.last.map { $0.sample + 1 } ?? 0)
+            }
         } catch {
             cases = []
+            smoke = []
             failure = error as? CressetError ?? CressetError(.internal, op: op.name, "\(error)")
             return
         }
+        var choice = SmokeChoice(op.name, dtype, seed: selection.seed)
+        smoke = choice.choose(made, isProbe: op.isProbe).filter(selection.contains)
+        let wanted = made.filter(selection.contains)
+        cases = selection.reduction.isEmpty ? wanted : wanted.map { Reduction($0).apply(selection.reduction) }
+    }
+
+    /// The cases of one seed, whose samples are numbered from `number` on.
+    private static func cases(
+        _ op: Operator, _ dtype: DType, _ selection: Selection, seed: UInt64, number: Int
+    ) throws -> [Case] {
+        var maker = SampleMaker(dtype: dtype, seed: seed &+ op.name.stableHash)
+        let samples = try catching { op.samples(&maker) }
         var made: [Case] = []
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
-            for (layout, arguments) in Self.layouts(of: hosted) + Self.variants(of: hosted, op, &maker, &used) {
+            let variants = variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit)
+            for (layout, arguments) in layouts(of: hosted) + variants {
                 // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
-                if op.judgement != nil && ![.contiguous, .transposed, .sliced, .zeroSize, .zeroDim].contains(layout) {
+                if op.judgement != nil && (layout.isVariant || layout == .expanded || layout == .overlapping) {
                     continue
                 }
-                if [.transposed, .sliced, .expanded, .overlapping].contains(layout) {
-                    if used[layout, default: 0] == Self.layoutLimit { continue }
+                if layout.isMoved {
+                    if used[layout, default: 0] == selection.tier.layoutLimit { continue }
                     used[layout, default: 0] += 1
                 }
                 for direction in Direction.allCases {
@@ -92,43 +130,47 @@ package struct CaseGroup {
                         guard !layout.isVariant else { continue }
                         guard op.isDifferentiable && dtype.hasGradient else { continue }
                     }
-                    let cell = Cell(op: op.name, dtype: dtype, layout: layout, direction: direction)
-                    let new = Case(
-                        cell: cell, declaration: op, sample: i, arguments: arguments,
-                        seed: selection.seed &+ UInt64(i))
-                    if selection.contains(new.id, op: op.name, dtype: dtype) { made.append(new) }
+                    made.append(
+                        Case(
+                            cell: Cell(op: op.name, dtype: dtype, layout: layout, direction: direction),
+                            declaration: op, sample: number + i, arguments: arguments, seed: seed &+ UInt64(i)))
                 }
             }
         }
-        cases = made
+        return made
+    }
+
+    /// The sample in a layout; nil where that makes no difference to it.
+    static func placed(_ values: [HostValue], _ layout: Layout) -> [CaseValue]? {
+        var position = 0
+        var changes = false
+        func place(_ x: HostTensor) -> Placed {
+            defer { position += 1 }
+            guard let placed = Placed(x, layout, position: position) else { return Placed(x) }
+            changes = true
+            return placed
+        }
+        let arguments = values.map { value -> CaseValue in
+            switch value {
+            case .plain(let x): .plain(x)
+            case .tensor(let x): .tensor(place(x))
+            case .tensors(let list): .tensors(list.map(place))
+            }
+        }
+        return changes || values.flatMap(\.tensors).isEmpty ? arguments : nil
     }
 
     /// The sample as it is, and in every layout that makes a difference to it.
     private static func layouts(of values: [HostValue]) -> [(Layout, [CaseValue])] {
+        func placed(_ layout: Layout) -> [CaseValue]? { Self.placed(values, layout) }
         let tensors = values.flatMap(\.tensors)
-        func placed(_ layout: Layout) -> [CaseValue]? {
-            var position = 0
-            var changes = false
-            func place(_ x: HostTensor) -> Placed {
-                defer { position += 1 }
-                guard let placed = Placed(x, layout, position: position) else { return Placed(x) }
-                changes = true
-                return placed
-            }
-            let arguments = values.map { value -> CaseValue in
-                switch value {
-                case .plain(let x): .plain(x)
-                case .tensor(let x): .tensor(place(x))
-                case .tensors(let list): .tensors(list.map(place))
-                }
-            }
-            return changes || tensors.isEmpty ? arguments : nil
-        }
         let special: Layout? =
             tensors.contains { $0.count == 0 } ? .zeroSize : tensors.contains { $0.shape.isEmpty } ? .zeroDim : nil
         if special == .zeroSize { return [(.zeroSize, placed(.zeroSize) ?? [])] }
         var result: [(Layout, [CaseValue])] = [(special ?? .contiguous, placed(.contiguous) ?? [])]
-        for layout in [Layout.transposed, .sliced, .expanded, .overlapping] {
+        // What is there for its size is not copied about.
+        if tensors.contains(where: { $0.count > 1 << 20 }) { return result }
+        for layout in Layout.allCases where layout.isMoved {
             if let arguments = placed(layout) { result.append((layout, arguments)) }
         }
         return result

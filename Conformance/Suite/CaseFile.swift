@@ -78,37 +78,43 @@ package final class CaseFile {
 
     /// Runs files on a device; one that is broken is a failure of its own.
     package static func run(
-        _ paths: [String], on device: Device, _ selection: Selection, progress: (Int, Int) -> Void = { _, _ in }
+        _ paths: [String], on device: Device, _ selection: Selection, _ context: RunContext = RunContext()
     ) throws -> Report {
         SelfTest.exempt(device)
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = ContinuousClock.now
         var report = Report(device: "\(device)", driver: try device.properties.driver)
         report.unsupportedFails = true
+        context.listen(&report)
+        let isFirst = context.resumption.done == 0
+        var chosen: [(file: CaseFile, item: Item)] = []
         for path in paths {
-            let file: CaseFile
             do {
-                file = try CaseFile(path: path)
-            } catch {
-                report.add(.failed(error.told), id: path, op: "file")
-                continue
-            }
-            let chosen = file.cases.filter { item in
-                selection.matches(item.op) && (selection.id ?? item.id) == item.id
+                let file = try CaseFile(path: path)
+                for item in file.cases
+                where selection.matches(item.op) && (selection.id ?? item.id) == item.id
                     && (selection.dtype == nil || selection.dtype == item.dtype)
-            }
-            for (i, item) in chosen.enumerated() {
-                report.add(
-                    file.run(item, on: device), id: item.id, op: item.op.isEmpty ? "unnamed" : item.op,
-                    dtype: item.dtype,
-                    command: "cresset conformance --device \(device) --cases \(path) --case '\(item.id)'")
-                progress(i + 1, chosen.count)
+                {
+                    chosen.append((file, item))
+                }
+            } catch {
+                if isFirst { report.add(.failed(error.told), id: path, op: "file") }
             }
         }
-        if report.total == 0 {
+        for (i, (file, item)) in chosen.enumerated() where i >= context.resumption.done {
+            let entry = RunEvent.Entry(
+                id: item.id, op: item.op.isEmpty ? "unnamed" : item.op, dtype: item.dtype,
+                command: "cresset conformance \(context.spelling ?? "--device \(device)") --cases \(file.path) "
+                    + "--case '\(item.id)'")
+            context.events?(.starting(index: i, entry))
+            report.add(
+                file.run(item, on: device), id: entry.id, op: entry.op, dtype: entry.dtype, command: entry.command)
+            context.progress(i + 1, chosen.count)
+            if context.stopsAtFirstFailure && report.failed > 0 { break }
+        }
+        if report.total == 0 && isFirst {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
-        report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
+        context.finish(&report, since: start)
         return report
     }
 }

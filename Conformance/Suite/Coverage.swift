@@ -19,6 +19,11 @@ package struct Coverage: Sendable {
     /// By operation, for the dtypes it is declared for.
     package let cells: [String: [DType: Resolution]]
 
+    init(device: String, cells: [String: [DType: Resolution]]) {
+        self.device = device
+        self.cells = cells
+    }
+
     package init(of device: Device) throws(CressetError) {
         let held = Set(try device.properties.dtypes)
         let entries = try Registry.entries(on: device)

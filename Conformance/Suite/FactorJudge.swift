@@ -22,15 +22,17 @@ enum FactorJudge {
             let moved = try run(item, exact.map { $0.moved(by: step, &maker) })
             for (i, (x, y)) in zip(right, moved).enumerated() {
                 guard let x, let y, x.dtype.hasGradient, x.shape == y.shape else { continue }
-                for (a, b) in zip(x.parts.doubles, y.parts.doubles) where a != b { spread[i] = max(spread[i], (a - b).magnitude) }
+                for (a, b) in zip(x.parts.doubles, y.parts.doubles) where a != b {
+                    spread[i] = max(spread[i], (a - b).magnitude)
+                }
             }
         }
         let unit = 1.0.ulp(of: item.cell.dtype.toReal) / 2
         let size = Double(matrixSize(exact))
-        return right.enumerated().map { i, x -> Expected? in
+        return try right.enumerated().map { i, x -> Expected? in
             guard let x else { return nil }
             guard x.dtype.hasGradient else { return Expected(exact: x) }
-            var answer = Expected(exact: x.narrowed(to: item.cell.dtype))
+            var answer = Expected(exact: try x.narrowed(to: item.cell.dtype))
             let values = x.parts.doubles
             let largest = values.reduce(0) { max($0, $1.isFinite ? $1.magnitude : 0) }
             let isFree = item.cell.direction == .forward && judgement.freedom[i] != nil
@@ -93,8 +95,9 @@ extension HostTensor {
     }
 
     /// Floats and complex numbers rounded to the precision of a dtype.
-    func narrowed(to dtype: DType) -> HostTensor {
-        guard dtype.toReal == .float32, self.dtype.toReal == .float64 else { return self }
+    func narrowed(to dtype: DType) throws -> HostTensor {
+        guard self.dtype.toReal == .float64, dtype.toReal != .float64 else { return self }
+        if dtype.toReal != .float32 { return try HostTensor(try tensor(on: .reference).to(dtype)) }
         return HostTensor(
             dtype: self.dtype.isComplex ? .complex64 : .float32, shape: shape,
             bytes: parts.doubles.map(Float.init).withUnsafeBytes { Array($0) })

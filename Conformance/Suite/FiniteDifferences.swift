@@ -1,160 +1,169 @@
 import Cresset
 
-/// Gradients against central differences in float64 and complex128, on the reference device.
+/// Gradients against central differences in float64 and complex128, computed by the device itself.
 ///
 /// A complex number is two real ones: each part is moved, and both parts of a result count in the loss.
 package struct FiniteDifferences {
+    /// Which derivatives are compared.
+    package enum Order: String, CaseIterable, Sendable {
+        case first = "finite-differences"
+        /// The gradients of gradients, by the arguments and by what is handed to backward.
+        case second = "second-differences"
+    }
+
     /// As PyTorch's gradcheck: step, and |gradient - difference| <= atol + rtol·|difference|.
     private static let step = 1e-6
     private static let atol = 1e-5
     private static let rtol = 1e-3
-    /// Elements of an argument that are tried.
+    /// Elements of a variable that are tried.
     private static let limit = 16
 
     private let selection: Selection
+    private let device: Device
+    private let orders: [Order]
 
-    package init(_ selection: Selection) { self.selection = selection }
+    package init(_ selection: Selection, on device: Device = .reference, orders: [Order] = [.first]) {
+        self.selection = selection
+        self.device = device
+        self.orders = orders
+    }
 
-    package func run(_ report: inout Report) {
+    /// One sample and the derivatives that are looked at.
+    struct Item {
+        var id: String
+        var dtype: DType
+        var order: Order
+        fileprivate var call: VariableCall
+        fileprivate var seed: UInt64
+    }
+
+    /// What there is to compare.
+    func items() throws -> [Item] {
+        let held = try device.properties.dtypes
+        var items: [Item] = []
         for op in Operators.all where op.isDifferentiable && selection.matches(op.name) {
-            for dtype in [DType.float64, .complex128] where op.dtypes.contains(dtype) {
-                run(op, dtype, &report)
+            for dtype in [DType.float64, .complex128]
+            where op.dtypes.contains(dtype) && held.contains(dtype) && (selection.dtype ?? dtype) == dtype {
+                items += self.items(op, dtype)
+            }
+        }
+        return items
+    }
+
+    private func items(_ op: Operator, _ dtype: DType) -> [Item] {
+        let seed = selection.seed &+ op.name.stableHash
+        var maker = SampleMaker(dtype: dtype, seed: seed)
+        guard let samples = try? catching({ op.samples(&maker) }) else { return [] }
+        return samples.enumerated().filter(\.element.checksGradient).flatMap { i, sample in
+            orders.compactMap { order in
+                let id = "\(op.name)/\(dtype)/\(i)/\(order.rawValue)"
+                guard (selection.id ?? id) == id, let call = try? VariableCall(op, sample.values, on: device),
+                    !call.variables.isEmpty
+                else { return nil }
+                return Item(id: id, dtype: dtype, order: order, call: call, seed: seed &+ UInt64(i))
             }
         }
     }
 
-    private func run(_ op: Operator, _ dtype: DType, _ report: inout Report) {
-        var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
-        guard let samples = try? catching({ op.samples(&maker) }) else { return }
-        for (i, sample) in samples.enumerated() where sample.checksGradient {
-            let id = "\(op.name)/\(dtype)/\(i)/finite-differences"
-            guard (selection.id ?? id) == id else { continue }
-            do {
-                guard let verdict = try check(op, sample.values, &maker) else { continue }
-                report.add(verdict, id: id, op: op.name, dtype: dtype)
-            } catch {
-                report.add(.failed(error.told), id: id, op: op.name, dtype: dtype)
-            }
+    package func run(_ report: inout Report) throws {
+        for item in try items() {
+            guard let verdict = verdict(on: item) else { continue }
+            report.add(verdict, id: item.id, op: item.call.op.name, dtype: item.dtype)
         }
+    }
+
+    /// The same as a part of a run whose first `before` steps were others.
+    func run(_ report: inout Report, after before: Int, _ context: RunContext) throws {
+        let items = try items()
+        let total = before + items.count
+        context.events?(.preparing(total: total))
+        for (i, item) in items.enumerated() where before + i >= context.resumption.done {
+            let name = item.call.op.name
+            let command =
+                "cresset conformance \(context.spelling ?? "--device \(device)") --mode grad "
+                + "--op '^\(name.escapedPattern)$' --seed \(selection.seed) --case \(item.id)"
+            context.events?(
+                .starting(
+                    index: before + i,
+                    RunEvent.Entry(id: item.id, op: name, dtype: item.dtype, command: command)))
+            if let verdict = verdict(on: item) {
+                report.add(
+                    verdict, id: item.id, op: name, dtype: item.dtype, command: verdict == .passed ? nil : command)
+            }
+            context.progress(before + i + 1, total)
+            if context.stopsAtFirstFailure && report.failed > 0 { return }
+        }
+    }
+
+    func item(_ call: VariableCall, _ order: Order) -> Item {
+        Item(id: "\(call.op.name)/\(order.rawValue)", dtype: .float64, order: order, call: call, seed: 1)
     }
 
     /// nil where there is nothing to differentiate in float64.
-    private func check(_ op: Operator, _ values: [Value], _ maker: inout SampleMaker) throws -> Verdict? {
-        let arguments = try values.map { value -> CaseValue in
-            switch value {
-            case .tensor(let x): .tensor(Placed(try HostTensor(x)))
-            case .tensors(let list): .tensors(try list.map { Placed(try HostTensor($0)) })
-            default: .plain(value)
-            }
+    func verdict(on item: Item) -> Verdict? {
+        do {
+            return try check(item)
+        } catch {
+            return .failed(error.told)
         }
-        let placed = try PlacedArguments(arguments, on: .reference)
-        let inputs = placed.differentiable
-        let (weights, gradients) = try catching { () -> ([HostTensor], [HostTensor]) in
-            for input in inputs { input.requiresGrad_() }
-            let outputs = try op.call(placed.values).flatMap { try $0.tensors(of: op.name) }
-            let tracked = op.differentiable(outputs)
-            // Differences of a result that is rounded to less are noise.
-            guard !tracked.isEmpty, tracked.allSatisfy({ $0.element.dtype.toReal == .float64 }) else { return ([], []) }
-            let weights = try tracked.map { try HostTensor(maker.tensor($0.element.shape, 0.5, 1.5, dtype: $0.element.dtype)) }
-            let seeds = try zip(weights, tracked).map { weight, output in
-                FactorJudgement.seed(op.judgement, output.offset, try weight.tensor(on: .reference), output.element)
-            }
-            let found = try grad(tracked.map(\.element), inputs, gradOutputs: seeds, allowUnused: true)
-            return (weights, try zip(found, inputs).map { try HostTensor(($0 ?? Tensor.zerosLike($1)).detach()) })
-        }
-        if weights.isEmpty { return nil }
-        return try compare(op, arguments, placed, weights, gradients, &maker)
     }
 
-    private func compare(
-        _ op: Operator, _ arguments: [CaseValue], _ placed: PlacedArguments, _ weights: [HostTensor],
-        _ gradients: [HostTensor], _ maker: inout SampleMaker
-    ) throws -> Verdict {
-        let floats = placed.tensors.indices.filter { placed.tensors[$0].view.dtype.hasGradient }
-        for (k, argument) in floats.enumerated() {
-            let original = placed.tensors[argument].original
-            let parts = original.parts
-            var elements = Array(0..<parts.count)
-            let name = placed.values.count == arguments.count ? op.name(of: argument, in: arguments) : nil
-            if let name, op.judgement?.triangular.contains(name) == true {
-                elements = elements.filter { parts.double($0) != 0 }
-            }
-            let isHermitian = name.map { op.judgement?.hermitian.contains($0) == true } ?? false
-            while elements.count > Self.limit { elements.remove(at: maker.int(0..<elements.count)) }
-            for i in elements {
+    private func check(_ item: Item) throws -> Verdict? {
+        let call = item.call
+        var maker = SampleMaker(dtype: item.dtype, seed: item.seed)
+        guard let weights = try call.weights(&maker) else { return nil }
+        var variables = call.variables
+        let value: ([HostTensor]) throws -> Double
+        let gradients: [HostTensor]
+        switch item.order {
+        case .first:
+            value = { try call.loss($0, weights) }
+            gradients = try call.gradients(variables, weights)
+        case .second:
+            let others = try variables.map { try HostTensor(maker.tensor($0.shape, 0.5, 1.5, dtype: $0.dtype)) }
+            variables += weights
+            value = { try call.gradientLoss($0, others) }
+            gradients = try call.secondGradients(variables, others)
+        }
+        for (k, variable) in variables.enumerated() {
+            let parts = variable.parts
+            for i in elements(of: variable, k, call, &maker) {
                 // One triangle of a hermitian matrix stands for both.
-                let moving = isHermitian ? original.hermitian(i) : [(place: i, sign: 1)]
-                func loss(_ delta: Double) throws -> Double {
-                    try self.loss(op, arguments, moving: argument, elements: moving, by: delta, weights)
+                let isHermitian = k < call.names.count && call.op.judgement?.hermitian.contains(call.names[k]) == true
+                let moving = isHermitian ? variable.hermitian(i) : [(part: i, sign: 1)]
+                func moved(_ delta: Double) throws -> Double {
+                    var changed = variables
+                    for (part, sign) in moving { changed[k].add(sign * delta, to: part) }
+                    return try value(changed)
                 }
-                let difference = (try loss(Self.step) - loss(-Self.step)) / (2 * Self.step)
-                let gradient = moving.reduce(0) { $0 + $1.sign * gradients[k].parts.double($1.place) }
+                let difference = (try moved(Self.step) - moved(-Self.step)) / (2 * Self.step)
+                let gradient = moving.reduce(0) { $0 + $1.sign * gradients[k].parts.double($1.part) }
                 if (gradient - difference).magnitude <= Self.atol + Self.rtol * difference.magnitude { continue }
+                let isArgument = k < call.variables.count
                 return .failed(
-                    "the gradient of argument \(argument) at \(parts.index(of: i)) is \(gradient), differences give "
-                        + "\(difference)")
+                    "the \(item.order == .first ? "gradient" : "second gradient") by "
+                        + (isArgument ? "argument \(k)" : "the gradient of result \(k - call.variables.count)")
+                        + " at \(parts.index(of: i)) is \(gradient), differences give \(difference)")
             }
         }
         return .passed
     }
 
-    /// Σ weight·result with one element moved.
-    private func loss(
-        _ op: Operator, _ arguments: [CaseValue], moving argument: Int, elements: [(place: Int, sign: Double)], by delta: Double,
-        _ weights: [HostTensor]
-    ) throws -> Double {
-        var position = 0
-        func moved(_ x: Placed) -> Placed {
-            defer { position += 1 }
-            guard position == argument else { return x }
-            var values = x.base
-            for (place, sign) in elements {
-                let changed = values.parts.double(place) + sign * delta
-                withUnsafeBytes(of: changed) { values.bytes.replaceSubrange(place * 8..<place * 8 + 8, with: $0) }
-            }
-            return Placed(values)
+    /// The parts of a variable that are moved.
+    private func elements(
+        of variable: HostTensor, _ k: Int, _ call: VariableCall, _ maker: inout SampleMaker
+    ) -> [Int] {
+        let parts = variable.parts
+        var elements = Array(0..<parts.count)
+        if k < call.names.count, call.op.judgement?.triangular.contains(call.names[k]) == true {
+            elements = elements.filter { parts.double($0) != 0 }
         }
-        let changed = arguments.map { value -> CaseValue in
-            switch value {
-            case .plain: value
-            case .tensor(let x): .tensor(moved(x))
-            case .tensors(let list): .tensors(list.map(moved))
-            }
-        }
-        let placed = try PlacedArguments(changed, on: .reference)
-        let outputs = try catching { try op.call(placed.values).flatMap { try $0.tensors(of: op.name) } }
-        var sum = 0.0
-        for ((i, output), weight) in zip(op.differentiable(outputs), weights) {
-            // (The loss that `FactorJudgement.seed` is the gradient of.)
-            let isFree = op.judgement?.freedom[i] != nil
-            let isComplex = output.dtype.isComplex
-            let (x, w) = (try HostTensor(output).parts.doubles, weight.parts.doubles)
-            for i in x.indices { sum += isFree ? 0.5 * w[isComplex ? i & ~1 : i] * x[i] * x[i] : x[i] * w[i] }
-        }
-        return sum
+        while elements.count > Self.limit { elements.remove(at: maker.int(0..<elements.count)) }
+        return elements
     }
 }
 
-extension HostTensor {
-    /// What moves with part `i` of a batch of hermitian matrices: the element opposite, by its conjugate.
-    fileprivate func hermitian(_ i: Int) -> [(place: Int, sign: Double)] {
-        let (n, width) = (shape.last ?? 1, dtype.isComplex ? 2 : 1)
-        let (element, part) = (i / width, i % width)
-        let (matrix, place) = (element / (n * n), element % (n * n))
-        let opposite = width * (matrix * n * n + place % n * n + place / n) + part
-        if opposite == i && part == 0 { return [(i, 1)] }
-        return [(i, 1), (opposite, part == 0 ? 1 : -1)]
-    }
-}
-
-extension Operator {
-    /// The name of the argument that holds tensor `i` of a call.
-    fileprivate func name(of i: Int, in arguments: [CaseValue]) -> String? {
-        var count = 0
-        for (k, argument) in arguments.enumerated() {
-            count += argument.placed.count
-            if i < count { return k < schema.arguments.count ? schema.arguments[k].name : nil }
-        }
-        return nil
-    }
+extension String {
+    /// As a regular expression that matches just this.
+    package var escapedPattern: String { map { $0 == "." ? "\\." : "\($0)" }.joined() }
 }

@@ -6,8 +6,12 @@ package enum Layout: String, CaseIterable, Sendable {
     case contiguous
     /// The dims in the opposite order of the memory.
     case transposed
+    /// The dims in another order of the memory, turned round by one.
+    case permuted
     /// Every second element of a larger tensor, not from its start on.
     case sliced
+    /// Rows with room between them, and dims of size 1 with strides that nobody needs.
+    case padded
     /// One slice repeated by a stride of 0.
     case expanded
     /// All strides 1: elements share memory, which is only read.
@@ -31,6 +35,7 @@ package struct Placed: Sendable {
     private enum View: Sendable {
         case whole
         case reversed
+        case rotated
         case sliced
         case expanded(Shape)
         case strided(Shape, strides: Shape, offset: Int)
@@ -50,6 +55,18 @@ package struct Placed: Sendable {
             guard shape.filter({ $0 > 1 }).count >= 2 else { return nil }
             base = values.reversingDims()
             view = .reversed
+        case .permuted:
+            guard shape.count >= 3, shape.filter({ $0 > 1 }).count >= 2 else { return nil }
+            base = values.rotatingDims()
+            view = .rotated
+        case .padded:
+            guard let last = shape.last else { return nil }
+            var larger = shape
+            larger[larger.count - 1] = last + 3
+            var strides = larger.contiguousStrides
+            base = values.scattered(into: larger, offset: 2, strides: strides)
+            for d in strides.indices where shape[d] == 1 { strides[d] += 977 }
+            view = .strided(shape, strides: strides, offset: 2)
         case .sliced:
             var larger = Shape(shape.map { 2 * $0 + 2 })
             if shape.isEmpty { larger = [3] }
@@ -92,6 +109,19 @@ package struct Placed: Sendable {
         return (window(0), window(1))
     }
 
+    /// "float32[3, 4] transposed"
+    var told: String {
+        switch view {
+        case .whole: "\(base.dtype)\(base.shape)"
+        case .reversed: "\(base.dtype)\(Shape(base.shape.reversed())) transposed"
+        case .rotated: "\(base.dtype)\(Shape(Array(base.shape.dropFirst()) + Array(base.shape.prefix(1)))) permuted"
+        case .sliced: "\(base.dtype) sliced from \(base.shape)"
+        case .expanded(let shape): "\(base.dtype)\(shape) expanded from \(base.shape)"
+        case .strided(let shape, let strides, let offset):
+            "\(base.dtype)\(shape) with strides \(strides) from \(offset)"
+        }
+    }
+
     /// The tensor on a device: its memory, and the view of it.
     package func place(
         on device: Device, in shared: Tensor? = nil
@@ -100,6 +130,7 @@ package struct Placed: Sendable {
         switch view {
         case .whole: return (memory, memory)
         case .reversed: return (memory, memory.permute(Array((0..<memory.ndim).reversed())))
+        case .rotated: return (memory, memory.permute(Array(1..<memory.ndim) + [0]))
         case .expanded(let shape): return (memory, memory.expand(shape))
         case .strided(let shape, let strides, let offset):
             return (memory, memory.strided(shape, strides, from: offset))

@@ -14,16 +14,18 @@ final class OracleBook {
     /// Runs the cases that are not in the book yet.
     func learn(_ cases: [Case]) {
         for item in cases where answers[item.id] == nil {
-            let (answer, seen) = recordingLaunches { self.answer(item) }
-            // (Of a factorisation the oracle knows the launches around it, and float64 what is right.)
-            if let judgement = item.declaration.judgement {
-                answers[item.id] = answer.flatMap { _ in Self.expected(of: item, judgement) }
-            } else {
-                answers[item.id] = answer
-            }
+            let (answer, seen) = ask(item)
+            answers[item.id] = answer
             kinds[item.id] = seen.kinds
             launches.formUnion(seen)
         }
+    }
+
+    private func ask(_ item: Case) -> (Result<[Expected?], CressetError>, RecordedLaunches) {
+        let (answer, seen) = recordingLaunches { self.answer(item) }
+        guard let judgement = item.declaration.judgement else { return (answer, seen) }
+        // (Of a factorisation the oracle knows the launches around it, and float64 what is right.)
+        return (answer.flatMap { _ in Self.expected(of: item, judgement) }, seen)
     }
 
     private func answer(_ item: Case) -> Result<[Expected?], CressetError> {
@@ -54,13 +56,22 @@ final class OracleBook {
         return answers[item.id] ?? .failure(CressetError(.internal, op: item.cell.op, "the oracle has no answer"))
     }
 
+    /// What is right for a case that is asked about once, and whether the sign of a zero is part of it.
+    func trial(_ item: Case) -> (answer: Result<[Expected?], CressetError>, definesZeros: Bool) {
+        let (answer, seen) = ask(item)
+        return (answer, Self.hasZeros(item) && seen.defineZeros(seen.kinds))
+    }
+
     /// The kinds of launches that these cases make.
     func kinds(of cases: [Case]) -> [LaunchKind] { cases.flatMap { kinds[$0.id] ?? [] } }
 
     /// True where the sign of a zero is part of what is right.
     func definesZeros(_ item: Case) -> Bool {
+        Self.hasZeros(item) && launches.defineZeros(kinds[item.id] ?? [])
+    }
+
+    private static func hasZeros(_ item: Case) -> Bool {
         item.cell.direction == .forward && item.declaration.judgement == nil
-            && launches.defineZeros(kinds[item.id] ?? [])
     }
 
     /// Compiles kernels of these kinds on a device, in batches.

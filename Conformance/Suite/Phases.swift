@@ -25,7 +25,8 @@ struct Phases {
             // (A shape that is wrong is found by comparing.)
             if case .phases(let dim, let count) = freedom, right.shape == results[i].shape, right.shape.count >= 2 {
                 let got = try HostTensor(results[i].detach()).tensor(on: .reference)
-                let inner = (got * (try right.tensor(on: .reference)).conj()).sum(dim: dim == -1 ? -2 : -1, keepdim: true)
+                let inner = (got * (try right.tensor(on: .reference)).conj()).sum(
+                    dim: dim == -1 ? -2 : -1, keepdim: true)
                 let one = Tensor.ones([], dtype: got.dtype, device: .reference)
                 entry.factors = Tensor.where(inner .== 0, one, inner.sgn())
                 entry.dim = dim

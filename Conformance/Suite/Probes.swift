@@ -5,6 +5,9 @@ import Cresset
 enum Probes {
     static let all: [Operator] = instructions + casts + shapes + memory + queues
 
+    /// Those that take long, besides.
+    static func all(of tier: Tier) -> [Operator] { tier == .deep ? all + large : all }
+
     typealias Call = @Sendable ([Tensor]) throws(CressetError) -> Tensor
 
     /// An operation on tensors alone.
@@ -159,6 +162,11 @@ enum Probes {
             return IndexErrors.tensor([failing ?? other, here], on: x[0].device)
         },
     ]
+}
+
+extension Operator {
+    /// True for an operation of the suite's own.
+    var isProbe: Bool { name.hasPrefix("probe::") }
 }
 
 /// Errors as numbers, which the oracle's can be compared with.

@@ -5,16 +5,10 @@ import Cresset
 /// One suite serves several devices in turn: what the oracle said once is not asked again.
 package final class Suite {
     package let selection: Selection
-    /// Called after each step with how many cases are done, of how many.
-    package var progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
-    /// Ends a run with the first case that fails; cases then come in an order that finds one soon.
-    package var stopsAtFirstFailure = false
-    /// Told of everything while the run goes on.
-    package var events: (@Sendable (RunEvent) -> Void)?
-    /// Where to go on, if another process began.
-    package var resumption = Resumption()
-    /// How the device is spelled in the commands that reproduce a failure.
-    package var spelling: String?
+    /// What whoever began the run wants to know of it.
+    package var context = RunContext()
+    /// Compares gradients with differences on the device too.
+    package var checksDifferences = false
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
@@ -30,7 +24,7 @@ package final class Suite {
     private static let smallChunk = 150
 
     /// What is run: the declared operations, then what the boundary promises beside them.
-    package static let operators = Operators.all + Probes.all
+    package static func operators(of tier: Tier) -> [Operator] { Operators.all + Probes.all(of: tier) }
 
     package init(_ selection: Selection = Selection()) throws(CressetError) {
         self.selection = selection
@@ -42,9 +36,10 @@ package final class Suite {
         // (What a self-test would find belongs into the report.)
         SelfTest.exempt(device)
         let properties = try device.properties
-        let clock = ContinuousClock()
-        let start = clock.now
-        var report = Report(device: "\(device)", driver: properties.driver)
+        let start = ContinuousClock.now
+        var report = try context.open(device)
+        report.tier = selection.tier
+        if selection.isWhole { report.budget = selection.tier.budget }
         let compiled = try device.compileCount
         let isOracle = try device == OracleDevice.device
         guard !isOracle else {
@@ -57,70 +52,140 @@ package final class Suite {
         Fallback.policy = .refuse
         defer { Fallback.policy = policy }
 
-        if let events { report.listener = { entry, verdict in events(.found(entry, verdict)) } }
+        context.listen(&report)
         let groups = groups(for: properties.dtypes)
-        for (key, group) in groups where resumption.done == 0 {
+        for (key, group) in groups where context.resumption.done == 0 {
             if let failure = group.failure {
                 report.add(
                     .failed("its samples cannot be made: \(failure.told)"), id: "\(key.op)/\(key.dtype)", op: key.op,
                     dtype: key.dtype)
             }
         }
-        let cases = stopsAtFirstFailure ? Self.mixed(groups.map(\.1)) : groups.flatMap(\.1.cases)
+        let cases = order(groups.map(\.1))
         let runner = try run(cases, on: device, &report)
-        if selection.isWhole && !(stopsAtFirstFailure && report.failed > 0) {
-            let judged = cases.dropFirst(resumption.done).filter { !runner.silent.contains($0.cell) }
+        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) {
+            let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
-        if device == .reference && selection.id == nil {
-            try ReferenceJudges.run(selection, &report, progress: { [self] in progress(cases.count, cases.count) })
+        if device == .reference && selection.id == nil && selection.direction == nil {
+            try ReferenceJudges.run(
+                selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
         }
-        progress(cases.count, cases.count)
-        if report.total == 0 && resumption.done == 0 {
+        if checksDifferences {
+            try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report)
+        }
+        context.progress(cases.wanted.count, cases.wanted.count)
+        if report.total == 0 && context.resumption.done == 0 {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
-        report.listener = nil
-        report.seconds = Double((clock.now - start) / .milliseconds(1)) / 1000
         report.compiled = try device.compileCount - compiled
-        events?(.finished(report))
+        context.finish(&report, since: start)
+        report.settleExpectations(
+            wasWhole: selection.isExhaustive && !(context.stopsAtFirstFailure && report.failed > 0))
         return report
     }
 
+    /// First and second derivatives by differences in float64.
+    private func checkDifferences(on device: Device, holding dtypes: [DType], after count: Int, _ report: inout Report)
+        throws
+    {
+        guard (selection.dtype ?? .float64).toReal == .float64, !(context.stopsAtFirstFailure && report.failed > 0)
+        else {
+            return
+        }
+        guard dtypes.contains(.float64) else {
+            report.add(
+                .unsupported("\(device) does not hold float64, in which differences are taken"),
+                id: "finite-differences", op: "conformance")
+            return
+        }
+        try FiniteDifferences(selection, on: device, orders: FiniteDifferences.Order.allCases)
+            .run(&report, after: count, context)
+    }
+
+    /// Cases in the order in which they are run.
+    private struct Order {
+        /// Those that are run in any case.
+        var wanted: [Case]
+        /// Those that are run where a kernel would else not be.
+        var spare: [Case]
+
+        subscript(i: Int) -> Case { i < wanted.count ? wanted[i] : spare[i - wanted.count] }
+        var count: Int { wanted.count + spare.count }
+    }
+
+    private func order(_ groups: [CaseGroup]) -> Order {
+        let isSmoke = selection.tier == .smoke && selection.id == nil
+        let chosen = groups.map { isSmoke ? $0.smoke : $0.cases }
+        var order = Order(wanted: context.stopsAtFirstFailure ? Self.mixed(chosen) : chosen.flatMap { $0 }, spare: [])
+        if isSmoke && selection.isWhole {
+            let ids = Set(order.wanted.map(\.id))
+            order.spare = groups.flatMap(\.cases).filter { !ids.contains($0.id) }
+        }
+        return order
+    }
+
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
-    private func run(_ cases: [Case], on device: Device, _ report: inout Report) throws -> DeviceRunner {
-        var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
-        runner.kernels = resumption.ran
-        var done = min(resumption.done, cases.count)
-        while done < cases.count {
-            let chunk = stopsAtFirstFailure ? Self.smallChunk : Self.chunk
-            let next = Array(cases[done..<min(done + chunk, cases.count)])
-            events?(.preparing(total: cases.count))
-            book.learn(next)
-            runner.prepare(next)
+    private func run(_ cases: Order, on device: Device, _ report: inout Report) throws -> DeviceRunner {
+        var runner = runner(on: device)
+        runner.kernels = context.resumption.ran
+        let total = cases.wanted.count
+        var done = min(context.resumption.done, cases.count)
+        while done < total {
+            let chunk = context.stopsAtFirstFailure ? Self.smallChunk : Self.chunk
+            let next = Array(cases.wanted[done..<min(done + chunk, total)])
+            prepare(next, total: total, &runner, &report)
             for item in next {
-                events?(.starting(index: done, runner.entry(for: item)))
-                let known = runner.kernels
-                runner.run(item, &report)
-                if let events, runner.kernels.count > known.count {
-                    events(.ran(Array(runner.kernels.subtracting(known))))
-                }
+                run(item, at: done, &runner, &report)
                 done += 1
-                if stopsAtFirstFailure && report.failed > 0 { return runner }
-                if done % 50 == 0 { progress(done, cases.count) }
+                if context.stopsAtFirstFailure && report.failed > 0 { return runner }
+                if done % 50 == 0 { context.progress(done, total) }
             }
+        }
+        var idle = cases.spare.isEmpty ? [] : try Claims.idle(on: device, ran: runner.kernels)
+        while done < cases.count && !idle.isEmpty {
+            let item = cases[done]
+            if idle.contains(where: { $0.mayServe(item) }) {
+                let known = runner.kernels.count
+                run(item, at: done, &runner, &report)
+                if runner.kernels.count > known { idle = try Claims.idle(on: device, ran: runner.kernels) }
+                if context.stopsAtFirstFailure && report.failed > 0 { return runner }
+            }
+            done += 1
         }
         return runner
     }
 
+    /// Works out what is right for these cases, and compiles what they need.
+    private func prepare(_ cases: [Case], total: Int, _ runner: inout DeviceRunner, _ report: inout Report) {
+        context.events?(.preparing(total: total))
+        book.learn(cases)
+        if !context.compilesAhead { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        runner.prepare(cases)
+        report.compiling += Double((clock.now - start) / .milliseconds(1)) / 1000
+    }
+
+    private func run(_ item: Case, at index: Int, _ runner: inout DeviceRunner, _ report: inout Report) {
+        context.events?(.starting(index: index, runner.entry(for: item)))
+        let known = runner.kernels
+        let kind = runner.run(item, &report)
+        if let events = context.events, runner.kernels.count > known.count {
+            events(.ran(Array(runner.kernels.subtracting(known))))
+        }
+        if let kind, kind != .judge, kind != .refusal { minimise(item, kind, runner, &report) }
+    }
+
     /// A case of each group, then the next of each.
-    private static func mixed(_ groups: [CaseGroup]) -> [Case] {
-        let rounds = groups.map(\.cases.count).max() ?? 0
-        return (0..<rounds).flatMap { i in groups.compactMap { i < $0.cases.count ? $0.cases[i] : nil } }
+    private static func mixed(_ groups: [[Case]]) -> [Case] {
+        let rounds = groups.map(\.count).max() ?? 0
+        return (0..<rounds).flatMap { i in groups.compactMap { i < $0.count ? $0[i] : nil } }
     }
 
     private func groups(for dtypes: [DType]) -> [(GroupKey, CaseGroup)] {
         var result: [(GroupKey, CaseGroup)] = []
-        for op in Self.operators where selection.matches(op.name) {
+        for op in Self.operators(of: selection.tier) where selection.matches(op.name) {
             for dtype in dtypes where op.dtypes.contains(dtype) && (selection.dtype ?? dtype) == dtype {
                 let key = GroupKey(op: op.name, dtype: dtype)
                 let group = groups[key] ?? CaseGroup(op, dtype, selection)
@@ -131,121 +196,63 @@ package final class Suite {
         return result
     }
 
+    // MARK: Smaller cases
+
+    /// One of a kind is made smaller.
+    private struct MinimisedKind: Hashable {
+        var op: String
+        var dtype: DType
+        var direction: Direction
+    }
+
+    private var minimised: Set<MinimisedKind> = []
+    /// What is left of the time that a run may spend on it.
+    private var patience = Duration.seconds(60)
+
+    private func minimise(_ item: Case, _ kind: FailureKind, _ runner: DeviceRunner, _ report: inout Report) {
+        let cell = item.cell
+        guard context.minimises, item.reduction.isEmpty, patience > .zero, report.failures.last?.status == "failed",
+            minimised.insert(MinimisedKind(op: cell.op, dtype: cell.dtype, direction: cell.direction)).inserted
+        else { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let entry = runner.entry(for: item)
+        context.events?(.minimising(entry))
+        let smaller = Minimiser(runner).run(item, kind)
+        context.events?(.minimised(entry, smaller))
+        report.minimise(item.id, smaller)
+        patience -= clock.now - start
+    }
+
+    /// The cases that are selected.
+    func cases(for device: Device) throws -> [Case] { groups(for: try device.properties.dtypes).flatMap(\.1.cases) }
+
+    func runner(on device: Device) -> DeviceRunner {
+        DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+    }
+
     private func command(for item: Case, on device: Device) -> String {
-        let pattern = item.cell.op.map { $0 == "." ? "\\." : "\($0)" }.joined()
-        return "cresset conformance \(spelling ?? "--device \(device)") --op '^\(pattern)$' --dtype \(item.cell.dtype) "
-            + "--seed \(selection.seed) --case \(item.id)"
+        return
+            "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
+            + (selection.tier == .deep ? "--tier deep " : "") + "--seed \(selection.seed) --case \(item.id)"
     }
 }
 
-/// Runs cases on one device.
-struct DeviceRunner {
-    private let device: Device
-    private let book: OracleBook
-    private let command: (Case) -> String
-    private var prepared: Set<LaunchKind> = []
-    /// Entries of the registry that did some of the work.
-    fileprivate(set) var kernels: Set<KernelID> = []
-    /// Cells with cases of which the oracle can say nothing.
-    private(set) var silent: Set<Cell> = []
-
-    init(_ device: Device, book: OracleBook, command: @escaping (Case) -> String) {
-        self.device = device
-        self.book = book
-        self.command = command
-    }
-
-    /// Compiles what the cases need, together. A failure comes again, and is reported, where the
-    /// kernel is wanted.
-    mutating func prepare(_ cases: [Case]) {
-        let new = book.kinds(of: cases).filter { prepared.insert($0).inserted }
-        try? book.prepare(new, on: device)
-    }
-
-    /// What a failure of the case is told by.
-    func entry(for item: Case) -> RunEvent.Entry {
-        RunEvent.Entry(
-            id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell, command: command(item))
-    }
-
-    mutating func run(_ item: Case, _ report: inout Report) {
-        let verdict: Verdict
-        switch book.answer(to: item) {
-        case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
-        case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty
-                && item.declaration.judgement == nil
-            {
-                // Of extremes that is so now and then; another sample of the cell says more.
-                if item.cell.layout.isVariant {
-                    silent.insert(item.cell)
-                    return
-                }
-                verdict = .failed("the oracle cannot say of any element what is right")
-            } else {
-                for answer in expected.compactMap({ $0 }) {
-                    let open = answer.bounds?.bounds.count { $0 == .infinity } ?? 0
-                    report.elements.open += open
-                    report.elements.judged += answer.stored.count - open
-                }
-                verdict = judge(item, expected)
-            }
-        }
-        report.add(
-            verdict, id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell,
-            command: verdict == .passed ? nil : command(item))
-    }
-
-    private mutating func judge(_ item: Case, _ expected: [Expected?]) -> Verdict {
-        do {
-            let (verdict, ran) = try recordingKernels { try compare(item, expected) }
-            kernels.formUnion(ran)
-            return verdict
-        } catch {
-            if let error = error as? CressetError, error.kind == .unsupported || error.kind == .dtype,
-                let why = book.inability(of: item, on: device)
-            {
-                return .unsupported(why)
-            }
-            return .failed(error.told)
-        }
-    }
-
-    /// Runs the case twice and looks at everything it leaves behind.
-    private func compare(_ item: Case, _ expected: [Expected?]) throws -> Verdict {
-        let memory = MemoryGuard(device, front: item.guardBytes)
-        let (arguments, got, again) = try memory.run {
-            let arguments = try PlacedArguments(item.arguments, on: device)
-            let first = try item.run(arguments, on: device)
-            let second = try item.run(arguments, on: device)
-            return (arguments, try first.hosted(), try second.hosted())
-        }
-        guard got.tensors.count == expected.count else {
-            return .failed("it gave \(got.tensors.count) results, right are \(expected.count)")
-        }
-        for (i, (tensor, right)) in zip(got.tensors, expected).enumerated() {
-            guard let mismatch = Judgement.compare(tensor, right, zeros: book.definesZeros(item)) else { continue }
-            let which =
-                expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
-            return .failed(which + mismatch.text)
-        }
-        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
-            let wrong = try FactorJudge.failure(
-                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
-        {
-            return .failed(wrong)
-        }
-        if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
-            return .failed("two runs gave different bits in result \(i)")
-        }
-        if let i = try arguments.changed() { return .failed("the memory of tensor argument \(i) was changed") }
-        if let damage = try memory.damage() { return .failed(damage) }
-        return .passed
+extension KernelID {
+    /// True if the case may come to this kernel, as far as declarations say.
+    fileprivate func mayServe(_ item: Case) -> Bool {
+        key == item.cell.op || item.declaration.composition.contains { $0 == key || $0.contains("::") }
     }
 }
 
 /// What a device claims against what was run.
 package enum Claims {
+    /// Entries of the registry that have done nothing yet.
+    static func idle(on device: Device, ran: Set<KernelID>) throws(CressetError) -> [KernelID] {
+        try Registry.entries(on: device).map { KernelID(key: $0.key, dtype: $0.dtype, priority: $0.priority) }
+            .filter { !ran.contains($0) }
+    }
+
     package static func check(
         _ device: Device, ran: Set<KernelID>, _ cases: [Case], _ report: inout Report
     ) throws {

@@ -3,6 +3,12 @@ import Cresset
 extension Layout {
     /// True for what differs from the sample in its values, not only in where they lie.
     var isVariant: Bool { self == .aliased || self == .special || self == .extreme }
+
+    /// True for a sample as it is.
+    var isPlain: Bool { self == .contiguous || self == .zeroSize || self == .zeroDim }
+
+    /// True for a sample that lies in memory in another way.
+    var isMoved: Bool { !isPlain && !isVariant }
 }
 
 /// Other values in the place of a sample's own: those that go wrong first.
@@ -80,17 +86,15 @@ enum SpecialValues {
 
 extension CaseGroup {
     /// Arguments that say where something is, not what.
-    private static let positions: Set<String> = ["index", "target", "indices"]
-    /// Samples that are given other values, of each kind.
-    private static let variantLimit = 2
-
+    static let positions: Set<String> = ["index", "target", "indices"]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(
-        of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int]
+        of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int],
+        limit: Int
     ) -> [(Layout, [CaseValue])] {
         guard values.flatMap(\.tensors).contains(where: { $0.count > 1 }) else { return [] }
         var made: [(Layout, [CaseValue])] = []
-        for layout in [Layout.extreme, .special, .aliased] where used[layout, default: 0] < variantLimit {
+        for layout in [Layout.extreme, .special, .aliased] where used[layout, default: 0] < limit {
             guard let arguments = try? variant(layout, of: values, op, &maker) else { continue }
             used[layout, default: 0] += 1
             made.append((layout, arguments))
@@ -123,7 +127,7 @@ extension CaseGroup {
     }
 
     /// The first two arguments of one shape and dtype in one memory.
-    private static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
+    static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
         let tensors = values.indices.compactMap { i -> (Int, HostTensor)? in
             guard case .tensor(let x) = values[i], !positions.contains(op.schema.arguments[i].name) else { return nil }
             return x.count > 1 ? (i, x) : nil
@@ -146,8 +150,8 @@ extension CaseGroup {
 
 extension Case {
     /// Bytes in front of the tensors of this case: none as mostly, so many that nothing is aligned,
-    /// or so many that all is and nothing begins its buffer.
-    var guardBytes: Int { [0, 80, 0, 256][Int(id.stableHash % 4)] }
+    /// or so many that all is and nothing begins its buffer. A smaller case has as many as the whole.
+    var guardBytes: Int { [0, 80, 0, 256][Int(wholeID.stableHash % 4)] }
 }
 
 extension Operator {

@@ -39,8 +39,37 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the report as JSON to this file; - is the standard output.", valueName: "path"))
     var json: String?
 
+    @Option(help: ArgumentHelp("Write the report as JUnit XML to this file.", valueName: "path"))
+    var junit: String?
+
+    @Option(help: ArgumentHelp("Write the report as a page to this file.", valueName: "path"))
+    var html: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the backend says is unsupported or will fail; default: the file that lies with it.",
+            valueName: "file"))
+    var expectations: String?
+
+    @Option(help: "How much is looked at: smoke, full or deep.")
+    var tier = Tier.full
+
+    @Option(help: "test; grad for gradients alone; support to list claims; perf for times. See docs/conformance.md.")
+    var mode = ConformanceMode.test
+
+    @Option(help: ArgumentHelp("Run random programs and chains of operations for so long.", valueName: "seconds"))
+    var fuzz: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Run one random program or chain again, by the seed it was reported with.", valueName: "seed"))
+    var fuzzCase: UInt64?
+
     @Flag(help: "Stop at the first case that fails.")
     var failFast = false
+
+    @Flag(help: "Look for no smaller case that fails as one did.")
+    var noMinimise = false
 
     @Flag(help: "Run in this process, for a debugger, not in a worker that may crash or hang.")
     var inProcess = false
@@ -54,67 +83,159 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: .hidden)
     var worker: String?
 
+    @Flag(help: .hidden)
+    var workerList = false
+
     @Option(help: .hidden)
-    var workerDevice: Int?
+    var reduce: String?
+
+    @Flag(help: .hidden)
+    var noCompilingAhead = false
 
     @Flag(help: "Print one line for each device, and failures.")
     var quiet = false
 
-    func run() throws {
-        let selection = try selection()
-        let devices = try devices()
-        if selftest { return try SelfTestRun(json: json).run(on: devices) }
-        if let worker { return try work(worker, selection, devices) }
-        let isSupervised = cases.isEmpty && !inProcess
-        let suite = cases.isEmpty && !isSupervised ? try Suite(selection) : nil
-        var reports: [Report] = []
-        for (i, device) in devices.enumerated() {
-            let bar = ProgressLine("\(device)", isOn: !quiet)
-            let report: Report
-            if isSupervised {
-                report = try SupervisedRun(
-                    arguments: workerArguments(i), device: "\(device)", timeout: max(timeout, 1),
-                    stopsAtFirstFailure: failFast, progress: { bar.show($0, of: $1) }
-                ).run()
-            } else if let suite {
-                suite.spelling = plugin.map { "--plugin \($0)" }
-                suite.stopsAtFirstFailure = failFast
-                suite.progress = { bar.show($0, of: $1) }
-                report = try suite.run(on: device)
-            } else {
-                report = try CaseFile.run(cases, on: device, selection) { bar.show($0, of: $1) }
-            }
-            bar.clear()
-            reports.append(report)
-            if json != "-" { show(report) }
+    func validate() throws {
+        if let fuzz, !(fuzz > 0 && fuzz <= 1e6) { throw ValidationError("--fuzz must be a time, got \(fuzz)") }
+        if plugin != nil && !device.isEmpty && worker == nil {
+            throw ValidationError("Give --device or --plugin, not both.")
         }
-        try write(reports)
-        if !reports.allSatisfy(\.isGood) { throw ExitCode.failure }
+        let ways = [fuzz != nil || fuzzCase != nil, !cases.isEmpty, mode != .test].count { $0 }
+        if ways > 1 { throw ValidationError("--fuzz, --cases and --mode are different things to do; give one.") }
     }
 
-    /// The same run of one of the devices, as a worker does it.
-    private func workerArguments(_ device: Int) -> [String] {
-        var arguments = ["conformance", "--seed", "\(seed)", "--worker-device", "\(device)"]
-        for name in self.device { arguments += ["--device", name] }
+    func run() throws {
+        if workerList { return listAsWorker() }
+        if selftest { return try SelfTestRun(json: json).run(on: devices()) }
+        let job = try job()
+        if let worker { return try work(worker, job) }
+        let reports = inProcess ? try runHere(job) : try runSupervised(job)
+        try write(reports)
+        let code = job.exitCode(reports)
+        if code != 0 { throw ExitCode(code) }
+    }
+
+    private func runHere(_ job: ConformanceJob) throws -> [Report] {
+        try devices().map { device in
+            let bar = ProgressLine("\(device)", isOn: !quiet)
+            var context = context()
+            context.progress = { bar.show($0, of: $1) }
+            let report = try job.run(on: device, context)
+            bar.clear()
+            show(report, of: job)
+            return report
+        }
+    }
+
+    /// Nothing of a plugin is touched by this process: workers list its devices and run the cases.
+    private func runSupervised(_ job: ConformanceJob) throws -> [Report] {
+        let wanted = plugin ?? (device.isEmpty ? "the default device" : device.joined(separator: ", "))
+        let names: [String]
+        do throws(DeviceListing.Failure) {
+            names = try DeviceListing(arguments: targets, timeout: max(timeout, 1)).devices()
+        } catch {
+            if error.isRefusal { throw Refusal(description: error.message) }
+            var report = Report(device: wanted, driver: "")
+            report.add(.failed(error.message), id: "devices/\(wanted)", op: "conformance")
+            show(report, of: job)
+            return [report]
+        }
+        return try names.map { name in
+            let bar = ProgressLine(name, isOn: !quiet)
+            let start = ContinuousClock.now
+            var report = try SupervisedRun(
+                arguments: workerArguments(name), device: name, timeout: max(timeout, 1),
+                stopsAtFirstFailure: failFast, isWhole: job.isExhaustive, minimisesLost: !noMinimise,
+                progress: { done, total in
+                    if let fuzz {
+                        let seconds = Int((ContinuousClock.now - start) / .seconds(1))
+                        bar.show(seconds, of: max(Int(fuzz), 1), "seconds, \(done) tried")
+                    } else {
+                        bar.show(done, of: total)
+                    }
+                }
+            ).run()
+            report.unsupportedFails = !cases.isEmpty
+            bar.clear()
+            show(report, of: job)
+            return report
+        }
+    }
+
+    private var targets: [String] {
+        ["conformance"] + device.flatMap { ["--device", $0] } + (plugin.map { ["--plugin", $0] } ?? [])
+    }
+
+    /// The same run of one device, as a worker does it.
+    private func workerArguments(_ name: String) -> [String] {
+        var arguments = ["conformance", "--device", name, "--seed", "\(seed)", "--tier", tier.rawValue]
+        arguments += ["--mode", mode.rawValue]
         if let plugin { arguments += ["--plugin", plugin] }
         if let op { arguments += ["--op", op] }
         if let dtype { arguments += ["--dtype", dtype] }
         if let `case` { arguments += ["--case", `case`] }
+        if !cases.isEmpty { arguments += ["--cases"] + cases }
+        if let fuzz { arguments += ["--fuzz", "\(fuzz)"] }
+        if let fuzzCase { arguments += ["--fuzz-case", "\(fuzzCase)"] }
+        if let expectations { arguments += ["--expectations", expectations] }
         if failFast { arguments.append("--fail-fast") }
+        if noMinimise { arguments.append("--no-minimise") }
         return arguments
     }
 
+    /// As a worker: tells its parent which devices there are.
+    private func listAsWorker() {
+        PluginSteps.tell { WorkerProcess.write(RunEvent.calling($0).line) }
+        do {
+            WorkerProcess.write(RunEvent.devices(try devices().map { "\($0)" }).line)
+        } catch {
+            WorkerProcess.write(RunEvent.refused("\(error)").line)
+        }
+    }
+
     /// As a worker: tells its parent what it does and finds.
-    private func work(_ resumption: String, _ selection: Selection, _ devices: [Device]) throws {
-        guard let resumption = Resumption(resumption), let i = workerDevice, devices.indices.contains(i) else {
+    private func work(_ resumption: String, _ job: ConformanceJob) throws {
+        guard let resumption = Resumption(resumption), let name = device.first else {
             throw ValidationError("--worker is for the command's own use.")
         }
-        let suite = try Suite(selection)
-        suite.resumption = resumption
-        suite.spelling = plugin.map { "--plugin \($0)" }
-        suite.stopsAtFirstFailure = failFast
-        suite.events = { WorkerProcess.write($0.line) }
-        _ = try suite.run(on: devices[i])
+        PluginSteps.tell { WorkerProcess.write(RunEvent.calling($0).line) }
+        do {
+            if let plugin { try Registry.load(path: plugin) }
+            var context = context()
+            context.resumption = resumption
+            context.compilesAhead = !noCompilingAhead
+            context.events = { WorkerProcess.write($0.line) }
+            let device = try Device(name)
+            if let reduce {
+                guard let known = LostReduction(reduce) else {
+                    throw ValidationError("--reduce is for the command's own use.")
+                }
+                let suite = try Suite(job.selection)
+                suite.context = context
+                try suite.reduce(known, on: device)
+            } else {
+                _ = try job.run(on: device, context)
+            }
+        } catch {
+            WorkerProcess.write(RunEvent.refused("\(error)").line)
+        }
+    }
+
+    private func context() -> RunContext {
+        var context = RunContext()
+        context.spelling = plugin.map { "--plugin \($0)" }
+        context.stopsAtFirstFailure = failFast
+        context.expectations = expectations
+        context.minimises = !noMinimise
+        return context
+    }
+
+    private func job() throws -> ConformanceJob {
+        var job = ConformanceJob(mode: mode, selection: try selection(), files: cases)
+        if fuzz != nil || fuzzCase != nil {
+            job.fuzz = FuzzPlan(seconds: fuzz ?? 0, seed: seed, only: fuzzCase)
+        }
+        return job
     }
 
     private func selection() throws -> Selection {
@@ -126,41 +247,36 @@ struct ConformanceCommand: ParsableCommand {
             }
             chosen = known
         }
-        guard let op else { return Selection(dtype: chosen, id: `case`, seed: seed) }
+        guard let op else {
+            return Selection(dtype: chosen, id: `case`, seed: seed, tier: tier)
+        }
         let pattern: Pattern
         do {
             pattern = try Pattern(op)
         } catch {
             throw ValidationError("--op \(op) is no regular expression: \(error)")
         }
-        if cases.isEmpty && !Suite.operators.contains(where: { pattern.matches($0.name) }) {
+        if cases.isEmpty && !Suite.operators(of: tier).contains(where: { pattern.matches($0.name) }) {
             throw ValidationError("No operation matches \(op); `cresset ops` lists them all.")
         }
-        return Selection(op: { pattern.matches($0) }, dtype: chosen, id: `case`, seed: seed)
+        return Selection(op: { pattern.matches($0) }, dtype: chosen, id: `case`, seed: seed, tier: tier)
     }
 
     private func devices() throws -> [Device] {
         if let plugin {
-            guard device.isEmpty else { throw ValidationError("Give --device or --plugin, not both.") }
-            let type = try Registry.load(path: plugin)
-            let brought = Device.all.filter { $0.type == type }
-            guard !brought.isEmpty else {
-                let failure = Backends.loaded.first { $0.name == type }?.failure ?? "it has no device"
-                throw CressetError(.plugin, op: "conformance", "\(plugin): \(failure)")
-            }
-            return brought
+            return try Device.all(of: try Registry.load(path: plugin))
         }
         return device.isEmpty ? [.default] : try device.map { try Device($0) }
     }
 
-    private func show(_ report: Report) {
-        let details = report.details()
-        if !details.isEmpty { print(details, terminator: "") }
-        print(report.summary)
+    private func show(_ report: Report, of job: ConformanceJob) {
+        if json != "-" { print(job.text(report), terminator: "") }
     }
 
     /// One report as an object, several as a list.
     private func write(_ reports: [Report]) throws {
+        if let junit { try FileSystem.replace(junit, with: Report.junit(reports)) }
+        if let html { try FileSystem.replace(html, with: Report.page(reports)) }
         guard let json else { return }
         let value = reports.count == 1 ? reports[0].json : .array(reports.map(\.json))
         let text = value.serialized(pretty: true) + "\n"
@@ -170,6 +286,14 @@ struct ConformanceCommand: ParsableCommand {
             try FileSystem.replace(json, with: text)
         }
     }
+}
+
+extension Tier: ExpressibleByArgument {}
+extension ConformanceMode: ExpressibleByArgument {}
+
+/// Why nothing is run, as it was told.
+private struct Refusal: Error, CustomStringConvertible {
+    var description: String
 }
 
 /// A regular expression that threads may share.

@@ -61,7 +61,7 @@ struct DemoCommand: ParsableCommand {
             let suite = try Suite(Selection(dtype: .float32))
             for i in rows.indices {
                 let bar = ProgressLine("\(rows[i].device)", isOn: true)
-                suite.progress = { bar.show($0, of: $1) }
+                suite.context.progress = { bar.show($0, of: $1) }
                 let report = try suite.run(on: rows[i].device)
                 bar.clear()
                 print("  " + report.summary)

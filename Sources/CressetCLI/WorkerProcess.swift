@@ -5,11 +5,14 @@ final class WorkerProcess {
     /// The descriptor at which a worker finds its pipe.
     static let descriptor: Int32 = 3
 
+    /// How it is told that a signal ended one.
+    static let died = "died"
+
     /// How a wait for a line came to its end.
     enum Line {
         case text(String)
-        /// The process has ended: by itself with a status, or by a signal.
-        case ended(String)
+        /// The process has ended: by itself with a status, or by a signal; whether it says that all went well.
+        case ended(String, isOrderly: Bool)
         case timedOut
     }
 
@@ -32,8 +35,10 @@ final class WorkerProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[1], Self.descriptor)
         var argv: [UnsafeMutablePointer<CChar>?] = (["cresset"] + arguments).map { strdup($0) } + [nil]
         defer { for text in argv { free(text) } }
+        var variables = Self.environment
+        defer { for text in variables { free(text) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, "/proc/self/exe", &actions, nil, &argv, environ)
+        let status = posix_spawn(&process, "/proc/self/exe", &actions, nil, &argv, &variables)
         close(ends[1])
         guard status == 0 else {
             close(ends[0])
@@ -45,6 +50,19 @@ final class WorkerProcess {
     }
 
     deinit { close(pipe) }
+
+    /// This process's variables. A crash is told by the parent, in one line; Swift's own account of it, which
+    /// takes seconds, is given where it is asked for.
+    private static var environment: [UnsafeMutablePointer<CChar>?] {
+        var variables: [UnsafeMutablePointer<CChar>?] = []
+        var next = environ
+        while let text = next.pointee {
+            variables.append(strdup(text))
+            next += 1
+        }
+        if getenv("SWIFT_BACKTRACE") == nil { variables.append(strdup("SWIFT_BACKTRACE=enable=no")) }
+        return variables + [nil]
+    }
 
     /// The next line, waited for at most so long.
     func line(seconds: Int) -> Line {
@@ -63,7 +81,10 @@ final class WorkerProcess {
             guard poll(&wanted, 1, Int32(clamping: left)) > 0 else { continue }
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             let count = chunk.withUnsafeMutableBytes { read(pipe, $0.baseAddress, $0.count) }
-            if count <= 0 { return .ended(wait()) }
+            if count <= 0 {
+                let (how, isOrderly) = wait()
+                return .ended(how, isOrderly: isOrderly)
+            }
             buffer += chunk[..<count]
         }
     }
@@ -74,13 +95,13 @@ final class WorkerProcess {
         _ = wait()
     }
 
-    private func wait() -> String {
+    private func wait() -> (String, isOrderly: Bool) {
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
         let signal = status & 0x7F
-        if signal == 0 { return "ended with status \(status >> 8 & 0xFF)" }
+        if signal == 0 { return ("ended with status \(status >> 8 & 0xFF)", isOrderly: status == 0) }
         let name = strsignal(signal).map { String(cString: $0) } ?? "unknown"
-        return "died of signal \(signal) (\(name))"
+        return ("\(Self.died) of signal \(signal) (\(name))", isOrderly: false)
     }
 
     /// In the worker: writes one line in one piece; without a reader there is nothing left to do.

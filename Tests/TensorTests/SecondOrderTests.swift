@@ -65,6 +65,37 @@ import Testing
         }
     }
 
+    /// Of complex numbers, as functions of their parts.
+    @Test func complexNumbers() throws {
+        func check(_ name: String, _ shapes: [Shape], _ f: ([Tensor]) -> Tensor) throws {
+            try self.check(name, shapes.map { Shape(Array($0) + [2]) }) { pairs in
+                let y = f(pairs.map { $0.viewAsComplex() })
+                return y.isComplex ? y.viewAsReal() : y
+            }
+        }
+        for (name, f): (String, (Tensor) -> Tensor) in [
+            ("exp", { $0.exp() }), ("log", { $0.log() }), ("sqrt", { $0.sqrt() }), ("rsqrt", { $0.rsqrt() }),
+            ("reciprocal", { $0.reciprocal() }), ("square", { $0.square() }), ("sin", { $0.sin() }),
+            ("cosh", { $0.cosh() }), ("tan", { $0.tan() }), ("tanh", { $0.tanh() }), ("asin", { $0.asin() }),
+            ("acosh", { $0.acosh() }), ("atan", { $0.atan() }), ("log1p", { $0.log1p() }), ("expm1", { $0.expm1() }),
+            ("sigmoid", { $0.sigmoid() }), ("abs", { $0.abs() }), ("angle", { $0.angle() }), ("sgn", { $0.sgn() }),
+            ("conj", { $0.conj() }), ("real", { $0.real }), ("imag", { $0.imag }),
+        ] {
+            try check(name, [[5]]) { f($0[0]) }
+        }
+        try check("mul", [[2, 3], [3]]) { $0[0] * $0[1] }
+        try check("div", [[2, 3], [3]]) { $0[0] / $0[1] }
+        try check("pow", [[4], [4]]) { $0[0].pow($0[1]) }
+        try check("scalar", [[4]]) { Scalar.complex(1 - 2 * .i) / ($0[0] * .complex(.i) + 3) }
+        try check("matmul", [[2, 3, 2], [2, 4]]) { $0[0].matmul($0[1]) }
+        try check("prod", [[4, 3]]) { $0[0].prod(dim: 0) }
+        try check("cumprod", [[4]]) { $0[0].cumprod(dim: 0) }
+        try check("var", [[4, 3]]) { $0[0].var(dim: [0]) }
+        try check("logsumexp", [[4, 3]]) { $0[0].logsumexp(dim: [0]) }
+        try check("conv1d", [[2, 2, 5], [3, 2, 2], [3]]) { $0[0].conv1d($0[1], bias: $0[2], padding: 1) }
+        try check("conv_transpose1d", [[1, 2, 4], [2, 2, 2]]) { $0[0].convTranspose1d($0[1], stride: 2) }
+    }
+
     @Test func poolingAndPadding() throws {
         try check("avg_pool2d", [[2, 2, 5, 4]]) {
             $0[0].avgPool2d([3, 2], stride: 2, padding: 1, ceilMode: true, countIncludePad: false)

@@ -95,6 +95,33 @@ package struct HostTensor: Sendable, Equatable {
         return picking(Self.places(reversed, strides), shape: reversed)
     }
 
+    /// The last dim in front of the others.
+    func rotatingDims() -> HostTensor {
+        func rotated(_ x: Shape) -> Shape { Shape(Array(x.suffix(1)) + Array(x.dropLast())) }
+        let turned = rotated(shape)
+        return picking(Self.places(turned, rotated(shape.contiguousStrides)), shape: turned)
+    }
+
+    /// The elements again and again, in sizes that `size` makes of the own ones.
+    func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
+
+    /// The first dim so many times as large.
+    func repeated(first factor: Int) -> HostTensor {
+        var sizes = shape
+        sizes[0] *= factor
+        return repeated(to: sizes)
+    }
+
+    private func repeated(to sizes: Shape) -> HostTensor {
+        if sizes == shape { return self }
+        var places = [0]
+        for d in shape.indices {
+            let stride = shape.contiguousStrides[d]
+            places = places.flatMap { place in (0..<sizes[d]).map { place + $0 % shape[d] * stride } }
+        }
+        return picking(places, shape: sizes)
+    }
+
     /// The first slice of a dim; the dim stays, of size 1.
     package func first(along dim: Int) -> HostTensor {
         var sizes = shape
@@ -144,5 +171,12 @@ extension HostTensor {
             rest /= Swift.max(size, 1)
         }
         return "[" + index.reversed().map(String.init).joined(separator: ", ") + "]"
+    }
+}
+
+extension DType {
+    /// An element that is 1 or true; nil of a dtype that has no number.
+    var bytesOfOne: [UInt8]? {
+        (try? HostTensor(Tensor.ones([1], dtype: self, device: .reference)))?.bytes
     }
 }

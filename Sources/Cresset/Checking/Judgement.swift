@@ -1,12 +1,12 @@
 /// How a device's result differs from what is right.
 package struct Mismatch {
     package var text: String
-    /// The element with the largest absolute error, in row-major order; nil where shape or dtype is wrong.
-    package var worst: Int?
+    /// The elements that the text tells of, that with the largest absolute error first.
+    package var places: [Int] = []
 
-    package init(text: String, worst: Int? = nil) {
+    package init(text: String, places: [Int] = []) {
         self.text = text
-        self.worst = worst
+        self.places = places
     }
 }
 
@@ -126,7 +126,8 @@ package enum Judgement {
             text += tell("relative", worst.relative.0, worst.relative.1, worst.relative.1.relative)
             text += tell("ulp", worst.ulps.0, worst.ulps.1, worst.ulps.1.ulps(got.dtype))
         }
-        return Mismatch(text: text, worst: worst.absolute.0)
+        let told = got.dtype.isFloatingPoint ? [worst.absolute.0, worst.relative.0, worst.ulps.0] : [worst.absolute.0]
+        return Mismatch(text: text, places: told.prefix(1) + Set(told.dropFirst()).subtracting(told.prefix(1)).sorted())
     }
 }
 

@@ -51,7 +51,7 @@ private struct WatchedLaunch {
             }
             guard let mismatch else { continue }
             let which = launch.outputs.count > 1 ? "result \(k): " : ""
-            throw disagreement(which + mismatch.text + operands(at: mismatch.worst, of: view))
+            throw disagreement(which + mismatch.text + operands(at: mismatch.places.first, of: view))
         }
         try checkSurroundings(after)
     }

@@ -29,7 +29,7 @@ extension Shadow {
                 guard let mismatch else { continue }
                 throw disagreement(
                     op, "the kernel of \(taken.record.owner)",
-                    mismatch.text + Self.operands(values, at: mismatch.worst, of: result))
+                    mismatch.text + Self.operands(values, at: mismatch.places.first, of: result))
             }
         }
         return taken

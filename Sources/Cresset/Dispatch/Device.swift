@@ -85,6 +85,8 @@ public struct DeviceProperties: Sendable {
     public var backendVersion: String
     /// The plugin's path, or "linked in".
     public var origin: String
+    /// The version of the ABI that the backend's table follows.
+    public var abiVersion: Int
 }
 
 /// Runs `body` with `device` as the default device of this thread.

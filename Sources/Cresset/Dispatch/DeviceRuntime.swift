@@ -10,6 +10,8 @@ final class DeviceRuntime: @unchecked Sendable {
     let info: CressetDeviceInfo
     let name: String
     let isHostVisible: Bool
+    /// Bit by dtype of `holds`.
+    private let held: UInt32
     private let handle: OpaquePointer
     private let queue: OpaquePointer
     /// The ABI lets one thread at a time use a queue.
@@ -29,9 +31,11 @@ final class DeviceRuntime: @unchecked Sendable {
                 throw CressetError(error, op: "open \(name)", device: name)
             }
         }
+        PluginSteps.note("open_device of \(name)")
         var handle: OpaquePointer?
         try check(backend.table.open_device(backend.table.context, UInt32(ordinal), &handle))
         guard let handle else { throw CressetError(.plugin, op: "open \(name)", "no device handle was given") }
+        PluginSteps.note("create_queue of \(name)")
         var queue: OpaquePointer?
         try check(backend.table.create_queue(handle, &queue))
         guard let queue else { throw CressetError(.plugin, op: "open \(name)", "no queue handle was given") }
@@ -39,6 +43,7 @@ final class DeviceRuntime: @unchecked Sendable {
         self.device = device
         self.backend = backend
         self.info = info
+        held = Self.held(info)
         self.name = name
         self.handle = handle
         self.queue = queue
@@ -59,6 +64,7 @@ final class DeviceRuntime: @unchecked Sendable {
         self.device = device
         backend = other.backend
         info = other.info
+        held = other.held
         name = other.name
         handle = other.handle
         self.queue = queue
@@ -74,6 +80,7 @@ final class DeviceRuntime: @unchecked Sendable {
                 throw CressetError(error, op: "kernels of \(name)", device: name)
             }
         }
+        PluginSteps.note("kernels of \(name)")
         var count: UInt32 = 0
         try check(backend.table.kernels(handle, &count, nil))
         guard count <= 65_536 else {
@@ -97,13 +104,21 @@ final class DeviceRuntime: @unchecked Sendable {
             isSoftware: has(CRESSET_DEVICE_SOFTWARE), hasUnifiedMemory: has(CRESSET_DEVICE_UNIFIED_MEMORY),
             isHostVisible: isHostVisible, isSynchronous: has(CRESSET_DEVICE_SYNCHRONOUS),
             memoryBytes: info.memory_bytes, maxAllocationBytes: info.max_allocation_bytes,
-            dtypes: DType.allCases.filter(holds), backendVersion: backend.version, origin: backend.origin)
+            dtypes: DType.allCases.filter(holds), backendVersion: backend.version, origin: backend.origin,
+            abiVersion: Int(backend.table.abi_version))
     }
 
     /// True when tensors of `dtype` can live here.
     ///
     /// A complex tensor is one of pairs: it can live where its parts can, and no backend hears of it.
-    func holds(_ dtype: DType) -> Bool { info.dtypes & (1 << UInt32(dtype.toReal.rawValue)) != 0 }
+    @inline(__always)
+    func holds(_ dtype: DType) -> Bool { held & (1 << UInt32(dtype.rawValue)) != 0 }
+
+    private static func held(_ info: CressetDeviceInfo) -> UInt32 {
+        DType.allCases.reduce(0) { bits, dtype in
+            info.dtypes & (1 << UInt32(dtype.toReal.rawValue)) != 0 ? bits | 1 << UInt32(dtype.rawValue) : bits
+        }
+    }
 
     var compileCount: Int { Int(backend.table.compile_count?(handle) ?? 0) }
 

@@ -107,6 +107,14 @@ final class DeviceTable: @unchecked Sendable {
         }
     }
 
+    /// The devices of one backend, which is started.
+    func devices(of type: String) throws(CressetError) -> [Device] {
+        guard let backend = PluginLoader.shared.backends.first(where: { $0.name == type }) else {
+            throw unknown(type, "no backend of that name is loaded")
+        }
+        return try ordered(backend).indices.compactMap { find(type, $0).map(Device.init(id:)) }
+    }
+
     /// The device of a spelling, checked to exist.
     func resolve(_ spelling: String) throws(CressetError) -> Device {
         let parts = spelling.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

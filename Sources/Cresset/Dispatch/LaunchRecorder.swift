@@ -39,6 +39,7 @@ final class LaunchRecorder {
 
     /// A launch that is wanted.
     func note(_ primitive: Primitive) {
+        launches.work.add(primitive)
         if keepsLaunches { launches.insert(primitive.coalesced()) }
     }
 
@@ -60,6 +61,12 @@ package func recordingKernels<Result>(_ body: () throws -> Result) rethrows -> (
     return (result, launches.kernels)
 }
 
+/// How much work `body` launches by primitives.
+package func recordingWork<Result>(_ body: () throws -> Result) rethrows -> (Result, LaunchWork) {
+    let (result, launches) = try recording(LaunchRecorder(keepsLaunches: false), body)
+    return (result, launches.work)
+}
+
 private func recording<Result>(
     _ recorder: LaunchRecorder, _ body: () throws -> Result
 ) rethrows -> (Result, RecordedLaunches) {
@@ -76,6 +83,7 @@ package struct RecordedLaunches {
     /// In the order in which the kinds were first seen.
     package private(set) var kinds: [LaunchKind] = []
     private var primitives: [LaunchKind: Primitive] = [:]
+    fileprivate var work = LaunchWork()
     /// The kernels that did the work.
     package fileprivate(set) var kernels: Set<KernelID> = []
 

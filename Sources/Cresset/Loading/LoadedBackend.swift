@@ -103,9 +103,11 @@ final class LoadedBackend: @unchecked Sendable {
         func refuse(_ why: String) -> CressetError {
             CressetError(.plugin, op: "start \(name) (\(origin))", why, site: nil)
         }
+        PluginSteps.note("start of \(name) (\(origin))")
         if let error = BackendError(consuming: table.start(table.context, HostServices.table)) {
             throw refuse(error.message)
         }
+        PluginSteps.note("devices of \(name) (\(origin))")
         var count: UInt32 = 0
         if let error = BackendError(consuming: table.devices(table.context, &count, nil)) {
             throw refuse(error.message)

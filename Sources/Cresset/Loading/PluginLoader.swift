@@ -146,6 +146,7 @@ final class PluginLoader: Sendable {
             throw CressetError(.plugin, op: "load \(path)", why, site: nil)
         }
         if let why = ELFCheck.refusal(path: resolved) { throw fail(why) }
+        PluginSteps.note("dlopen of \(resolved)")
         var message = [CChar](repeating: 0, count: 1024)
         guard let library = cresset_dlopen(resolved, &message, message.count) else {
             throw fail(String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
@@ -157,6 +158,7 @@ final class PluginLoader: Sendable {
         let query = unsafeBitCast(symbol, to: CressetBackendQuery.self)
         let oldest = UInt32(CRESSET_ABI_OLDEST)
         let newest = UInt32(CRESSET_ABI_VERSION)
+        PluginSteps.note("\(CRESSET_BACKEND_ENTRY) of \(resolved)")
         guard let table = query(oldest, newest) else {
             throw fail("it speaks no ABI version between \(oldest) and \(newest)")
         }

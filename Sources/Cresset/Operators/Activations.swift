@@ -10,7 +10,9 @@ extension Ops {
         let zero = Expr(0, x.type ?? .f32)
         return Cresset.maximum(x, zero)
     }
-    static let silu = Unary("silu", .promoteFloat, .floating) { x in x / (1 + Cresset.exp(-x)) }
+    static let silu = Unary(
+        "silu", .promoteFloat, .floating, complex: .function { $0 * Cresset.sigmoid($0) }
+    ) { x in x / (1 + Cresset.exp(-x)) }
     static let logSigmoid = Unary(
         "log_sigmoid", .promoteFloat, .floating,
         derivative: { c in

@@ -39,7 +39,7 @@ extension Ops {
 
     static let pow = Binary(
         "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), second: "exponent",
-        samples: (0.2...3, 0...3)
+        samples: (0.2...3, 0...3), complex: .value(slope: powerSlope) { Cresset.pow($0, $1) }
     ) { a, b, t in t.isFloatingPoint ? Cresset.pow(a, b) : integerPower(a, b) }
 
     static let maximum = Binary("maximum", .promote, overloads: ("", nil)) { a, b, t in
@@ -86,6 +86,13 @@ extension Ops {
     ]
 
     private static let bits = Set<DType>.integer.union(Set<DType>.boolean)
+
+    /// b·aᵇ⁻¹, which is 0 for b = 0; aᵇ·ln a, which is 0 at a = 0 where aᵇ is 0 or 1.
+    private static let powerSlope: ComplexBinary.Slope = { i, a, b, y in
+        let zero = ComplexExpr(Expr(0, a.type))
+        if i == 0 { return select((b.re .== 0) & (b.im .== 0), zero, b * Cresset.pow(a, b - Expr(1, b.type))) }
+        return select((a.re .== 0) & (a.im .== 0) & (0 .<= b.re), zero, y * Cresset.log(a))
+    }
 
     /// Integer division rounded down.
     private static func floorQuotient(_ a: Expr, _ b: Expr) -> Expr {
@@ -169,7 +176,7 @@ extension Tensor {
     /// xᵇ; the exponents 2, 3, 0.5, -0.5, -1 and -2 by products and roots.
     public func pow(_ exponent: Scalar) -> Tensor {
         trapping { () throws(CressetError) in
-            guard dtype.isFloatingPoint else { return try Ops.pow(self, exponent) }
+            guard dtype.hasGradient, exponent.imaginaryValue == 0 else { return try Ops.pow(self, exponent) }
             switch exponent.doubleValue {
             case 2: return try Ops.square(self)
             case 3: return try Ops.mul(try Ops.square(self), self)

@@ -16,6 +16,7 @@ extension Operators {
         complexNumbers,
         conversions,
         convolutions,
+        einsums,
         fourier,
         indexing,
         linearAlgebra,
@@ -24,13 +25,16 @@ extension Operators {
         padding,
         pooling,
         reductions,
+        scaledProducts,
         scans,
         selection,
         shortTime,
         softmaxes,
         sorting,
+        tensorProducts,
         unfolding,
         upsampling,
+        vectorProducts,
         views,
     ]
 
@@ -123,7 +127,7 @@ extension Operators {
                         dim: try a.optionalInts("dim"), correction: correction, keepdim: try a.bool("keepdim")))
             }),
         Operator(
-            "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .floating,
+            "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .continuous,
             composition: ["reduce", "pointwise"],
             samples: { g in
                 [([4, 6], [0]), ([4, 6], [1]), ([], [0]), ([0, 3], [1])].map {

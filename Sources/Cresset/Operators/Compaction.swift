@@ -7,9 +7,6 @@ import BackendKit
 enum Compaction {
     private static let nonzeroName = OperatorName("aten::nonzero")
 
-    private static let isChosen = PointwiseGroup("aten::nonzero") { x, _ in
-        [(x[0] .!= (x[0].type == .bool ? Expr(.const(0, .bool), .bool) : Expr(0, x[0].type ?? .f32)))]
-    }
     /// Where a chosen element goes; all others to the place behind the last.
     private static let target = PointwiseGroup("aten::nonzero") { x, s in
         [select(x[0], x[1] - Expr(integer: 1, .i64), s[0])]
@@ -23,9 +20,7 @@ enum Compaction {
         try noGrad { () throws(CressetError) in
             let n = x.numel
             guard n > 0 else { return try Tensor.empty([0], .int64, on: x.runtime, op: op) }
-            let chosen = try Tensor.empty(x.shape, .bool, on: x.runtime, op: op)
-            try isChosen.run([x.detach()], into: [chosen])
-            let flat = try chosen.reshaped([n], op: op)
+            let flat = try Ops.ne(x.detach(), .int(0)).reshaped([n], op: op)
             let counts = try Scans.cumsum(flat, dim: 0, dtype: .int64)
             let count = Int64(counts.narrow(0, n - 1, 1).itemInt())
             let targets = try Tensor.empty([n], .int64, on: x.runtime, op: op)
@@ -91,7 +86,7 @@ extension Tensor {
 extension Operators {
     static let compaction: [Operator] = [
         Operator(
-            "nonzero(Tensor self) -> Tensor", dtypes: .real, composition: ["pointwise", "scatter"],
+            "nonzero(Tensor self) -> Tensor", dtypes: .all, composition: ["pointwise", "scatter"],
             isDifferentiable: false,
             notOverridable: "the size of its result depends on the elements",
             samples: { g in
@@ -99,7 +94,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").nonzero())] }),
         Operator(
-            "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .real,
+            "masked_select(Tensor self, Tensor mask) -> Tensor", dtypes: .all,
             composition: ["pointwise", "scatter", "gather"],
             notOverridable: "the size of its result depends on the elements",
             samples: { g in
@@ -110,7 +105,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").maskedSelect(try a.tensor("mask")))] }),
         Operator(
-            "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .real,
+            "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .all,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
             notOverridable: "it is made of aten::sum.dim_IntList, which can be",
             samples: { g in
@@ -123,7 +118,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.ints("dim")))]
             }),
         Operator(
-            "count_nonzero(Tensor self, int? dim=None) -> Tensor", dtypes: .real,
+            "count_nonzero(Tensor self, int? dim=None) -> Tensor", dtypes: .all,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
             notOverridable: "it is made of aten::sum.dim_IntList, which can be",
             samples: { g in [[5, 7], [], [0]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), .none]) } },

@@ -66,8 +66,8 @@ enum Convolution {
                 name, on: x, x.dtype, plan.arguments(x, w, bias, transposed: false),
                 types: [ResultType(plan.outputShape(x.shape[0]), x.dtype)], composition: composition)[0]
             : try composition()[0]
-        return record(result, x, w, bias) { (g, x, w, isOfInput) throws(CressetError) in
-            isOfInput ? try spread(g, w, nil, plan) : try weight(x, g, plan)
+        return record(result, x, w, bias) { (g, other, isOfInput) throws(CressetError) in
+            isOfInput ? try spread(g, other, nil, plan) : try weight(other, g, plan)
         }
     }
 
@@ -82,8 +82,8 @@ enum Convolution {
                 name, on: u, u.dtype, plan.arguments(u, w, bias, transposed: true),
                 types: [ResultType(plan.inputShape(u.shape[0]), u.dtype)], composition: composition)[0]
             : try composition()[0]
-        return record(result, u, w, bias) { (g, u, w, isOfInput) throws(CressetError) in
-            isOfInput ? try convolve(g, w, nil, plan) : try weight(g, u, plan)
+        return record(result, u, w, bias) { (g, other, isOfInput) throws(CressetError) in
+            isOfInput ? try convolve(g, other, nil, plan) : try weight(g, other, plan)
         }
     }
 
@@ -95,19 +95,18 @@ enum Convolution {
             (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil, nil] }
             return [
-                wantsX ? try spread(saved[1], g, nil, plan) : nil,
-                wantsU ? try convolve(saved[0], g, nil, plan) : nil,
+                wantsX ? try spread(try ComplexNumbers.conjugate(saved[1]), g, nil, plan) : nil,
+                wantsU ? try convolve(try ComplexNumbers.conjugate(saved[0]), g, nil, plan) : nil,
             ]
         }
     }
 
-    /// Records a result of `x`, `w` and a bias; `gradient` computes the first one's or the second one's.
+    /// Records a result of `x`, `w` and a bias; `gradient` computes the first one's or the second one's from
+    /// the conjugate of the other.
     private static func record(
         _ result: Tensor, _ x: Tensor, _ w: Tensor, _ bias: Tensor?,
         _ gradient:
-            @escaping @Sendable (
-                _ g: Tensor, _ x: Tensor, _ w: Tensor, _ isOfInput: Bool
-            ) throws(CressetError) -> Tensor
+            @escaping @Sendable (_ g: Tensor, _ other: Tensor, _ isOfInput: Bool) throws(CressetError) -> Tensor
     ) -> Tensor {
         let (wantsX, wantsW, wantsBias) = (x.isTracked, w.isTracked, bias?.isTracked ?? false)
         let hasBias = bias != nil
@@ -115,8 +114,8 @@ enum Convolution {
             (received, saved) throws(CressetError) in
             guard let g = received[0] else { return hasBias ? [nil, nil, nil] : [nil, nil] }
             let first: [Tensor?] = [
-                wantsX ? try gradient(g, saved[0], saved[1], true) : nil,
-                wantsW ? try gradient(g, saved[0], saved[1], false) : nil,
+                wantsX ? try gradient(g, try ComplexNumbers.conjugate(saved[1]), true) : nil,
+                wantsW ? try gradient(g, try ComplexNumbers.conjugate(saved[0]), false) : nil,
             ]
             if !hasBias { return first }
             // The bias was added to every element of its channel.

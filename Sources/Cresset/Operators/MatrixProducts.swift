@@ -167,16 +167,6 @@ extension Tensor {
             return try Matrix.product(self, other, name: Matrix.bmm)
         }
     }
-
-    /// The inner product of two vectors.
-    public func dot(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in
-            guard ndim == 1, other.ndim == 1 else {
-                throw CressetError(.shape, op: "aten::dot", "needs two vectors, got \(summary), \(other.summary)")
-            }
-            return try Matrix.product(self, other, name: Matrix.dot)
-        }
-    }
 }
 
 infix operator • : MultiplicationPrecedence

@@ -16,19 +16,23 @@ enum Normalization {
     private static let affine = Pointwise("aten::native_layer_norm", .promote, schema: nil) { c in
         c.inputs[0] * c.inputs[1] + c.inputs[2]
     }
-    private static let reciprocalRoot = Pointwise("aten::native_layer_norm", .promote, schema: nil) { c in
-        1 / sqrt(c.inputs[0] + c.scalars[0])
-    }
+    private static let reciprocalRoot = Pointwise(
+        "aten::native_layer_norm", .promote,
+        complex: .value { c in ComplexExpr(Expr(1, c.dtype.arithmetic)) / sqrt(c.inputs[0] + c.scalars[0]) },
+        schema: nil
+    ) { c in 1 / sqrt(c.inputs[0] + c.scalars[0]) }
 
     // MARK: What they share
 
     /// The dtype that statistics are computed in.
-    static func wide(_ dtype: DType) -> DType { dtype.arithmetic.dtype }
+    static func wide(_ dtype: DType) -> DType { dtype.isComplex ? dtype : dtype.arithmetic.dtype }
 
-    static func checkFloating(_ x: Tensor, _ others: [Tensor?], op: String) throws(CressetError) {
+    static func checkFloating(
+        _ x: Tensor, _ others: [Tensor?], orComplex: Bool = false, op: String
+    ) throws(CressetError) {
         try x.checkValid(op)
         for other in others.compactMap({ $0 }) { try other.checkValid(op) }
-        guard x.dtype.isFloatingPoint else {
+        guard x.dtype.isFloatingPoint || orComplex && x.isComplex else {
             throw CressetError(.dtype, op: op, "is defined for floating dtypes, got \(x.summary)")
         }
     }
@@ -87,9 +91,9 @@ enum Normalization {
 
     /// The number of trailing dims that `shape` is.
     private static func trailing(
-        _ x: Tensor, _ shape: Shape, _ weight: Tensor?, _ bias: Tensor?, op: String
+        _ x: Tensor, _ shape: Shape, _ weight: Tensor?, _ bias: Tensor?, orComplex: Bool = false, op: String
     ) throws(CressetError) -> [Int] {
-        try checkFloating(x, [weight, bias], op: op)
+        try checkFloating(x, [weight, bias], orComplex: orComplex, op: op)
         guard shape.count > 0, x.ndim >= shape.count, Shape(x.shape.dropFirst(x.ndim - shape.count)) == shape else {
             throw CressetError(
                 .shape, op: op,
@@ -129,8 +133,8 @@ enum Normalization {
 
     /// x·(E[x²] + ε)^(-1/2)·weight (Zhang, Sennrich 2019); ε is the dtype's own if none is given.
     static func rmsNorm(_ x: Tensor, _ shape: Shape, _ weight: Tensor?, eps: Double?) throws(CressetError) -> Tensor {
-        let dims = try trailing(x, shape, weight, nil, op: rmsName.text)
-        let eps = eps ?? wide(x.dtype).epsilon
+        let dims = try trailing(x, shape, weight, nil, orComplex: true, op: rmsName.text)
+        let eps = eps ?? wide(x.dtype).toReal.epsilon
         return try resolved(
             rmsName, x, weight, nil,
             [.tensor(x), .ints(Array(shape)), .init(weight), .scalar(.double(eps))]
@@ -344,7 +348,7 @@ extension Operators {
             }),
         Operator(
             "rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor",
-            dtypes: .floating, composition: ["reduce", "pointwise"], samples: { g in layerSamples(&g, bias: false) },
+            dtypes: .continuous, composition: ["reduce", "pointwise"], samples: { g in layerSamples(&g, bias: false) },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(

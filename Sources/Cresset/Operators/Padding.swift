@@ -162,7 +162,7 @@ extension Operators {
     static let padding: [Operator] =
         [
             Operator(
-                "constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor", dtypes: .real,
+                "constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor", dtypes: .all,
                 composition: ["pointwise"],
                 samples: { g in
                     let cases: [(Shape, [Int])] = [
@@ -176,7 +176,7 @@ extension Operators {
                     [.tensor(try Padding.constant(try a.tensor("self"), try a.ints("pad"), try a.scalar("value")))]
                 }),
             Operator(
-                "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", dtypes: .real,
+                "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", dtypes: .all,
                 composition: ["aten::constant_pad_nd", "gather"],
                 notOverridable:
                     "it is made of aten::constant_pad_nd, aten::reflection_pad2d and their like, which can be",
@@ -221,7 +221,7 @@ extension Operators {
             ([0, 2, 3, 4, 2], [1, 0, 1, 1, 0, 1]),
         ]
         return Operator(
-            "\(name)(Tensor self, \(argument)) -> Tensor", dtypes: .real, composition: ["pointwise", "gather"],
+            "\(name)(Tensor self, \(argument)) -> Tensor", dtypes: .all, composition: ["pointwise", "gather"],
             samples: { g in
                 cases.filter { ranks.contains($0.1.count / 2) }.map { Sample([.tensor(g.tensor($0)), .ints($1)]) }
             },

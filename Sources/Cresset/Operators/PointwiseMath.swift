@@ -12,44 +12,81 @@ extension Ops {
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number, complex: .function { $0 * $0 }) { $0 * $0 }
+    static let square = Unary("square", .promote, .number, complex: .function { Cresset.square($0) }) { $0 * $0 }
     static let reciprocal = Unary(
         "reciprocal", .promoteFloat, samples: 0.2...4,
-        complex: .function({ ComplexExpr(Expr(1, $0.type)) / $0 }, slope: { -($1 * $1) })
+        complex: .function({ one($0) / $0 }, slope: { -($1 * $1) })
     ) { 1 / $0 }
     static let sqrt = Unary(
         "sqrt", .promoteFloat, samples: 0...9,
         complex: .function({ Cresset.sqrt($0) }, slope: { ComplexExpr(Expr(0.5, $0.type)) / $1 })
     ) { Cresset.sqrt($0) }
-    static let rsqrt = Unary("rsqrt", .promoteFloat, samples: 0.1...9) { 1 / Cresset.sqrt($0) }
+    static let rsqrt = Unary(
+        "rsqrt", .promoteFloat, samples: 0.1...9,
+        complex: .function({ one($0) / Cresset.sqrt($0) }, slope: { z, y in Expr(-0.5, z.type) * y / z })
+    ) { 1 / Cresset.sqrt($0) }
     static let exp = Unary("exp", .promoteFloat, complex: .function({ Cresset.exp($0) }, slope: { $1 })) {
         Cresset.exp($0)
     }
-    static let exp2 = Unary("exp2", .promoteFloat) { .call(.exp2, $0) }
-    static let expm1 = Unary("expm1", .promoteFloat) { Cresset.expm1($0) }
+    static let exp2 = Unary(
+        "exp2", .promoteFloat, complex: .function { Cresset.exp2($0) }
+    ) { .call(.exp2, $0) }
+    static let expm1 = Unary(
+        "expm1", .promoteFloat, complex: .function({ Cresset.expm1($0) }, slope: { 1 + $1 })
+    ) { Cresset.expm1($0) }
     static let log = Unary(
         "log", .promoteFloat, samples: 0.01...9,
-        complex: .function({ Cresset.log($0) }, slope: { z, _ in ComplexExpr(Expr(1, z.type)) / z })
+        complex: .function({ Cresset.log($0) }, slope: { z, _ in one(z) / z })
     ) { Cresset.log($0) }
-    static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9) { .call(.log2, $0) }
-    static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9) { .call(.log10, $0) }
-    static let log1p = Unary("log1p", .promoteFloat, samples: -0.9...9) { Cresset.log1p($0) }
+    static let log2 = Unary("log2", .promoteFloat, samples: 0.01...9, complex: logarithm(0.693147180559945309417)) {
+        .call(.log2, $0)
+    }
+    static let log10 = Unary("log10", .promoteFloat, samples: 0.01...9, complex: logarithm(2.30258509299404568402)) {
+        .call(.log10, $0)
+    }
+    static let log1p = Unary(
+        "log1p", .promoteFloat, samples: -0.9...9,
+        complex: .function({ Cresset.log1p($0) }, slope: { z, _ in one(z) / (1 + z) })
+    ) { Cresset.log1p($0) }
     static let sin = Unary("sin", .promoteFloat, samples: -12...12, complex: .function { Cresset.sin($0) }) {
         Cresset.sin($0)
     }
     static let cos = Unary("cos", .promoteFloat, samples: -12...12, complex: .function { Cresset.cos($0) }) {
         Cresset.cos($0)
     }
-    static let tan = Unary("tan", .promoteFloat, samples: -1.4...1.4) { .call(.tan, $0) }
-    static let asin = Unary("asin", .promoteFloat, samples: -0.95...0.95) { .call(.asin, $0) }
-    static let acos = Unary("acos", .promoteFloat, samples: -0.95...0.95) { .call(.acos, $0) }
-    static let atan = Unary("atan", .promoteFloat) { .call(.atan, $0) }
-    static let sinh = Unary("sinh", .promoteFloat) { .call(.sinh, $0) }
-    static let cosh = Unary("cosh", .promoteFloat) { .call(.cosh, $0) }
-    static let tanh = Unary("tanh", .promoteFloat) { Cresset.tanh($0) }
-    static let asinh = Unary("asinh", .promoteFloat) { .call(.asinh, $0) }
-    static let acosh = Unary("acosh", .promoteFloat, samples: 1.1...9) { .call(.acosh, $0) }
-    static let atanh = Unary("atanh", .promoteFloat, samples: -0.9...0.9) { .call(.atanh, $0) }
+    static let tan = Unary(
+        "tan", .promoteFloat, samples: -1.4...1.4,
+        complex: .function({ Cresset.tan($0) }, slope: { 1 + $1 * $1 })
+    ) { .call(.tan, $0) }
+    static let asin = Unary(
+        "asin", .promoteFloat, samples: -0.95...0.95,
+        complex: .function({ Cresset.asin($0) }, slope: { z, _ in one(z) / Cresset.sqrt(1 - z * z) })
+    ) { .call(.asin, $0) }
+    static let acos = Unary(
+        "acos", .promoteFloat, samples: -0.95...0.95,
+        complex: .function({ Cresset.acos($0) }, slope: { z, _ in -(one(z) / Cresset.sqrt(1 - z * z)) })
+    ) { .call(.acos, $0) }
+    static let atan = Unary(
+        "atan", .promoteFloat, complex: .function({ Cresset.atan($0) }, slope: { z, _ in one(z) / (1 + z * z) })
+    ) { .call(.atan, $0) }
+    static let sinh = Unary("sinh", .promoteFloat, complex: .function { Cresset.sinh($0) }) { .call(.sinh, $0) }
+    static let cosh = Unary("cosh", .promoteFloat, complex: .function { Cresset.cosh($0) }) { .call(.cosh, $0) }
+    static let tanh = Unary(
+        "tanh", .promoteFloat, complex: .function({ Cresset.tanh($0) }, slope: { 1 - $1 * $1 })
+    ) { Cresset.tanh($0) }
+    static let asinh = Unary(
+        "asinh", .promoteFloat,
+        complex: .function({ Cresset.asinh($0) }, slope: { z, _ in one(z) / Cresset.sqrt(1 + z * z) })
+    ) { .call(.asinh, $0) }
+    static let acosh = Unary(
+        "acosh", .promoteFloat, samples: 1.1...9,
+        complex: .function(
+            { Cresset.acosh($0) }, slope: { z, _ in one(z) / (Cresset.sqrt(z - 1) * Cresset.sqrt(1 + z)) })
+    ) { .call(.acosh, $0) }
+    static let atanh = Unary(
+        "atanh", .promoteFloat, samples: -0.9...0.9,
+        complex: .function({ Cresset.atanh($0) }, slope: { z, _ in one(z) / (1 - z * z) })
+    ) { .call(.atanh, $0) }
     static let erf = Unary("erf", .promoteFloat) { Cresset.erf($0) }
     static let erfc = Unary("erfc", .promoteFloat) { .call(.erfc, $0) }
     static let erfinv = Unary("erfinv", .promoteFloat, samples: -0.9...0.9) { .call(.erfinv, $0) }
@@ -60,10 +97,16 @@ extension Ops {
     static let trunc = Unary("trunc", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.trunc($0) : $0 }
     static let round = Unary("round", .promote, .number, differentiable: false) { $0.isFloat ? Cresset.round($0) : $0 }
     static let isnan = Unary("isnan", .compare, complex: .property { isNaN($0.re) | isNaN($0.im) }) { isNaN($0) }
-    static let isinf = Unary("isinf", .compare) { x in
+    static let isinf = Unary("isinf", .compare, complex: .property { $0.isInfinite }) { x in
         x.isFloat ? Cresset.abs(x) .== Expr(.infinity, x.type ?? .f32) : x .!= x
     }
-    static let isfinite = Unary("isfinite", .compare) { x in
+    static let isfinite = Unary(
+        "isfinite", .compare,
+        complex: .property { z in
+            let infinity = Expr(.infinity, z.type)
+            return (Cresset.abs(z.re) .< infinity) & (Cresset.abs(z.im) .< infinity)
+        }
+    ) { x in
         x.isFloat ? Cresset.abs(x) .< Expr(.infinity, x.type ?? .f32) : x .== x
     }
     static let logicalNot = Unary("logical_not", .compare, complex: .property { !$0.isNonzero }) { !$0.cast(to: .bool) }
@@ -71,8 +114,15 @@ extension Ops {
         "bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false
     ) { !$0 }
     static let sigmoid = Unary(
-        "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) }
+        "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) },
+        complex: .function({ Cresset.sigmoid($0) }, slope: { $1 * (1 - $1) })
     ) { 1 / (1 + Cresset.exp(-$0)) }
+
+    private static func one(_ z: ComplexExpr) -> ComplexExpr { ComplexExpr(Expr(1, z.type)) }
+    /// ln z over the logarithm of the base.
+    private static func logarithm(_ base: Double) -> ComplexMeaning {
+        .function({ Cresset.log($0) / Expr(base, $0.type) }, slope: { z, _ in one(z) / (z * Expr(base, z.type)) })
+    }
 
     static let unary: [Unary] = [
         neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin,

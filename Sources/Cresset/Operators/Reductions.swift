@@ -233,7 +233,8 @@ enum Reductions {
         return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
-                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(count))).expanded(shape, op: op)
+                    // (Of no elements there is no gradient to scale, and its own gradient is not 0 · ∞.)
+                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(max(count, 1)))).expanded(shape, op: op)
                 }
             ]
         }

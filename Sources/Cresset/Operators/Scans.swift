@@ -141,19 +141,32 @@ enum Scans {
     /// ln Σ eˣ so far: max + ln(1 + e^(min - max)), which is ∞ without a difference of infinities.
     static func logcumsumexp(_ x: Tensor, dim: Int) throws(CressetError) -> Tensor {
         try x.checkValid(logName.text)
-        guard x.dtype.isFloatingPoint else {
-            throw CressetError(.dtype, op: logName.text, "is defined for floating dtypes, got \(x.summary)")
+        guard x.dtype.hasGradient else {
+            throw CressetError(.dtype, op: logName.text, "is defined for floating and complex dtypes, got \(x.summary)")
         }
         return try scanned(logName, x, dim, nil, output: x.dtype) { (a, b) throws(CressetError) in
             try logAddExp(a, b)
         }
     }
 
-    private static let logAddExp = Pointwise("aten::logaddexp", .promote) { c in
+    private static let logAddExp = Pointwise(
+        "aten::logaddexp", .promote, complex: .value { complexLogAddExp($0.inputs[0], $0.inputs[1]) }
+    ) { c in
         let (a, b) = (c.inputs[0], c.inputs[1])
         let (high, low) = (maximum(a, b), minimum(a, b))
         // Equal infinities: their difference would be NaN, and either of them is the answer.
         return select((a .== b) & (abs(a) .== Expr(.infinity, c.type)), a, high + log1p(exp(low - high)))
+    }
+
+    /// The same of complex numbers, of which the real parts say which is the larger.
+    private static func complexLogAddExp(_ a: ComplexExpr, _ b: ComplexExpr) -> ComplexExpr {
+        let isFirst = b.re .<= a.re
+        let (high, low) = (select(isFirst, a, b), select(isFirst, b, a))
+        let isOpen = (a.re .== b.re) & (abs(a.re) .== Expr(.infinity, a.type))
+        let zero = ComplexExpr(Expr(0, a.type))
+        let sum = high + log1p(exp(select(isOpen, zero, low - high)))
+        // Of equal infinities the angles alone decide, and below everything not even they.
+        return select(isOpen, select(a.re .< 0, low, log(exp(low) + exp(high))), sum)
     }
 
     /// Running maxima or minima and where they were last met.
@@ -259,7 +272,7 @@ extension Operators {
                 [.tensor(try a.tensor("self").cumprod(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]
             }),
         Operator(
-            "logcumsumexp(Tensor self, int dim) -> Tensor", dtypes: .floating, composition: ["pointwise"],
+            "logcumsumexp(Tensor self, int dim) -> Tensor", dtypes: .continuous, composition: ["pointwise"],
             samples: { g in shapes.map { Sample([.tensor(g.tensor($0)), .scalar(Scalar($1))]) } },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").logcumsumexp(dim: try a.int("dim")))] }),
         extremum("cummax") { $0.cummax(dim: $1) },

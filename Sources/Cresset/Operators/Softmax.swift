@@ -104,10 +104,12 @@ enum Softmax {
     private static func logSumExp(
         _ x: Tensor, _ dims: [Int], _ keepdim: Bool, op: String
     ) throws(CressetError) -> Tensor {
-        let largest = try Reductions.extremum(Reductions.maxKernel, x.detach(), dims: dims, keepdim: true)
+        // (Of complex numbers, the size of the exponential is that of the real part's.)
+        let sizes = try ComplexNumbers.part(x.detach(), 0)
+        let largest = try Reductions.extremum(Reductions.maxKernel, sizes, dims: dims, keepdim: true)
         // An infinite maximum would give inf - inf.
         let finite = try Selection.whereSelf(
-            try Ops.isfinite(largest), largest, try .filled([], 0, dtype: x.dtype, on: x.runtime, op: op))
+            try Ops.isfinite(largest), largest, try .filled([], 0, dtype: largest.dtype, on: x.runtime, op: op))
         let sum = try Reductions.sum(try Ops.exp(try Ops.sub(x, finite)), dims: dims, keepdim: true)
         let result = try Ops.add(try Ops.log(sum), finite)
         return keepdim ? result : result.squeezed(dims, op: op)

@@ -151,7 +151,7 @@ extension Operators {
             isView
                 ? "unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)"
                 : "unfold_copy(Tensor self, int dimension, int size, int step) -> Tensor",
-            dtypes: .real, composition: isView ? [] : ["aten::clone"],
+            dtypes: .all, composition: isView ? [] : ["aten::clone"],
             notOverridable: isView ? nil : "it is made of aten::clone, which can be",
             samples: { g in
                 cases.map {
@@ -169,7 +169,7 @@ extension Operators {
         unfold("unfold", isView: true), unfold("unfold_copy", isView: false),
         Operator(
             "im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor",
-            dtypes: .real, composition: ["pointwise"],
+            dtypes: .all, composition: ["pointwise"],
             samples: { g in
                 let cases: [(Shape, [Value])] = [
                     ([2, 3, 4, 5], [[2, 3], 1, 0, 1]), ([2, 5, 4], [2, [2, 1], [1, 0], [1, 2]]),
@@ -188,7 +188,7 @@ extension Operators {
             }),
         Operator(
             "col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor",
-            dtypes: .number, composition: ["pointwise"],
+            dtypes: Set<DType>.number.union(Set<DType>.complex), composition: ["pointwise"],
             samples: { g in
                 let cases: [(Shape, [Value])] = [
                     ([2, 6, 9], [[4, 5], [2, 3], 1, 0, 1]), ([8, 10], [[5, 4], 2, [2, 1], [1, 0], [1, 2]]),

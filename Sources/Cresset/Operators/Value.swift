@@ -58,6 +58,10 @@ public struct Arguments: Sendable {
 
     public func scalar(_ name: String) throws(CressetError) -> Scalar {
         let value = values[try position(name)]
+        // (As in PyTorch a 0-d tensor is taken for a number.)
+        if case .tensor(let x) = value, x.ndim == 0, !x.dtype.isComplex {
+            return x.dtype.isFloatingPoint ? .double(try x.doubles()[0]) : .int(Int64(x.itemInt()))
+        }
         guard case .scalar(let scalar) = value else { throw wrong(name, "a number", value) }
         return scalar
     }

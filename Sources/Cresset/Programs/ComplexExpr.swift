@@ -50,8 +50,13 @@ extension ComplexExpr {
     package static func - (x: Expr, y: ComplexExpr) -> ComplexExpr { ComplexExpr(x - y.re, -y.im) }
     package static func - (x: ComplexExpr, y: Expr) -> ComplexExpr { ComplexExpr(x.re - y, x.im) }
 
-    /// By the ratio of the divisor's parts, so that no square overflows (Smith 1962).
+    /// By the ratio of the divisor's parts, so that no square overflows (Smith 1962); of the largest divisors
+    /// by their halves, so that no sum does.
     package static func / (x: ComplexExpr, y: ComplexExpr) -> ComplexExpr {
+        let most = Expr(y.type == .f64 ? 0x1p1022 : 0x1p126, y.type)
+        let isHuge = (most .< abs(y.re)) | (most .< abs(y.im))
+        let half = Cresset.select(isHuge, Expr(0.5, y.type), Expr(1, y.type))
+        let (x, y) = (x * half, y * half)
         let (c, d) = (y.re, y.im)
         let isWide = abs(d) .<= abs(c)
         let isZero = (c .== 0) & (d .== 0)
@@ -77,7 +82,11 @@ extension Expr {
         let size = abs(self)
         return select(y.isMinus, -size, size)
     }
-    /// e - e⁻¹ over 2 and the like, which have no shorter name.
+    /// The product with a bounded number, which is 0 where that is 0: also beside an infinity.
+    fileprivate func timesBounded(_ y: Expr) -> Expr {
+        select(y .== 0, Expr(1, type ?? .f64).withSign(of: self) * y, self * y)
+    }
+
     fileprivate var sinh: Expr { .call(.sinh, self) }
     fileprivate var cosh: Expr { .call(.cosh, self) }
     fileprivate var asinh: Expr { .call(.asinh, self) }
@@ -101,7 +110,8 @@ extension ComplexExpr {
         return (choose(down, up), choose(1 / down, 1 / up), choose(1 / down.squareRoot(), 1 / up.squareRoot()))
     }
 
-    fileprivate var isInfinite: Expr { (abs(re) .== Expr(.infinity, type)) | (abs(im) .== Expr(.infinity, type)) }
+    /// True where a part is infinite.
+    package var isInfinite: Expr { (abs(re) .== Expr(.infinity, type)) | (abs(im) .== Expr(.infinity, type)) }
 
     /// |z|: infinite if a part is, even beside a NaN.
     package var magnitude: Expr {
@@ -116,17 +126,45 @@ extension ComplexExpr {
     package var unit: ComplexExpr {
         let isZero = (re .== 0) & (im .== 0)
         // 1 in the place of 0: nothing becomes NaN, in the derivative either.
-        let safe = ComplexExpr(Cresset.select(isZero, Expr(1, type), re), im)
-        return Cresset.select(isZero, ComplexExpr(Expr(0, type), Expr(0, type)), safe / safe.magnitude)
+        let by = scale.by
+        let (x, y) = (Cresset.select(isZero, Expr(1, type), re) * by, im * by)
+        let size = Cresset.sqrt(x * x + y * y)
+        return Cresset.select(
+            isZero, ComplexExpr(Expr(0, type), Expr(0, type)), ComplexExpr(x / size, y / size))
     }
 }
 
 // MARK: Functions
 
 package func exp(_ z: ComplexExpr) -> ComplexExpr {
-    let size = exp(z.re)
-    // A real argument has a real result, also where eˣ is infinite.
-    return ComplexExpr(select(z.im .== 0, size, size * cos(z.im)), select(z.im .== 0, z.im, size * sin(z.im)))
+    // Near the end of the range by halves: a part may be far smaller than the size.
+    let isLarge = Expr(z.type == .f64 ? 700 : 80, z.type) .< z.re
+    let size = exp(select(isLarge, z.re * 0.5, z.re))
+    return turned(size, select(isLarge, size, Expr(1, z.type)), by: angle(z.im, ofSize: z.re))
+}
+
+/// 2^z
+package func exp2(_ z: ComplexExpr) -> ComplexExpr {
+    let turns = angle(z.im * Expr(0.693147180559945309417, z.type), ofSize: z.re)
+    return turned(.call(.exp2, z.re), Expr(1, z.type), by: turns)
+}
+
+/// The angle of e^z, which does not matter where e^x is 0.
+private func angle(_ y: Expr, ofSize x: Expr) -> Expr {
+    let type = x.type ?? .f64
+    return select(x .== Expr(-.infinity, type), Expr(0, type), y)
+}
+
+/// first·second·e^iy: 0 where sin y is, also beside an infinity.
+private func turned(_ first: Expr, _ second: Expr, by y: Expr) -> ComplexExpr {
+    let (c, s) = (cos(y), sin(y))
+    return ComplexExpr(first * c * second, select(s .== 0, s, first * s * second))
+}
+
+/// z², by a difference of the parts rather than of their squares.
+package func square(_ z: ComplexExpr) -> ComplexExpr {
+    let product = z.re * z.im
+    return ComplexExpr((z.re - z.im) * (z.re + z.im), product + product)
 }
 
 /// e^z - 1: its real part is expm1(x)·cos y - 2·sin²(y/2), without cancellation near 0.
@@ -163,32 +201,35 @@ package func sqrt(_ z: ComplexExpr) -> ComplexExpr {
     let (by, _, back) = z.scale
     let (x, y) = (z.re * by, z.im * by)
     // √((|x| + |z|)/2), of numbers whose sum stays in range; 0 only for 0.
-    let large = sqrt((abs(x) + sqrt(x * x + y * y)) * 0.5) * back
+    let infinity = Expr(.infinity, z.type)
+    let size = select(z.isInfinite, infinity, sqrt(x * x + y * y))
+    let large = sqrt((abs(x) + size) * 0.5) * back
     let isZero = large .== 0
     let small = select(isZero, abs(z.im), abs(z.im) / (2 * select(isZero, Expr(1, z.type), large)))
     let isLeft = z.re .< 0
     let root = ComplexExpr(select(isLeft, small, large), select(isLeft, large, small).withSign(of: z.im))
-    let infinity = Expr(.infinity, z.type)
     // An infinite imaginary part has an infinite root, whatever the real part is.
     return select(abs(z.im) .== infinity, ComplexExpr(infinity, z.im), root)
 }
 
-/// z^w = e^(w·ln z); 0^w is 0, and 1 for w = 0.
+/// z^w = e^(w·ln z); 0^w is 0 for Re w > 0, 1 for w = 0 and else NaN.
 package func pow(_ z: ComplexExpr, _ w: ComplexExpr) -> ComplexExpr {
     let isZero = (z.re .== 0) & (z.im .== 0)
     let safe = ComplexExpr(select(isZero, Expr(1, z.type), z.re), z.im)
     let isConstant = (w.re .== 0) & (w.im .== 0)
-    let atZero = ComplexExpr(select(isConstant, Expr(1, z.type), Expr(0, z.type)), Expr(0, z.type))
+    let (zero, one, nan) = (Expr(0, z.type), Expr(1, z.type), Expr(.nan, z.type))
+    let isFine = (0 .< w.re) | isConstant
+    let atZero = ComplexExpr(select(isFine, select(isConstant, one, zero), nan), select(isFine, zero, nan))
     return select(isZero, atZero, exp(w * log(safe)))
 }
 
 // MARK: Trigonometry
 
 package func sinh(_ z: ComplexExpr) -> ComplexExpr {
-    ComplexExpr(z.re.sinh * cos(z.im), z.re.cosh * sin(z.im))
+    ComplexExpr(z.re.sinh * cos(z.im), z.re.cosh.timesBounded(sin(z.im)))
 }
 package func cosh(_ z: ComplexExpr) -> ComplexExpr {
-    ComplexExpr(z.re.cosh * cos(z.im), z.re.sinh * sin(z.im))
+    ComplexExpr(z.re.cosh * cos(z.im), z.re.sinh.timesBounded(sin(z.im)))
 }
 package func sin(_ z: ComplexExpr) -> ComplexExpr { sinh(z.timesI).timesMinusI }
 package func cos(_ z: ComplexExpr) -> ComplexExpr { cosh(z.timesI) }
@@ -230,7 +271,12 @@ package func atanh(_ z: ComplexExpr) -> ComplexExpr {
     let zero = Expr(0, z.type)
     let (x, y) = (select(isLarge, zero, z.re), select(isLarge, zero, z.im))
     let inverse = ComplexExpr(Expr(1, z.type)) / z
-    let quarter = 0.25 * log1p(4 * abs(x) / ((1 - abs(x)) * (1 - abs(x)) + y * y))
+    let distance = (1 - abs(x)) * (1 - abs(x)) + y * y
+    // At the poles the square of the distance leaves the range before the distance does.
+    let isNear = distance .< Expr(z.type == .f64 ? 0x1p-200 : 0x1p-80, z.type)
+    let near = 0.5 * (0.693147180559945309417 - log(ComplexExpr(1 - abs(x), y).magnitude))
+    let quarter = select(
+        isNear, near, 0.25 * log1p(4 * abs(x) / select(isNear, Expr(1, z.type), distance)))
     let half = 0.5 * .call(.atan2, 2 * y, (1 - x) * (1 + x) - y * y)
     return ComplexExpr(
         select(isLarge, inverse.re, quarter.withSign(of: z.re)),

@@ -95,7 +95,13 @@ enum Draw {
     static func fill(
         _ kernel: Pointwise, _ target: Tensor, _ stream: RandomStream, _ scalars: [Scalar]
     ) throws(CressetError) {
-        try kernel.generate(stream.take(target.numel) + scalars, into: target)
+        guard target.dtype.isComplex, kernel === uniform || kernel === normal else {
+            return try kernel.generate(stream.take(target.numel) + scalars, into: target)
+        }
+        // Both parts; those of normal numbers share the variance.
+        var scalars = scalars
+        if kernel === normal { scalars[1] = .double(scalars[1].doubleValue * 0.5.squareRoot()) }
+        try fill(kernel, try ComplexNumbers.asReal(target.detach()), stream, scalars)
     }
 }
 
@@ -113,8 +119,8 @@ extension Tensor {
     }
 
     private static func checkFloat(_ dtype: DType, _ op: String) {
-        guard dtype.isFloatingPoint else {
-            _ = failed(CressetError(.dtype, op: op, "draws floating-point numbers, not \(dtype)"))
+        guard dtype.hasGradient else {
+            _ = failed(CressetError(.dtype, op: op, "draws floating-point and complex numbers, not \(dtype)"))
             return
         }
     }

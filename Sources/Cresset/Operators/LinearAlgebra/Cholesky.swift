@@ -151,7 +151,7 @@ extension Operators {
     private static let factorJudgement = FactorJudgement(hermitian: ["self"]) { values, results in
         guard let a = values[0].tensor, case .scalar(.bool(let upper)) = values[1] else { return [] }
         let l = upper ? results[0].adjoint : results[0]
-        let whole = upper ? a.triu() + a.triu(1).adjoint : a.tril() + a.tril(-1).adjoint
+        let whole = a.hermitian(upper: upper)
         return [
             Residual("A - L·Lᴴ", whole - l.matmul(l.adjoint), size: a), Residual("L above its diagonal", l.triu(1)),
         ]

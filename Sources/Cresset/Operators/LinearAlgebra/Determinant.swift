@@ -54,7 +54,8 @@ extension LinearAlgebra {
     static func slogdet(_ a: Tensor, op: String) throws(CressetError) -> (sign: Tensor, logabsdet: Tensor) {
         try a.checkMatrices(op, square: true)
         let results = try Override.resolve(
-            slogdetName, on: a, a.dtype, [.tensor(a)], types: [ResultType(a.batchShape, a.dtype), ResultType(a.batchShape, a.dtype.toReal)]
+            slogdetName, on: a, a.dtype, [.tensor(a)],
+            types: [ResultType(a.batchShape, a.dtype), ResultType(a.batchShape, a.dtype.toReal)]
         ) { () throws(CressetError) in
             try noGrad { () throws(CressetError) in
                 let (lu, pivots, _) = try luFactorEx(a.detach(), pivot: true, op: op)

@@ -13,9 +13,13 @@ extension LinearAlgebra {
         let type = try Lapack.type(of: a.dtype, op: op)
         let n = try Lapack.int(a.size(-1), op: op)
         let matrices = try HostMatrices(a.detach(), op: op)
-        try checkFinite(matrices, type, a, op: op)
         let values = HostMatrices(a.dtype.toReal, matrices.batch, count: Int(n))
         try matrices.each(with: [values]) { (i) throws(CressetError) in
+            guard matrices.isFinite(type, i) else {
+                // As in PyTorch; LAPACK's iterations do not all end.
+                matrices.fillWithNaN(i)
+                return values.fillWithNaN(i)
+            }
             let info = clapack_heevd(type, vectors, upper, n, matrices[i], values[i])
             try Lapack.check(info, op: op)
             if info > 0 { throw notConverged(i, a, op: op, "\(info) off-diagonal elements did not become 0") }
@@ -28,8 +32,11 @@ extension LinearAlgebra {
     static func checkFinite(
         _ matrices: HostMatrices, _ type: clapack_type, _ a: Tensor, op: String
     ) throws(CressetError) {
-        guard !matrices.isFinite(type) else { return }
-        throw CressetError(.argument, op: op, "the matrices must not hold infinities or NaN: \(a.summary)")
+        for i in 0..<matrices.count where !matrices.isFinite(type, i) {
+            throw CressetError(
+                .argument, op: op,
+                "\(element(i, of: a.batchShape))the matrix must not hold infinities or NaN; \(a.summary)")
+        }
     }
 
     static func notConverged(_ i: Int, _ a: Tensor, op: String, _ why: String) -> CressetError {
@@ -128,7 +135,7 @@ extension Operators {
                 free: [1: .phases(dim: -1) { $0[1].last ?? 0 }], hermitian: ["self"]
             ) { values, results in
                 guard let a = values[0].tensor, case .string(let uplo) = values[1] else { return [] }
-                let whole = uplo == "U" ? a.triu() + a.triu(1).adjoint : a.tril() + a.tril(-1).adjoint
+                let whole = a.hermitian(upper: uplo == "U")
                 let (w, v) = (results[0], results[1])
                 return [
                     Residual("A·V - V·Λ", whole.matmul(v) - v * w.unsqueeze(-2), size: a), .orthonormal("V", v),

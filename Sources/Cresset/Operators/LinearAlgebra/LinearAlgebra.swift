@@ -14,6 +14,8 @@ enum LinearAlgebra {
 extension Operators {
     static let linearAlgebra: [Operator] =
         cholesky + triangularSolves + lu + solves + determinants + qr + reflectors + eigen + singularValues
+        + vectorNorms + matrixNorms + pseudoInverses + matrixFunctions + tensorSystems
+        + leastSquares + ldl + generalEigen
 }
 
 extension Set<DType> {
