@@ -67,6 +67,12 @@ let package = Package(
             path: "Tests/ReferenceTests"),
         .target(
             name: "ConformanceSuite", dependencies: ["Cresset", "CressetIO", "CGoldens"], path: "Conformance/Suite"),
+        .executableTarget(
+            name: "cresset-mutate",
+            dependencies: [
+                "Cresset", "ConformanceSuite", "CBackend",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Conformance/Mutate", exclude: ["Layers", "survivors.txt"]),
         .target(name: "CGoldens", path: "Conformance/Goldens", exclude: ["goldens.safetensors.gz", "NOTICE"]),
 
         .target(name: "CTemplates", exclude: ["c", "swift"]),

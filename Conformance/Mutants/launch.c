@@ -111,6 +111,7 @@ static const CressetProgram *rewritten(const CressetProgram *old, Launch *l, boo
       if (a) i.a = edit.value_of[i.a];
       if (b && i.b < k) i.b = edit.value_of[i.b];
       if (c) i.c = edit.value_of[i.c];
+      edit.at = k;
       edit.value_of[k] = mutant(&edit, i);
     }
     CressetInstruction *made = malloc(edit.count * sizeof *made);

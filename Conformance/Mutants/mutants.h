@@ -55,7 +55,7 @@ enum { MAX_INSTRUCTIONS = 8192 };
 /* A program being written from another. */
 typedef struct Edit {
   CressetInstruction made[MAX_INSTRUCTIONS];
-  uint32_t count;
+  uint32_t count, at; /* at: of the old program, the instruction that is being written */
   uint32_t value_of[MAX_INSTRUCTIONS]; /* by instruction of the old program */
   const CressetProgram *old;
   const Launch *launch;
@@ -89,5 +89,8 @@ typedef struct Mutant {
 #undef PROGRAM
 #undef LAUNCH
 #undef TABLE
+/* Generated ones, and what they are made of. */
+uint32_t program_edit(Edit *e, CressetInstruction i);
+uint32_t program_survey(Edit *e, CressetInstruction i);
 
 #endif

@@ -21,6 +21,8 @@ static const Mutant mutants[] = {
 #undef PROGRAM
 #undef LAUNCH
 #undef TABLE
+    {"edit", "what CRESSET_MUTANT_EDIT describes", program_edit, NULL, NULL},
+    {"survey", "nothing: it writes down programs", program_survey, NULL, NULL},
 };
 
 static const Mutant *chosen; /* NULL: the right backend as it is */

@@ -102,6 +102,10 @@ struct DeviceRunner {
 
     /// Runs the case twice and looks at everything it leaves behind.
     private func compare(_ item: Case, _ expected: [Expected?], zeros: Bool) throws -> (Verdict, Evidence) {
+        if let judge = LooseJudge.chosen {
+            let verdict = try judge.compare(item, expected, on: device)
+            return (verdict, Evidence(kind: verdict == .passed ? nil : .mismatch))
+        }
         let memory = MemoryGuard(device, front: item.guardBytes)
         let (arguments, got, again) = try memory.run {
             let arguments = try PlacedArguments(item.arguments, on: device)

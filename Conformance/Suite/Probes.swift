@@ -3,7 +3,7 @@ import Cresset
 /// What the boundary promises and no declared sample asks for, as operations of the suite's own: each
 /// is run on the oracle and on the device like any other, in every layout.
 enum Probes {
-    static let all: [Operator] = instructions + casts + shapes + memory + queues
+    static let all: [Operator] = instructions + casts + narrowings + powers + shapes + memory + queues
 
     /// Those that take long, besides.
     static func all(of tier: Tier) -> [Operator] { tier == .deep ? all + large : all }
@@ -132,6 +132,28 @@ enum Probes {
                 }
             ) { (x) throws(CressetError) in x[0].to(target) }
         }
+
+    /// NARROW where nothing is stored at once: a device that leaves it out is as good as one that does not, but for
+    /// whoever reads the value next.
+    private static let narrowings: [Operator] =
+        [(DType.float32, DType.float16), (.float32, .bfloat16), (.int32, .int8), (.int32, .uint8), (.int32, .int16)]
+        .map { wide, target in
+            probe("narrow_\(target)", [wide], samples: { g in [[line(&g)], [g.tensor([3, 5], -70_000, 70_000)]] }) {
+                (x) throws(CressetError) in try Probe.narrow(x[0], to: target)
+            }
+        }
+
+    /// Exponents with bits set all the way up.
+    private static let powers: [Operator] = [
+        probe(
+            "integer_powers", [.int8, .int16, .int32, .int64], arguments: ["self", "exponent"],
+            samples: { g in
+                let bits = (0..<g.dtype.size * 8 - 1).map { Int64(1) << Int64($0) }
+                let exponents = Tensor(bits + bits.map { $0 | 5 }, device: .reference).to(g.dtype)
+                return [[exponents * 0 + 3, exponents], [exponents * 0 - 5, exponents]]
+            }
+        ) { (x) throws(CressetError) in x[0].pow(x[1]) }
+    ]
 
     // MARK: Queues
 

@@ -12,6 +12,8 @@ package final class Suite {
 
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
+    /// By the dtypes that a device holds.
+    private var orders: [[DType]: Order] = [:]
 
     private struct GroupKey: Hashable {
         var op: String
@@ -61,9 +63,9 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = order(groups.map(\.1))
+        let cases = order(for: properties.dtypes)
         let runner = try run(cases, on: device, &report)
-        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) {
+        if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
@@ -83,6 +85,13 @@ package final class Suite {
         report.settleExpectations(
             wasWhole: selection.isExhaustive && !(context.stopsAtFirstFailure && report.failed > 0))
         return report
+    }
+
+    /// Asks the oracle about every case at once, for runs in processes that are forked from this one. How many they are.
+    package func learn(for dtypes: [DType]) -> Int {
+        let cases = order(for: dtypes).wanted
+        book.learn(cases)
+        return cases.count
     }
 
     /// First and second derivatives by differences in float64.
@@ -112,6 +121,13 @@ package final class Suite {
 
         subscript(i: Int) -> Case { i < wanted.count ? wanted[i] : spare[i - wanted.count] }
         var count: Int { wanted.count + spare.count }
+    }
+
+    private func order(for dtypes: [DType]) -> Order {
+        if let known = orders[dtypes] { return known }
+        let order = order(groups(for: dtypes).map(\.1))
+        orders[dtypes] = order
+        return order
     }
 
     private func order(_ groups: [CaseGroup]) -> Order {

@@ -40,6 +40,15 @@ package enum Judgement {
         }
     }
 
+    /// True if element `i` is what it may be; the sign of a zero is nobody's concern here.
+    static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
+        if let bounds = expected.bounds {
+            return difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i]) == nil
+        }
+        if !got.dtype.isFloatingPoint { return got.integer(i) == expected.stored.integer(i) }
+        return difference(got.double(i), expected.stored.double(i), 0, 0) == nil
+    }
+
     /// One element that is wrong.
     package struct Difference {
         var got: Double

@@ -33,6 +33,13 @@ package enum Probe {
         return try pointwise(b.finish(), inputs, output, op: "probe::\(opcode)")
     }
 
+    /// What x is after it was held as a narrower dtype of the same kind.
+    package static func narrow(_ x: Tensor, to dtype: DType) throws(CressetError) -> Tensor {
+        var b = ProgramBuilder()
+        b.store(b.narrow(b.load(0, x.dtype), to: dtype), to: 0, as: x.dtype)
+        return try pointwise(b.finish(), [x], x.dtype, op: "probe::narrow")
+    }
+
     /// x times a literal of the program: programs that differ in nothing else.
     package static func times(_ x: Tensor, literal: Int) throws(CressetError) -> Tensor {
         var b = ProgramBuilder()

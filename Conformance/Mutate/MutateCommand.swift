@@ -1,0 +1,217 @@
+import ArgumentParser
+import ConformanceSuite
+import Cresset
+import Glibc
+
+/// `cresset-mutate`: what `make mutate` and `make kill-table` run.
+@main
+struct MutateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cresset-mutate", abstract: "Prove the conformance suite by wrong backends.",
+        subcommands: [Generated.self, KillTable.self])
+
+    /// A suite with all its answers, to be forked.
+    ///
+    /// - Parameters:
+    ///   - few: operations that are run; empty: all.
+    ///   - except: operations that are left out.
+    static func prepared(_ few: [String] = [], except: [String]) throws -> Suite {
+        let wanted = Set(few.flatMap { ["aten::\($0)", "probe::\($0)"] })
+        let unwanted = Set(except.map { "aten::\($0)" })
+        let isWhole = few.isEmpty && except.isEmpty
+        let suite = try Suite(
+            isWhole ? Selection() : Selection(op: { (few.isEmpty || wanted.contains($0)) && !unwanted.contains($0) }))
+        suite.context.stopsAtFirstFailure = true
+        // Each kernel where it is wanted: most of a run is not needed.
+        suite.context.compilesAhead = false
+        let clock = ContinuousClock()
+        let start = clock.now
+        let count = suite.learn(for: DType.allCases)
+        Files.say("\(count) cases prepared in \((clock.now - start) / .milliseconds(1) / 1000) s")
+        return suite
+    }
+}
+
+/// Small edits of programs and sources, made by rule.
+struct Generated: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the suite on generated mutants.")
+
+    @Option(help: "How many mutants in all; shared out among programs and sources.")
+    var sample = 1500
+
+    @Option(help: "Which of all possible ones are drawn.")
+    var seed: UInt64 = 1
+
+    @Option(parsing: .upToNextOption, help: "Only these: programs, naive, cpu, opencl, vulkan.")
+    var only: [String] = []
+
+    @Option(parsing: .upToNextOption, help: "Operations that are left out: those that are wrong without an edit too.")
+    var except: [String] = []
+
+    @Option(help: "Mutants at a time.")
+    var jobs = 2
+
+    @Option(help: "Where results are kept.")
+    var folder = ".build/mutate"
+
+    @Option(help: "The folder of the built plugins.")
+    var plugins = ".build/release"
+
+    @Option(help: "Write the table to this file.")
+    var table: String?
+
+    @Flag(help: "Run those that survived before again.")
+    var survivors = false
+
+    /// The share of each subject, of 100.
+    private static let shares = [("programs", 44), ("naive", 23), ("cpu", 23), ("opencl", 5), ("vulkan", 5)]
+
+    /// What the devices that compile slowly are run on: each family in several dtypes.
+    private static let few = [
+        "add.Tensor", "div.Tensor", "remainder.Tensor", "where.self", "to_float16", "to_uint8", "exp",
+        "sum.dim_IntList",
+        "amax", "argmax", "prod", "any", "var_mean.correction", "mm", "bmm", "gather", "scatter.src", "scatter_add",
+        "index_select", "index_add", "rand", "cat", "cumsum", "two_indices_int64", "gather_by_int32", "matmul_plus",
+        "batches", "scatter_max", "many_dims", "shl",
+    ]
+
+    func run() throws {
+        var results = Results("\(folder)/results.tsv")
+        let wanted = Self.shares.filter { only.isEmpty || only.contains($0.0) }
+        var drawn: [Mutant] = []
+        let whole = wanted.contains { !Self.isSlow($0.0) } ? try MutateCommand.prepared(except: except) : nil
+        let part = wanted.contains { Self.isSlow($0.0) } ? try MutateCommand.prepared(Self.few, except: except) : nil
+        for (subject, share) in wanted {
+            guard let suite = Self.isSlow(subject) ? part : whole else { continue }
+            let all = try mutants(subject, suite)
+            drawn += try run(all, max(1, sample * share / 100), suite, &results)
+        }
+        let report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
+        Files.say(report.summary)
+        if let table { try Files.write(Array(report.document.utf8), to: table) }
+        if !report.isGood { throw ExitCode.failure }
+    }
+
+    private static func isSlow(_ subject: String) -> Bool { subject == "opencl" || subject == "vulkan" }
+
+    // MARK: What there is
+
+    private func mutants(_ subject: String, _ suite: Suite) throws -> [Mutant] {
+        switch subject {
+        case "programs": return try programs(suite)
+        case "naive": return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right").naive()
+        case "cpu":
+            return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right")
+                .cpu(plugin: "\(plugins)/libCressetBackendOpenBLAS.so")
+        case "opencl":
+            return try texts(
+                subject, suite, plugin: "\(plugins)/libCressetBackendOpenCL.so", preload: nil,
+                [("OPENCL_LAYERS", "\(folder)/libopencl_text.so")])
+        default:
+            let plugin = "\(plugins)/libCressetBackendVulkan.so"
+            return try texts(
+                subject, suite, plugin: plugin, preload: "\(folder)/libvulkan_text.so",
+                [("CRESSET_TEXT_PLUGIN", plugin)])
+        }
+    }
+
+    private static var compiler: String {
+        if let chosen = getenv("CC") { return String(cString: chosen) }
+        return Files.shell("command -v clang >/dev/null") ? "clang" : "cc"
+    }
+
+    private var mutantPlugin: String { "\(folder)/libcresset_backend_mutant.so" }
+
+    private func programs(_ suite: Suite) throws -> [Mutant] {
+        let path = "\(folder)/programs.txt"
+        try survey(
+            Mutant(
+                subject: "programs", place: "", kind: "", text: "survey", plugin: mutantPlugin,
+                environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)]), suite)
+        let edits = ProgramEdits(survey: try Files.text(path))
+        let plugin = mutantPlugin
+        func make(_ place: String, _ kind: String, _ text: String, _ order: String) -> Mutant {
+            Mutant(
+                subject: "programs", place: place, kind: kind, text: text, plugin: plugin,
+                environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)])
+        }
+        return edits.everywhere(make) + edits.single(make)
+    }
+
+    private func texts(
+        _ subject: String, _ suite: Suite, plugin: String, preload: String?, _ environment: [(String, String)]
+    ) throws -> [Mutant] {
+        let path = "\(folder)/\(subject).txt"
+        unlink(path)
+        try survey(
+            Mutant(
+                subject: subject, place: "", kind: "", text: "survey", preload: preload, plugin: plugin,
+                environment: environment + [("CRESSET_TEXT_LOG", path)], patience: 600), suite)
+        let maths = try ["f32", "f64", "opencl", "glsl"].map {
+            try Files.text("\(SourceMutants.headers)/cresset_maths_\($0).inc")
+        }
+        return KernelTexts(log: try Files.text(path), maths: maths.joined(separator: "\n"))
+            .mutants(subject, plugin: plugin, preload: preload, environment: environment)
+    }
+
+    /// Runs what should be right.
+    private func survey(_ mutant: Mutant, _ suite: Suite) throws {
+        try Runner(suite: suite, folder: folder, jobs: 1).run([mutant]) { mutant, outcome in
+            guard outcome == .survived else {
+                throw CressetError(.internal, op: "mutate", "\(mutant.subject) without an edit should pass: \(outcome)")
+            }
+        }
+    }
+
+    // MARK: Running
+
+    /// As many as wanted, of all files and kinds alike; those known from before are not run again.
+    private func run(_ all: [Mutant], _ wanted: Int, _ suite: Suite, _ results: inout Results) throws -> [Mutant] {
+        var numbers = SeededNumbers(state: seed)
+        var strata: [String: [Mutant]] = [:]
+        for mutant in all.shuffled(using: &numbers) {
+            // Of programs, first what concerns all of them.
+            strata[mutant.place == "every program" ? "" : "\(mutant.place) \(mutant.kind)", default: []].append(mutant)
+        }
+        var queue: [Mutant] = []
+        var keys: Set<String> = []
+        queue += strata.removeValue(forKey: "") ?? []
+        for round in 0..<(strata.values.map(\.count).max() ?? 0) {
+            for (_, list) in strata.sorted(by: { $0.key < $1.key }) where round < list.count {
+                queue.append(list[round])
+            }
+        }
+        queue = queue.filter { keys.insert($0.key).inserted }
+        var chosen: [Mutant] = []
+        var waiting = queue[...]
+        // What is no mutant makes room for another.
+        while chosen.count < wanted && !waiting.isEmpty {
+            let next = Array(waiting.prefix(wanted - chosen.count))
+            waiting = waiting.dropFirst(next.count)
+            let new = next.filter { mutant in
+                guard let outcome = results.known[mutant.key] else { return true }
+                return survivors && outcome == .survived
+            }
+            try Runner(suite: suite, folder: folder, jobs: jobs).run(new) { mutant, outcome in
+                try results.add(mutant, outcome)
+                if outcome != .invalid && outcome != .same { Files.say(Self.told(mutant, outcome)) }
+            }
+            chosen += next.filter { mutant in
+                switch results.known[mutant.key] {
+                case .caught, .survived: true
+                default: false
+                }
+            }
+        }
+        return chosen
+    }
+
+    private static func told(_ mutant: Mutant, _ outcome: Outcome) -> String {
+        let what = "\(mutant.subject) \(mutant.place): \(mutant.kind): \(mutant.text)"
+        switch outcome {
+        case .caught(let by, _): return "caught    \(what)   [\(by)]"
+        case .survived: return "SURVIVED  \(what)"
+        default: return "\(outcome)   \(what)"
+        }
+    }
+}

@@ -1,0 +1,106 @@
+/// The table of a run: what was made, caught, and why the rest was not.
+struct MutationTable {
+    private let rows: [(Mutant, Outcome)]
+    private let survivors: [(mutant: Mutant, reason: String?)]
+
+    init(_ rows: [(Mutant, Outcome)]) {
+        self.rows = rows
+        let reasons = Reasons()
+        survivors = rows.filter { $0.1 == .survived }.map { ($0.0, reasons[$0.0]) }
+    }
+
+    private struct Count {
+        var made = 0
+        var survived = 0
+    }
+
+    private func counts(_ key: (Mutant) -> String) -> [(key: String, value: Count)] {
+        var counts: [String: Count] = [:]
+        for (mutant, outcome) in rows {
+            counts[key(mutant), default: Count()].made += 1
+            if outcome == .survived { counts[key(mutant), default: Count()].survived += 1 }
+        }
+        return counts.sorted { $0.key < $1.key }
+    }
+
+    private var percent: String {
+        let caught = rows.count - survivors.count
+        let tenths = rows.isEmpty ? 0 : caught * 1000 / rows.count
+        return "\(caught) of \(rows.count) mutants are caught (\(tenths / 10).\(tenths % 10) %)"
+    }
+
+    /// At least 95 in 100 are caught, and it is known why the others are not.
+    var isGood: Bool {
+        (rows.count - survivors.count) * 100 >= rows.count * 95 && survivors.allSatisfy { $0.reason != nil }
+    }
+
+    var summary: String {
+        let open = survivors.filter { $0.reason == nil }
+        return percent + (open.isEmpty ? "" : "; \(open.count) survivors are not explained")
+    }
+
+    var document: String {
+        var text = """
+            # Generated mutants
+
+            Small edits of programs on their way to a backend and of the sources of backends, each run through the conformance
+            suite (`make mutate`). What does not compile, and what the compiler turns into the same code as the original, is
+            not counted. \(percent). The rest is listed at the end, with the reason.
+
+
+            """
+        text += table("by what is edited", "edited") { "\($0.subject): \($0.place)" }
+        text += table("by the kind of edit", "edit") { $0.kind }
+        text += "## Survivors\n\n"
+        for (subject, list) in Dictionary(grouping: survivors, by: \.mutant.subject).sorted(by: { $0.key < $1.key }) {
+            text += "### \(subject)\n\n| where | edit | why it is not caught |\n|---|---|---|\n"
+            for (mutant, reason) in list.sorted(by: { $0.mutant.key < $1.mutant.key }) {
+                let code = mutant.text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
+                text += "| \(mutant.place) | `\(code)` | \(reason ?? "**not explained**") |\n"
+            }
+            text += "\n"
+        }
+        return text
+    }
+
+    private func table(_ title: String, _ head: String, _ key: (Mutant) -> String) -> String {
+        var text = "## \(title)\n\n| \(head) | made | caught | survived |\n|---|--:|--:|--:|\n"
+        for (key, count) in counts(key) {
+            text += "| \(key) | \(count.made) | \(count.made - count.survived) | \(count.survived) |\n"
+        }
+        return text + "\n"
+    }
+}
+
+/// Why mutants survive: Conformance/Mutate/survivors.txt, which people write.
+private struct Reasons {
+    private var rules: [(subject: String, place: String, text: String, reason: String)] = []
+
+    /// Lines of "subject, place, part of the edit, reason", with tabs between; * stands for any place.
+    init() {
+        for line in (try? Files.text("Conformance/Mutate/survivors.txt"))?.split(separator: "\n") ?? [] {
+            let fields = line.split(separator: "\t").map(String.init)
+            if fields.count == 4, !line.hasPrefix("#") { rules.append((fields[0], fields[1], fields[2], fields[3])) }
+        }
+    }
+
+    subscript(_ mutant: Mutant) -> String? {
+        rules.first {
+            $0.subject == mutant.subject && ($0.place == "*" || $0.place == mutant.place)
+                && mutant.text.has($0.text)
+        }?.reason
+    }
+}
+
+extension String {
+    /// True if `part` is somewhere in it.
+    fileprivate func has(_ part: String) -> Bool {
+        let (all, wanted) = (Array(utf8), Array(part.utf8))
+        guard all.count >= wanted.count else { return false }
+        return (0...all.count - wanted.count).contains { all[$0...].starts(with: wanted) }
+    }
+
+    func replacing(_ mark: Character, with text: String) -> String {
+        map { $0 == mark ? text : "\($0)" }.joined()
+    }
+}
