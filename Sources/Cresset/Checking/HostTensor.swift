@@ -96,17 +96,17 @@ package struct HostTensor: Sendable, Equatable {
     }
 
     /// The last dim in front of the others.
-    func rotatingDims() -> HostTensor {
+    package func rotatingDims() -> HostTensor {
         func rotated(_ x: Shape) -> Shape { Shape(Array(x.suffix(1)) + Array(x.dropLast())) }
         let turned = rotated(shape)
         return picking(Self.places(turned, rotated(shape.contiguousStrides)), shape: turned)
     }
 
     /// The elements again and again, in sizes that `size` makes of the own ones.
-    func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
+    package func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
 
     /// The first dim so many times as large.
-    func repeated(first factor: Int) -> HostTensor {
+    package func repeated(first factor: Int) -> HostTensor {
         var sizes = shape
         sizes[0] *= factor
         return repeated(to: sizes)
@@ -176,7 +176,7 @@ extension HostTensor {
 
 extension DType {
     /// An element that is 1 or true; nil of a dtype that has no number.
-    var bytesOfOne: [UInt8]? {
+    package var bytesOfOne: [UInt8]? {
         (try? HostTensor(Tensor.ones([1], dtype: self, device: .reference)))?.bytes
     }
 }

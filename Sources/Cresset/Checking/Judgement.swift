@@ -41,7 +41,7 @@ package enum Judgement {
     }
 
     /// True if element `i` is what it may be; the sign of a zero is nobody's concern here.
-    static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
+    package static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
         if let bounds = expected.bounds {
             return difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i]) == nil
         }
