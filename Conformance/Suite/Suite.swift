@@ -35,6 +35,8 @@ package final class Suite {
 
     /// Runs what the device claims.
     package func run(on device: Device) throws -> Report {
+        // (What a self-test would find belongs into the report.)
+        SelfTest.exempt(device)
         let properties = try device.properties
         let start = ContinuousClock.now
         var report = try context.open(device)
@@ -66,6 +68,11 @@ package final class Suite {
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
+        }
+        if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
+            for op in Operators.all where selection.matches(op.name) {
+                try ErrorCases.run(op, on: device, selection, &report)
+            }
         }
         if device == .reference && selection.id == nil && selection.direction == nil {
             try ReferenceJudges.run(

@@ -85,9 +85,9 @@ enum SpecialValues {
 }
 
 extension CaseGroup {
-    /// Arguments that say where something is, not what.
+    /// Arguments that say where something is, not what; and a polynomial's degree, which says how often.
     static let positions: Set<String> = [
-        "index", "target", "indices", "repeats", "lengths", "offsets", "sorter",
+        "index", "target", "indices", "repeats", "lengths", "offsets", "sorter", "n",
     ]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(

@@ -21,6 +21,7 @@ extension Operators {
         diagonals,
         differences,
         einsums,
+        elementwise,
         embeddings,
         flatIndexing,
         fourier,
@@ -60,6 +61,13 @@ extension Operators {
         vectorProducts,
         viewScatters,
     ]
+
+    /// Pointwise operations that are more than a line, each list in the file of its family.
+    private static let elementwise: [Operator] =
+        Division.operators + Ops.rounding + Ops.floatParts + Ops.extremes + Ops.predicates + Ops.logarithms
+        + Ops.blending + Ops.piecewiseActivations + ElementLosses.operators + Distances.operators
+        + ClassLosses.operators + Zeta.operators + Polynomial.operators
+        + IncompleteGamma.operators
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

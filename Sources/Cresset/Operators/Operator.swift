@@ -31,6 +31,8 @@ public final class Operator: Sendable {
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
     package let samples: @Sendable (inout SampleMaker) -> [Sample]
+    /// Calls that must be refused, and by which words.
+    package let errors: @Sendable (inout SampleMaker) -> [ErrorSample]
 
     /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
@@ -38,6 +40,7 @@ public final class Operator: Sendable {
         notOverridable: String? = nil, freeIndices: [Int] = [], readsMemory: Bool = false,
         judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
         let parsed = Schema(schema)
@@ -51,6 +54,7 @@ public final class Operator: Sendable {
         self.readsMemory = readsMemory
         self.judgement = judgement
         self.samples = samples
+        self.errors = errors
         self.call = call
     }
 }
@@ -90,7 +94,11 @@ public enum Operators {
         byName[name] ?? byName["aten::" + name]
     }
 
-    private static let byName: [String: Operator] = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+    private static let byName: [String: Operator] = {
+        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
+        return known
+    }()
 }
 
 extension Operator {

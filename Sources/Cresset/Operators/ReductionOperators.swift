@@ -97,8 +97,6 @@ extension Operators {
                 }),
             whole("max", ["aten::amax"]) { $0.max() },
             whole("min", ["aten::amin"]) { $0.min() },
-            other("max") { $0.max($1) },
-            other("min") { $0.min($1) },
             Operator(
                 "logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .continuous,
                 composition: ["reduce", "pointwise"],
@@ -221,16 +219,5 @@ extension Operators {
                 return shapes.map { Sample([.tensor(g.distinct($0))]) }
             },
             call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"))) })
-    }
-
-    /// max and min of two tensors.
-    private static func other(_ name: String, _ body: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> Operator {
-        .composed(
-            "\(name).other(Tensor self, Tensor other) -> Tensor", .real, of: ["aten::\(name)imum"],
-            samples: { g in
-                let pairs: [(Shape, Shape)] = [([4, 3], [3]), ([], [2]), ([0, 3], [3])]
-                return pairs.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1))]) }
-            },
-            call: { (a) throws(CressetError) in tensor(body(try a.tensor("self"), try a.tensor("other"))) })
     }
 }

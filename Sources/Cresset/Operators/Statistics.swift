@@ -69,10 +69,6 @@ extension Tensor {
         let (least, most) = (amin(dim: dims, keepdim: keepdim), amax(dim: dims, keepdim: keepdim))
         return (least, most)
     }
-    /// The larger of two, as `maximum`.
-    public func max(_ other: Tensor) -> Tensor { maximum(other) }
-    /// The smaller of two, as `minimum`.
-    public func min(_ other: Tensor) -> Tensor { minimum(other) }
     /// True if any element along `dim` is not 0.
     public func any(dim: Int, keepdim: Bool = false) -> Tensor { any(dim: [dim], keepdim: keepdim) }
     /// True if no element along `dim` is 0.
