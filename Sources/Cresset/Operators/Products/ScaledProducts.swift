@@ -18,7 +18,8 @@ extension Products {
                     .dtype, op: op.text, "\(name) must be an integer for tensors of \(dtype), got \(number)")
             }
         }
-        let (beta, alpha) = dtype.hasGradient || dtype == .bool ? (beta, alpha) : (.int(beta.intValue), .int(alpha.intValue))
+        let (beta, alpha) =
+            dtype.hasGradient || dtype == .bool ? (beta, alpha) : (.int(beta.intValue), .int(alpha.intValue))
         guard x.shape.broadcast(with: shape) == shape else {
             throw CressetError(
                 .shape, op: op.text,
