@@ -57,7 +57,7 @@ package struct Expectations: Sendable {
                 entry.driver.map { driver.contains(part: $0) } ?? true
             }
         } catch {
-            throw CressetError(.invalidFile, op: "expectations", "\(path): \(error)")
+            throw CressetError(.invalidFile, op: "expectations", "\(path): \(error)", site: nil)
         }
         self.path = path
         self.today = today

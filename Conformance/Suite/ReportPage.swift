@@ -40,7 +40,7 @@ enum ReportPage {
         thead tr + tr th span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap }
         tbody th, thead th:first-child { position: sticky; left: 0; z-index: 1; padding: 0 .8rem 0 1.2rem; white-space: nowrap; max-width: 24rem;
           overflow: hidden; text-overflow: ellipsis } thead th:first-child { z-index: 3 } tbody th small { color: var(--soft); font-size: inherit }
-        td { padding: 1px; width: 19px; text-align: left; cursor: default } td.edge, thead tr + tr th.edge { padding-left: 14px }
+        td { padding: 1px; width: 19px; text-align: left; cursor: default; scroll-margin: 7.5rem 1rem 1rem 26rem } td.edge, thead tr + tr th.edge { padding-left: 14px }
         thead tr + tr th { padding: 0 0 2px 1px }
         tbody tr:hover th, tbody tr:hover td { background: var(--raised) }
         td:focus { outline: none } td:focus i, td[aria-selected=true] i { outline: 3px solid var(--focus); outline-offset: 0 }

@@ -67,6 +67,11 @@ package final class Suite {
             let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
+        if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
+            for op in Operators.all where selection.matches(op.name) {
+                try ErrorCases.run(op, on: device, selection, &report)
+            }
+        }
         if device == .reference && selection.id == nil && selection.direction == nil {
             try ReferenceJudges.run(
                 selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })

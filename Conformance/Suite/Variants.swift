@@ -85,8 +85,8 @@ enum SpecialValues {
 }
 
 extension CaseGroup {
-    /// Arguments that say where something is, not what.
-    static let positions: Set<String> = ["index", "target", "indices"]
+    /// Arguments that say where something is, not what; and a polynomial's degree, which says how often.
+    static let positions: Set<String> = ["index", "target", "indices", "n"]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(
         of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int],

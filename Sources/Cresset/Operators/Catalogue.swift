@@ -17,6 +17,7 @@ extension Operators {
         conversions,
         convolutions,
         einsums,
+        elementwise,
         fourier,
         indexing,
         linearAlgebra,
@@ -37,6 +38,13 @@ extension Operators {
         vectorProducts,
         views,
     ]
+
+    /// Pointwise operations that are more than a line, each list in the file of its family.
+    private static let elementwise: [Operator] =
+        Division.operators + Ops.rounding + Ops.floatParts + Ops.extremes + Ops.predicates + Ops.logarithms
+        + Ops.blending + Ops.piecewiseActivations + ElementLosses.operators + Distances.operators
+        + ClassLosses.operators + Zeta.operators + Polynomial.operators
+        + IncompleteGamma.operators
 
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 

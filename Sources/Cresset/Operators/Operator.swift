@@ -26,12 +26,15 @@ public final class Operator: Sendable {
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
     package let samples: @Sendable (inout SampleMaker) -> [Sample]
+    /// Calls that must be refused, and by which words.
+    package let errors: @Sendable (inout SampleMaker) -> [ErrorSample]
 
     /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
         notOverridable: String? = nil, judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
         let parsed = Schema(schema)
@@ -43,6 +46,7 @@ public final class Operator: Sendable {
         self.isDifferentiable = isDifferentiable
         self.judgement = judgement
         self.samples = samples
+        self.errors = errors
         self.call = call
     }
 }
@@ -67,7 +71,11 @@ public enum Operators {
         byName[name] ?? byName["aten::" + name]
     }
 
-    private static let byName: [String: Operator] = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+    private static let byName: [String: Operator] = {
+        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
+        return known
+    }()
 }
 
 extension Operator {

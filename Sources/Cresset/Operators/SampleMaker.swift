@@ -74,3 +74,17 @@ public struct Sample: Sendable {
         self.checksGradient = checksGradient
     }
 }
+
+/// A call that must be refused.
+public struct ErrorSample: Sendable {
+    public var values: [Value]
+    /// What the message must say: each of these occurs in it.
+    public var words: [String]
+
+    public init(_ values: [Value], _ words: String...) { self.init(values, words: words) }
+
+    public init(_ values: [Value], words: [String]) {
+        self.values = values
+        self.words = words
+    }
+}
