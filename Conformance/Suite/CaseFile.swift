@@ -80,6 +80,7 @@ package final class CaseFile {
     package static func run(
         _ paths: [String], on device: Device, _ selection: Selection, _ context: RunContext = RunContext()
     ) throws -> Report {
+        SelfTest.exempt(device)
         let start = ContinuousClock.now
         var report = Report(device: "\(device)", driver: try device.properties.driver)
         report.unsupportedFails = true

@@ -77,6 +77,9 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds after which a case counts as hung.", valueName: "seconds"))
     var timeout = 60
 
+    @Flag(help: "Only the quick check that each device passes at its first use; what it finds is remembered.")
+    var selftest = false
+
     @Option(help: .hidden)
     var worker: String?
 
@@ -103,6 +106,7 @@ struct ConformanceCommand: ParsableCommand {
 
     func run() throws {
         if workerList { return listAsWorker() }
+        if selftest { return try SelfTestRun(json: json).run(on: devices()) }
         let job = try job()
         if let worker { return try work(worker, job) }
         let reports = inProcess ? try runHere(job) : try runSupervised(job)

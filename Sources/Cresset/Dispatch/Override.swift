@@ -81,6 +81,18 @@ package enum Override {
             default: break
             }
         }
+        if threadState.pointee.layers & Layer.watched != 0, let shadow = try Shadow(besides: runtime) {
+            return try shadow.check(op, values) { () throws(CressetError) in
+                try attempt(chain, op: op, on: runtime, values, types)
+            }?.results
+        }
+        return try attempt(chain, op: op, on: runtime, values, types)?.results
+    }
+
+    /// What the first kernel that takes the call makes of it; nil if none does.
+    private static func attempt(
+        _ chain: KernelChain, op: OperatorName, on runtime: DeviceRuntime, _ values: [Value], _ types: [ResultType]
+    ) throws(CressetError) -> (results: [Tensor], record: KernelRecord)? {
         for record in chain.records {
             if let swift = record.swiftKernel {
                 if let accepts = swift.accepts, !accepts(values) { continue }
@@ -89,7 +101,7 @@ package enum Override {
                     let results = try noGrad { try swift.kernel(values) }
                     try check(results, types, of: record, op, on: runtime)
                     LaunchRecorder.current?.note(record)
-                    return results.map { $0.detach() }
+                    return (results.map { $0.detach() }, record)
                 } catch let error as CressetError {
                     throw error
                 } catch {
@@ -98,7 +110,7 @@ package enum Override {
             }
             if let results = try launch(record, op, on: runtime, values, types) {
                 LaunchRecorder.current?.note(record)
-                return results
+                return (results, record)
             }
         }
         return nil

@@ -25,3 +25,37 @@ final class Storage: @unchecked Sendable {
 
     deinit { runtime.memory.give(Memory.Block(buffer: buffer, host: host, bytes: bytes)) }
 }
+
+extension Storage {
+    /// The bytes in a range of the block, after everything before has been done.
+    func bytes(in range: Range<Int>, op: String) throws(CressetError) -> [UInt8] {
+        var failure: CressetError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            do throws(CressetError) {
+                // (The buffer may have more room than was asked for.)
+                try runtime.copyOut(
+                    self, at: range.lowerBound,
+                    to: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<range.count]),
+                    op: op)
+                count = range.count
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Copies bytes into the block.
+    func write(_ bytes: [UInt8], at offset: Int, op: String) throws(CressetError) {
+        var failure: CressetError?
+        bytes.withUnsafeBytes { raw in
+            do throws(CressetError) {
+                try runtime.copyIn(raw, to: self, at: offset, op: op)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+}
