@@ -98,7 +98,7 @@ enum ClassLosses {
         "multilabel_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor",
         of: ["scan", "scatter", "gather", "pointwise", "reduce"],
         samples: { g in
-            let shapes: [Shape] = [[5, 7], [6], [0, 3], [3, 4]]
+            let shapes: [Shape] = [[5, 7], [6], [0, 3], [3, 4], []]
             return shapes.enumerated().map { i, shape in
                 let values = (0..<shape.elementCount).map { _ in Int64(g.int(-1..<(shape.last ?? 1))) }
                 return Sample([
