@@ -1,4 +1,5 @@
 import Cresset
+import CressetIO
 import Glibc
 import Synchronization
 import Testing
@@ -108,7 +109,21 @@ import ConformanceSuite
         }
     }
 
+    /// What is known to be missing: "aten::op: zeroSize, zeroDim" a line.
+    private static func knownMissing() throws -> [String: Set<String>] {
+        let path = #filePath.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/missing-samples.txt"
+        var known: [String: Set<String>] = [:]
+        for line in try FileSystem.text(of: path).split(separator: "\n") where !line.hasPrefix("#") {
+            guard let colon = line.firstRange(of: ": ") else { continue }
+            known[String(line[..<colon.lowerBound])] = Set(
+                line[colon.upperBound...].split(separator: ", ").map(String.init))
+        }
+        return known
+    }
+
     @Test func everyOperationHasEachLayoutThatItCanHave() throws {
+        let known = try Self.knownMissing()
+        for name in known.keys { #expect(Operators.find(name) != nil, "there is no operation \(name)") }
         for op in Operators.all {
             guard let dtype = op.dtypes.contains(.float32) ? .float32 : op.dtypes.first else { continue }
             let layouts = Set(CaseGroup(op, dtype, Selection()).cases.map(\.cell.layout))
@@ -126,7 +141,12 @@ import ConformanceSuite
                 missing.subtract([.special, .extreme])
             }
             if missing.contains(.zeroDim) && refusesZeroDim(op, dtype) { missing.remove(.zeroDim) }
-            #expect(missing.isEmpty, "\(op.name) has no sample for \(missing)")
+            let names = Set(missing.map { "\($0)" })
+            let listed = known[op.name] ?? []
+            #expect(names.isSubset(of: listed), "\(op.name) has no sample for \(names.subtracting(listed).sorted())")
+            #expect(
+                listed.isSubset(of: names),
+                "\(op.name) has samples for \(listed.subtracting(names).sorted()): unlist it")
         }
     }
 
