@@ -19,7 +19,7 @@ setup:
 	@scripts/setup
 
 build: setup
-	$(SWIFT) build -c $(CONFIG)
+	$(SWIFT) build -c $(CONFIG) $(SWIFTFLAGS)
 
 # make demo DATA=FOLDER trains on the MNIST files of that folder.
 demo: build
