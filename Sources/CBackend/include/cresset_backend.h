@@ -284,7 +284,8 @@ enum {
  * POINTWISE. All tensors have one common shape, the iteration space (inputs are
  *   broadcast by strides of 0). `program` loads inputs and stores outputs. An
  *   output may be the same memory as an input only with identical layout.
- *   `program` is never NULL. No attributes.
+ *   `program` is never NULL, and the call has the program's `input_count` inputs.
+ *   No attributes.
  *
  * REDUCE. All inputs have one common shape, the iteration space; outputs have
  *   the same shape with stride 0 along every reduced dim (write each once).

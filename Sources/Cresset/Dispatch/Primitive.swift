@@ -114,6 +114,8 @@ struct Primitive {
 
     /// Runs it on the device of its outputs, or where the fallback policy says.
     func run() throws(CressetError) {
+        let loaded = family == .pointwise ? program?.program.inputCount ?? inputs.count : inputs.count
+        if loaded < inputs.count { return try trimmed(to: loaded).run() }
         if let parts = try lowered() {
             for part in parts { try part.run() }
             return
@@ -128,6 +130,14 @@ struct Primitive {
     func runUnwatched() throws(CressetError) {
         let runtime = outputs[0].storage.runtime
         if let refusals = try attempt(on: runtime) { try refuse(refusals, on: runtime) }
+    }
+
+    /// Without the last inputs, which the program does not load: equal programs are one, and backends
+    /// make one kernel of it, with as many arguments as it has inputs.
+    private func trimmed(to count: Int) -> Primitive {
+        var result = self
+        result.inputs.removeLast(inputs.count - count)
+        return result
     }
 
     /// Tries the registered kernels in order. nil: done; else why each refused.

@@ -56,8 +56,8 @@ extension Ops {
         check: { $0[0].doubleValue < 0 ? "lambd must not be negative, got \($0[0].doubleValue)" : nil }
     ) { c in
         let (x, l) = (c.inputs[0], c.scalars[0])
-        // (x·0 keeps a NaN.)
-        return select(l .< x, x - l, select(x .< -l, x + l, x * 0))
+        // (A NaN stays one; x·0 would say so too, but not on devices that make 0 of it.)
+        return select(l .< x, x - l, select(x .< -l, x + l, select(isNaN(x), x, 0)))
     }
 
     /// `value` where x is not above the threshold.
