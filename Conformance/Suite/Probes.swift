@@ -171,7 +171,7 @@ enum Probes {
             }
             let other = try HostTensor(b).tensor(on: here.device)
             return Tensor.stack([a, other])
-        },
+        }
     ]
 }
 
