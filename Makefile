@@ -46,19 +46,22 @@ format: setup
 lint: setup
 	@scripts/lint
 
-docs: setup
-	@scripts/docs
+# make docs ARGS=ops writes docs/ops.md alone.
+docs: build
+	@CONFIG=$(CONFIG) scripts/docs $(ARGS)
 
 install: build
 	install -d '$(bindir)' '$(includedir)' '$(plugindir)' '$(pkgconfigdir)'
 	install -m 755 $(BIN)/cresset '$(bindir)'
 	install -m 644 Sources/CBackend/include/cresset_backend.h '$(includedir)'
 	install -m 755 $(BIN)/libCressetBackend*.so '$(plugindir)'
+	for name in OpenBLAS OpenCL Vulkan; do \
+	  install -m 644 Backends/$$name/conformance.json '$(plugindir)'/libCressetBackend$$name.conformance.json; done
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' scripts/cresset.pc.in > '$(pkgconfigdir)/cresset.pc'
 
 uninstall: setup
 	rm -f '$(bindir)/cresset' '$(includedir)/cresset_backend.h' '$(pkgconfigdir)/cresset.pc'
-	rm -f '$(plugindir)'/libCressetBackend*.so
+	rm -f '$(plugindir)'/libCressetBackend*.so '$(plugindir)'/libCressetBackend*.conformance.json
 	-rmdir '$(includedir)' '$(plugindir)'
 
 clean: setup

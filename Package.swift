@@ -27,7 +27,9 @@ let package = Package(
         // KISS FFT's template is all of it: a header that is compiled in.
         .target(name: "CFFT"),
         .target(name: "CLapack", cSettings: c23),
-        .target(name: "Cresset", dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
+        .target(
+            name: "Cresset",
+            dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -36,7 +38,9 @@ let package = Package(
         .target(name: "CressetData", dependencies: ["Cresset", "CressetIO", "CDigits"]),
 
         // Backends: the reference is linked in, the others are loaded.
-        .target(name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference"),
+        .target(
+            name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference",
+            exclude: ["conformance.json"]),
         .target(
             name: "CPUKernels", dependencies: ["CBackend"], path: "Backends/OpenBLAS/Kernels", cSettings: c23),
         .target(

@@ -82,7 +82,12 @@ extension Oracle {
     private static func product(_ lanes: [Bounded], _ format: FloatFormat) -> Bounded? {
         let roundings = max(lanes.count - 1, 0)
         let value = lanes.reduce(1) { $0 * $1.real }
-        if !value.isFinite { return lanes.allSatisfy(\.isExact) ? Bounded(real: value) : nil }
+        if !value.isFinite {
+            guard lanes.allSatisfy(\.isExact) else { return nil }
+            // Where a partial product of small factors becomes 0, it makes NaN of an infinity.
+            let least = lanes.reduce(1) { $1.real.isFinite ? $0 * min($1.real.magnitude, 1) : $0 }
+            return value.isNaN || least > 2 * format.leastDenormal ? Bounded(real: value) : nil
+        }
         let magnitude = lanes.reduce(1) { $0 * $1.real.magnitude }
         let greatest = lanes.reduce(1) { $0 * ($1.real.magnitude + $1.bound) }
         let partial = lanes.reduce(1) { $0 * max($1.real.magnitude + $1.bound, 1) }

@@ -23,9 +23,16 @@ package struct Case: Sendable {
     let arguments: [CaseValue]
     /// For the gradients handed to backward.
     let seed: UInt64
+    /// The steps by which it was made smaller.
+    var reduction: [Int] = []
 
-    /// "aten::add.Tensor/float32/2/sliced/gradient"
+    /// "aten::add.Tensor/float32/2/sliced/gradient", with the steps of a smaller one "…/gradient@3.17"
     package var id: String {
+        reduction.isEmpty ? wholeID : wholeID + "@" + reduction.map(String.init).joined(separator: ".")
+    }
+
+    /// Of the case that it was made from.
+    var wholeID: String {
         "\(cell.op)/\(cell.dtype)/\(sample)/\(cell.layout.rawValue)/\(cell.direction.rawValue)"
     }
 }
@@ -36,12 +43,16 @@ package struct Selection: Sendable {
     package var matches: @Sendable (String) -> Bool
     package var dtype: DType?
     package var id: String?
+    /// The steps by which the case of that name is made smaller.
+    private(set) var reduction: [Int] = []
     package var seed: UInt64
     package var tier: Tier
     /// Only cases that run in this direction.
     package var direction: Direction?
+    /// False where only some operations, dtypes or cases were asked for.
+    private let isOpen: Bool
     /// False where only a part was asked for: then nothing can be said of what was not run.
-    package var isWhole: Bool
+    package var isWhole: Bool { isOpen && direction == nil }
 
     package init(
         op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0,
@@ -49,12 +60,17 @@ package struct Selection: Sendable {
     ) {
         matches = op ?? { _ in true }
         self.dtype = dtype
-        self.id = id
+        let parts = id?.split(separator: "@", maxSplits: 1).map(String.init) ?? []
+        self.id = parts.first ?? id
+        if parts.count == 2 { reduction = parts[1].split(separator: ".").compactMap { Int($0) } }
         self.seed = seed
         self.tier = tier
         self.direction = direction
-        isWhole = op == nil && dtype == nil && id == nil && direction == nil
+        isOpen = op == nil && dtype == nil && id == nil
     }
+
+    /// True where every case there is, but of more seeds, is run.
+    package var isExhaustive: Bool { isWhole && tier != .smoke }
 
     func contains(_ item: Case) -> Bool {
         matches(item.cell.op) && (dtype ?? item.cell.dtype) == item.cell.dtype && (id ?? item.id) == item.id
@@ -85,7 +101,8 @@ package struct CaseGroup {
         }
         var choice = SmokeChoice(op.name, dtype, seed: selection.seed)
         smoke = choice.choose(made, isProbe: op.isProbe).filter(selection.contains)
-        cases = made.filter(selection.contains)
+        let wanted = made.filter(selection.contains)
+        cases = selection.reduction.isEmpty ? wanted : wanted.map { Reduction($0).apply(selection.reduction) }
     }
 
     /// The cases of one seed, whose samples are numbered from `number` on.
@@ -98,8 +115,11 @@ package struct CaseGroup {
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
             guard let hosted = try? sample.values.map(HostValue.init) else { continue }
-            let variants = variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit)
+            let variants =
+                sample.takesOtherValues
+                ? variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit) : []
             for (layout, arguments) in layouts(of: hosted) + variants {
+                if op.readsMemory && ![.contiguous, .zeroSize, .zeroDim].contains(layout) { continue }
                 // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
                 if op.judgement != nil && (layout.isVariant || layout == .expanded || layout == .overlapping) {
                     continue
@@ -123,27 +143,32 @@ package struct CaseGroup {
         return made
     }
 
+    /// The sample in a layout; nil where that makes no difference to it.
+    static func placed(_ values: [HostValue], _ layout: Layout) -> [CaseValue]? {
+        var position = 0
+        var changes = false
+        func place(_ x: HostTensor) -> Placed {
+            defer { position += 1 }
+            guard let placed = Placed(x, layout, position: position) else { return Placed(x) }
+            changes = true
+            return placed
+        }
+        let arguments = values.map { value -> CaseValue in
+            switch value {
+            case .plain(let x): .plain(x)
+            case .tensor(let x): .tensor(place(x))
+            case .tensors(let list): .tensors(list.map(place))
+            case .optionalTensors(let list): .optionalTensors(list.map { $0.map(place) })
+            case .device: .device
+            }
+        }
+        return changes || values.flatMap(\.tensors).isEmpty ? arguments : nil
+    }
+
     /// The sample as it is, and in every layout that makes a difference to it.
     private static func layouts(of values: [HostValue]) -> [(Layout, [CaseValue])] {
+        func placed(_ layout: Layout) -> [CaseValue]? { Self.placed(values, layout) }
         let tensors = values.flatMap(\.tensors)
-        func placed(_ layout: Layout) -> [CaseValue]? {
-            var position = 0
-            var changes = false
-            func place(_ x: HostTensor) -> Placed {
-                defer { position += 1 }
-                guard let placed = Placed(x, layout, position: position) else { return Placed(x) }
-                changes = true
-                return placed
-            }
-            let arguments = values.map { value -> CaseValue in
-                switch value {
-                case .plain(let x): .plain(x)
-                case .tensor(let x): .tensor(place(x))
-                case .tensors(let list): .tensors(list.map(place))
-                }
-            }
-            return changes || tensors.isEmpty ? arguments : nil
-        }
         let special: Layout? =
             tensors.contains { $0.count == 0 } ? .zeroSize : tensors.contains { $0.shape.isEmpty } ? .zeroDim : nil
         if special == .zeroSize { return [(.zeroSize, placed(.zeroSize) ?? [])] }
@@ -162,20 +187,50 @@ enum HostValue {
     case plain(Value)
     case tensor(HostTensor)
     case tensors([HostTensor])
+    case optionalTensors([HostTensor?])
+    /// The device that is tested.
+    case device
 
     init(_ value: Value) throws {
         switch value {
         case .tensor(let x): self = .tensor(try HostTensor(x))
         case .tensors(let list): self = .tensors(try list.map { try HostTensor($0) })
+        case .optionalTensors(let list):
+            self = .optionalTensors(try list.map { x in try x.map { try HostTensor($0) } })
+        case .device: self = .device
         default: self = .plain(value)
         }
     }
 
     var tensors: [HostTensor] {
         switch self {
-        case .plain: []
+        case .plain, .device: []
         case .tensor(let x): [x]
         case .tensors(let list): list
+        case .optionalTensors(let list): list.compactMap(\.self)
+        }
+    }
+}
+
+extension HostValue {
+    /// The argument with other tensors.
+    func mapped(_ change: (HostTensor) -> HostTensor) -> HostValue {
+        switch self {
+        case .plain, .device: self
+        case .tensor(let x): .tensor(change(x))
+        case .tensors(let list): .tensors(list.map(change))
+        case .optionalTensors(let list): .optionalTensors(list.map { $0.map(change) })
+        }
+    }
+
+    /// Row-major on some device.
+    var placed: CaseValue {
+        switch self {
+        case .plain(let x): .plain(x)
+        case .tensor(let x): .tensor(Placed(x))
+        case .tensors(let list): .tensors(list.map { Placed($0) })
+        case .optionalTensors(let list): .optionalTensors(list.map { $0.map { Placed($0) } })
+        case .device: .device
         }
     }
 }

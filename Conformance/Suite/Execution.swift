@@ -28,7 +28,8 @@ extension Case {
             case .forward:
                 let results = try noGrad { try declaration.call(arguments.values) }
                 return Results(
-                    tensors: try results.map { try $0.tensors(of: cell.op).map { $0.contiguous() } }.flatMap { $0 })
+                    tensors: try results.map { try $0.tensors(of: cell.op, on: device).map { $0.contiguous() } }.flatMap
+                    { $0 })
             case .gradient: return try gradients(arguments, on: device)
             }
         }
@@ -38,7 +39,7 @@ extension Case {
     private func gradients(_ arguments: PlacedArguments, on device: Device) throws -> Results {
         let inputs = arguments.differentiable
         for input in inputs { input.requiresGrad_() }
-        let outputs = try declaration.call(arguments.values).flatMap { try $0.tensors(of: cell.op) }
+        let outputs = try declaration.call(arguments.values).flatMap { try $0.tensors(of: cell.op, on: device) }
         let tracked = declaration.differentiable(outputs)
         guard tracked.allSatisfy(\.element.requiresGrad) else {
             throw CressetError(
@@ -79,9 +80,14 @@ extension Operator {
 }
 
 extension Value {
-    /// The tensors of a result.
-    func tensors(of op: String) throws(CressetError) -> [Tensor] {
+    /// The tensors of a result; a number is one of the oracle's where the oracle is asked.
+    func tensors(of op: String, on device: Device = .reference) throws(CressetError) -> [Tensor] {
         switch self {
+        case .scalar(let number):
+            let home = try device == OracleDevice.device ? device : .reference
+            if case .double(let x) = number { return [Tensor([x], shape: [], device: home)] }
+            if case .complex = number { return [Tensor(number, dtype: .complex128, device: home)] }
+            return [Tensor(number, device: home)]
         case .tensor(let x): return [x]
         case .tensors(let list): return list
         default: throw CressetError(.internal, op: op, "a result is no tensor")

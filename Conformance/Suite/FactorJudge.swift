@@ -29,10 +29,10 @@ enum FactorJudge {
         }
         let unit = 1.0.ulp(of: item.cell.dtype.toReal) / 2
         let size = Double(matrixSize(exact))
-        return right.enumerated().map { i, x -> Expected? in
+        return try right.enumerated().map { i, x -> Expected? in
             guard let x else { return nil }
             guard x.dtype.hasGradient else { return Expected(exact: x) }
-            var answer = Expected(exact: x.narrowed(to: item.cell.dtype))
+            var answer = Expected(exact: try x.narrowed(to: item.cell.dtype))
             let values = x.parts.doubles
             let largest = values.reduce(0) { max($0, $1.isFinite ? $1.magnitude : 0) }
             let isFree = item.cell.direction == .forward && judgement.freedom[i] != nil
@@ -95,8 +95,9 @@ extension HostTensor {
     }
 
     /// Floats and complex numbers rounded to the precision of a dtype.
-    func narrowed(to dtype: DType) -> HostTensor {
-        guard dtype.toReal == .float32, self.dtype.toReal == .float64 else { return self }
+    func narrowed(to dtype: DType) throws -> HostTensor {
+        guard self.dtype.toReal == .float64, dtype.toReal != .float64 else { return self }
+        if dtype.toReal != .float32 { return try HostTensor(try tensor(on: .reference).to(dtype)) }
         return HostTensor(
             dtype: self.dtype.isComplex ? .complex64 : .float32, shape: shape,
             bytes: parts.doubles.map(Float.init).withUnsafeBytes { Array($0) })
@@ -113,25 +114,9 @@ extension HostTensor {
 }
 
 extension HostValue {
-    func widened() -> HostValue { mapping { $0.widened() } }
+    func widened() -> HostValue { mapped { $0.widened() } }
 
     fileprivate func moved(by step: Double, _ maker: inout SampleMaker) -> HostValue {
-        mapping { $0.moved(by: step, &maker) }
-    }
-
-    private func mapping(_ change: (HostTensor) -> HostTensor) -> HostValue {
-        switch self {
-        case .plain: self
-        case .tensor(let x): .tensor(change(x))
-        case .tensors(let list): .tensors(list.map(change))
-        }
-    }
-
-    var placed: CaseValue {
-        switch self {
-        case .plain(let x): .plain(x)
-        case .tensor(let x): .tensor(Placed(x))
-        case .tensors(let list): .tensors(list.map { Placed($0) })
-        }
+        mapped { $0.moved(by: step, &maker) }
     }
 }

@@ -95,8 +95,12 @@ package struct FiniteDifferences {
         }
     }
 
+    func item(_ call: VariableCall, _ order: Order) -> Item {
+        Item(id: "\(call.op.name)/\(order.rawValue)", dtype: .float64, order: order, call: call, seed: 1)
+    }
+
     /// nil where there is nothing to differentiate in float64.
-    private func verdict(on item: Item) -> Verdict? {
+    func verdict(on item: Item) -> Verdict? {
         do {
             return try check(item)
         } catch {
@@ -161,5 +165,5 @@ package struct FiniteDifferences {
 
 extension String {
     /// As a regular expression that matches just this.
-    var escapedPattern: String { map { $0 == "." ? "\\." : "\($0)" }.joined() }
+    package var escapedPattern: String { map { $0 == "." ? "\\." : "\($0)" }.joined() }
 }

@@ -129,18 +129,26 @@ struct RandomChain {
         let op = g.one(of: Operators.all.filter { $0.dtypes.contains(dtype) })
         var maker = SampleMaker(dtype: dtype, seed: g.bits())
         guard let samples = try? catching({ op.samples(&maker) }), !samples.isEmpty else { return }
-        let hosted = try g.one(of: samples).values.map(HostValue.init)
+        let sample = g.one(of: samples)
+        let hosted = try sample.values.map(HostValue.init)
+        // (Other values, or others beside them in memory, need not make a valid call.)
+        let isFixed = !sample.takesOtherValues || op.readsMemory
         func argument(_ x: HostTensor, _ name: String) -> Argument {
-            guard !CaseGroup.positions.contains(name), x.count > 0, g.chance(75), let view = view(x.shape, x.dtype, &g)
+            guard !isFixed, !CaseGroup.positions.contains(name), x.count > 0, g.chance(75),
+                let view = view(x.shape, x.dtype, &g)
             else { return .fixed(x) }
             return .view(view)
         }
-        let arguments = hosted.enumerated().map { i, value -> Argument in
+        let arguments = try hosted.enumerated().map { i, value -> Argument in
             let name = i < op.schema.arguments.count ? op.schema.arguments[i].name : ""
             switch value {
             case .plain(let x): return .plain(x)
             case .tensor(let x): return argument(x, name)
             case .tensors(let list): return .list(list.map { argument($0, name) })
+            // (Indices, of which none may be another value.)
+            case .optionalTensors(let list):
+                return .plain(.optionalTensors(try list.map { x in try x.map { try $0.tensor(on: .reference) } }))
+            case .device: return .plain(.device(.reference))
             }
         }
         perform("\(op.name)(\(arguments.map(\.told).joined(separator: ", ")))", arguments.flatMap(\.views)) {
@@ -162,6 +170,8 @@ struct RandomChain {
             }
         }
         switch argument {
+        case .plain(.device): return .device(device)
+        case .plain(.optionalTensors(let list)): return .optionalTensors(list.map { $0?.to(device) })
         case .plain(let x): return x
         case .fixed, .view: return .tensor(try tensor(argument))
         case .list(let list): return .tensors(try list.map(tensor))
@@ -217,7 +227,8 @@ struct RandomChain {
         do {
             let copy = try catchingNow {
                 let written = try run(
-                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device)
+                    [place.memory: memories[place.memory].tensor, source.memory: memories[source.memory].tensor], device
+                )
                 return written[0].clone()
             }
             step.after = [copy]

@@ -184,9 +184,12 @@ extension Probes {
         probe("crowd_of_products", few, ["matmul"], samples: { g in [[g.tensor([66_000, 2, 2])]] }) {
             (x) throws(CressetError) in x[0].matmul(x[0])
         },
-        probe("tall_product", few, ["matmul"], arguments: ["self", "mat2"], samples: { g in
-            [[g.tensor([140_000, 3]), g.tensor([3, 2])], [g.tensor([2, 3]), g.tensor([3, 140_000])]]
-        }) { (x) throws(CressetError) in x[0].matmul(x[1]) },
+        probe(
+            "tall_product", few, ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in
+                [[g.tensor([140_000, 3]), g.tensor([3, 2])], [g.tensor([2, 3]), g.tensor([3, 140_000])]]
+            }
+        ) { (x) throws(CressetError) in x[0].matmul(x[1]) },
         probe(
             "crowd_gathered", few, ["gather"], arguments: ["self", "index"],
             samples: { g in [[g.tensor([66_000, 3]), g.indices([70_000], below: 66_000)]] }

@@ -68,17 +68,25 @@ package struct Placed: Sendable {
             for d in strides.indices where shape[d] == 1 { strides[d] += 977 }
             view = .strided(shape, strides: strides, offset: 2)
         case .sliced:
-            var larger = Shape(shape.map { 2 * $0 + 2 })
-            if shape.isEmpty { larger = [3] }
-            var strides = larger.contiguousStrides
-            let offset = strides.reduce(0, +)
             if shape.isEmpty {
-                strides = []
-            } else {
-                for d in strides.indices { strides[d] *= 2 }
+                base = values.scattered(into: [3], offset: 1, strides: [])
+                view = .sliced
+                return
             }
+            // As many dims as fit into a memory of reasonable size, the last ones first.
+            var larger = shape
+            var dims: [Int] = []
+            for d in shape.indices.reversed()
+            where larger.elementCount / max(shape[d], 1) * (2 * shape[d] + 2) < 1 << 20 {
+                larger[d] = 2 * shape[d] + 2
+                dims.append(d)
+            }
+            guard !dims.isEmpty else { return nil }
+            var strides = larger.contiguousStrides
+            let offset = dims.reduce(0) { $0 + strides[$1] }
+            for d in dims { strides[d] *= 2 }
             base = values.scattered(into: larger, offset: offset, strides: strides)
-            view = .sliced
+            view = dims.count == shape.count ? .sliced : .strided(shape, strides: strides, offset: offset)
         case .overlapping:
             guard shape.filter({ $0 > 1 }).count >= 2 else { return nil }
             let reach = shape.reduce(1) { $0 + $1 - 1 }
@@ -151,12 +159,16 @@ package enum CaseValue: Sendable {
     case plain(Value)
     case tensor(Placed)
     case tensors([Placed])
+    case optionalTensors([Placed?])
+    /// The device it is placed on.
+    case device
 
     var placed: [Placed] {
         switch self {
-        case .plain: []
+        case .plain, .device: []
         case .tensor(let x): [x]
         case .tensors(let list): list
+        case .optionalTensors(let list): list.compactMap(\.self)
         }
     }
 }
@@ -183,6 +195,11 @@ struct PlacedArguments {
                 var views: [Tensor] = []
                 for x in list { views.append(try place(x)) }
                 values.append(.tensors(views))
+            case .optionalTensors(let list):
+                var views: [Tensor?] = []
+                for x in list { views.append(try x.map { (x) throws(CressetError) in try place(x) }) }
+                values.append(.optionalTensors(views))
+            case .device: values.append(.device(device))
             }
         }
     }

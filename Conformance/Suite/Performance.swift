@@ -48,7 +48,7 @@ package enum Performance {
         func size(_ values: [HostValue]) -> Int { values.flatMap(\.tensors).map(\.count).max() ?? 0 }
         guard let sample = hosted.max(by: { size($0) < size($1) }) else { return nil }
         for arguments in enlarged(sample) + [sample] {
-            let placed = try PlacedArguments(arguments.map(\.contiguous), on: device)
+            let placed = try PlacedArguments(arguments.map(\.placed), on: device)
             guard let warm = try? warmUp(op, placed.values) else { continue }
             let times = try time(op, placed.values, on: device)
             let bytes = (arguments.flatMap(\.tensors).map(\.bytes.count) + warm.results).reduce(0, +)
@@ -138,23 +138,5 @@ package enum Performance {
         seconds < 1e-3
             ? "\((seconds * 1e6).rounded(toPlaces: 1)) µs"
             : seconds < 1 ? "\((seconds * 1e3).rounded(toPlaces: 2)) ms" : "\(seconds.rounded(toPlaces: 2)) s"
-    }
-}
-
-extension HostValue {
-    fileprivate func mapped(_ change: (HostTensor) -> HostTensor) -> HostValue {
-        switch self {
-        case .plain: self
-        case .tensor(let x): .tensor(change(x))
-        case .tensors(let list): .tensors(list.map(change))
-        }
-    }
-
-    fileprivate var contiguous: CaseValue {
-        switch self {
-        case .plain(let x): .plain(x)
-        case .tensor(let x): .tensor(Placed(x))
-        case .tensors(let list): .tensors(list.map { Placed($0) })
-        }
     }
 }

@@ -7,6 +7,8 @@ package enum Verdict: Sendable, Equatable {
     case failed(String)
     /// Not done, for a reason that is no fault: never a pass.
     case unsupported(String)
+    /// Failed, as the backend's file of expectations says it would: never a pass either.
+    case expected(String)
 }
 
 /// What a run found out about a device.
@@ -15,24 +17,35 @@ package struct Report: Sendable {
         package var passed = 0
         package var failed = 0
         package var unsupported = 0
+        /// Failed, as it was expected to.
+        package var expected = 0
     }
 
     package struct Failure: Sendable {
         package var id: String
         package var op: String
-        /// "failed" or "unsupported".
+        package var dtype: DType?
+        /// "failed", "unsupported" or "expected".
         package var status: String
         package var message: String
         /// A command that shows it again.
         package var command: String?
+        /// The smallest case that was found to fail so.
+        package var minimised: MinimisedCase?
     }
 
     package var device: String
     package var driver: String
+    /// The version of the boundary that its backend follows.
+    package var abi = 0
+    /// What its backend says will not be right.
+    package var expectations = Expectations()
     package var ops: [String: Count] = [:]
     /// By operation and dtype, for a heat map.
     package var matrix: [String: [DType: Count]] = [:]
     package var cells: [Cell: Count] = [:]
+    /// By operation and dtype: the element that used most of its bound.
+    package var worst: [String: [DType: WorstError]] = [:]
     package var failures: [Failure] = []
     /// Entries of the device's registry, and how many of them did some of the work.
     package var kernels = (registered: 0, run: 0)
@@ -65,7 +78,8 @@ package struct Report: Sendable {
     package var passed: Int { ops.values.reduce(0) { $0 + $1.passed } }
     package var failed: Int { ops.values.reduce(0) { $0 + $1.failed } }
     package var unsupported: Int { ops.values.reduce(0) { $0 + $1.unsupported } }
-    package var total: Int { passed + failed + unsupported }
+    package var expected: Int { ops.values.reduce(0) { $0 + $1.expected } }
+    package var total: Int { passed + failed + unsupported + expected }
 
     /// True only if something was run and all of it is right.
     package var isGood: Bool {
@@ -73,25 +87,52 @@ package struct Report: Sendable {
     }
 
     package mutating func add(
-        _ verdict: Verdict, id: String, op: String, dtype: DType? = nil, cell: Cell? = nil, command: String? = nil
+        _ verdict: Verdict, id: String, op: String, dtype: DType? = nil, cell: Cell? = nil, command: String? = nil,
+        evidence: Evidence = Evidence()
     ) {
-        listener?(RunEvent.Entry(id: id, op: op, dtype: dtype, cell: cell, command: command), verdict)
-        func count(_ total: inout Count) {
-            switch verdict {
-            case .passed: total.passed += 1
-            case .failed: total.failed += 1
-            case .unsupported: total.unsupported += 1
+        let entry = RunEvent.Entry(id: id, op: op, dtype: dtype, cell: cell, command: command, evidence: evidence)
+        // What was seen is told; whoever is told has expectations of his own.
+        listener?(entry, verdict)
+        let verdict = expectations.judge(entry, verdict)
+        ops[op, default: Count()].add(verdict)
+        if let dtype {
+            matrix[op, default: [:]][dtype, default: Count()].add(verdict)
+            if let larger = WorstError.larger(worst[op]?[dtype], evidence.worst) {
+                worst[op, default: [:]][dtype] = larger
             }
         }
-        count(&ops[op, default: Count()])
-        if let dtype { count(&matrix[op, default: [:]][dtype, default: Count()]) }
-        if let cell { count(&cells[cell, default: Count()]) }
+        if let cell { cells[cell, default: Count()].add(verdict) }
+        guard let (status, message) = verdict.told else { return }
+        failures.append(
+            Failure(id: id, op: op, dtype: dtype, status: status, message: message, command: command))
+    }
+
+    /// A smaller case that fails as that one does.
+    package mutating func minimise(_ id: String, _ minimised: MinimisedCase) {
+        guard let i = failures.lastIndex(where: { $0.id == id }) else { return }
+        failures[i].minimised = minimised
+    }
+}
+
+extension Report.Count {
+    fileprivate mutating func add(_ verdict: Verdict) {
         switch verdict {
-        case .passed: break
-        case .failed(let message):
-            failures.append(Failure(id: id, op: op, status: "failed", message: message, command: command))
-        case .unsupported(let message):
-            failures.append(Failure(id: id, op: op, status: "unsupported", message: message, command: command))
+        case .passed: passed += 1
+        case .failed: failed += 1
+        case .unsupported: unsupported += 1
+        case .expected: expected += 1
+        }
+    }
+}
+
+extension Verdict {
+    /// How reports name it, and its text; nil where it passed.
+    var told: (status: String, message: String)? {
+        switch self {
+        case .passed: nil
+        case .failed(let text): ("failed", text)
+        case .unsupported(let text): ("unsupported", text)
+        case .expected(let text): ("expected", text)
         }
     }
 }
@@ -102,18 +143,21 @@ extension Report {
     /// The report in the form of the case files' own.
     package var json: JSON {
         var ops = JSON.Object()
-        for (op, count) in self.ops.sorted(by: { $0.key < $1.key }) { ops[op] = count.json }
+        for (op, count) in self.ops.sorted(by: { $0.key < $1.key }) { ops[op] = .object(count.object) }
         var matrix = JSON.Object()
         for (op, dtypes) in self.matrix.sorted(by: { $0.key < $1.key }) {
             var row = JSON.Object()
             for (dtype, count) in dtypes.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-                row[dtype.name] = count.json
+                var cell = count.object
+                cell["worst"] = worst[op]?[dtype]?.json
+                row[dtype.name] = .object(cell)
             }
             matrix[op] = .object(row)
         }
         return [
-            "device": .string(device), "driver": .string(driver), "total": .integer(total),
+            "device": .string(device), "driver": .string(driver), "abi": .integer(abi), "total": .integer(total),
             "passed": .integer(passed), "failed": .integer(failed), "unsupported": .integer(unsupported),
+            "expected": .integer(expected),
             "cells": .integer(cells.count), "seconds": .number(seconds.rounded(toPlaces: 3)),
             "kernels": ["registered": .integer(kernels.registered), "run": .integer(kernels.run)],
             "compiled": .integer(compiled), "compiling_seconds": .number(compiling.rounded(toPlaces: 3)),
@@ -121,13 +165,19 @@ extension Report {
             "judge": .string(judge?.rawValue ?? "derived"),
             "elements": ["judged": .integer(elements.judged), "open": .integer(elements.open)],
             "ops": .object(ops), "failures": .array(failures.map(\.json)), "matrix": .object(matrix),
+            "findings": .array(findings),
         ]
     }
 }
 
 extension Report.Count {
-    fileprivate var json: JSON {
-        ["passed": .integer(passed), "failed": .integer(failed), "unsupported": .integer(unsupported)]
+    fileprivate var object: JSON.Object {
+        var object = JSON.Object()
+        object["passed"] = .integer(passed)
+        object["failed"] = .integer(failed)
+        object["unsupported"] = .integer(unsupported)
+        if expected > 0 { object["expected"] = .integer(expected) }
+        return object
     }
 }
 
@@ -136,9 +186,11 @@ extension Report.Failure {
         var object = JSON.Object()
         object["id"] = .string(id)
         object["op"] = .string(op)
+        if let dtype { object["dtype"] = .string(dtype.name) }
         object["status"] = .string(status)
         object["message"] = .string(message)
         if let command { object["command"] = .string(command) }
+        if let minimised { object["minimised"] = minimised.json }
         return .object(object)
     }
 }
@@ -151,6 +203,7 @@ extension Report {
         var text = "\(device) (\(driver)): \(total) cases"
         if !cells.isEmpty { text += " in \(cells.count) cells" }
         text += ": \(passed) passed, \(failed) failed, \(unsupported) unsupported"
+        if expected > 0 { text += ", \(expected) failed as expected" }
         if kernels.registered > 0 { text += "; \(kernels.run) of \(kernels.registered) registered kernels run" }
         text += "; \(seconds.rounded(toPlaces: 1)) s"
         if compiling > 0 {
@@ -180,15 +233,25 @@ extension Report {
             if shown[failure.op, default: 0] > limit { continue }
             text += "FAILED \(failure.id)\n  \(failure.message.indented)\n"
             if let command = failure.command { text += "  \(command)\n" }
+            if let minimised = failure.minimised { text += "  \(minimised.text.indented)\n" }
         }
         for (op, count) in shown.sorted(by: { $0.key < $1.key }) where count > limit {
             text += "  … and \(count - limit) more of \(op)\n"
         }
-        let reasons = Dictionary(grouping: failures.filter { $0.status == "unsupported" }, by: \.message)
+        return text + grouped("unsupported", "unsupported") + grouped("expected", "failed as expected")
+    }
+
+    /// Cases that did not pass for a known reason, a line for each reason.
+    private func grouped(_ status: String, _ title: String) -> String {
+        // (Of an expected failure the first line is the reason.)
+        let reasons = Dictionary(grouping: failures.filter { $0.status == status }) { failure in
+            String(failure.message.prefix { $0 != "\n" })
+        }
+        var text = ""
         for (reason, cases) in reasons.sorted(by: { $0.key < $1.key }) {
             let ops = Set(cases.map(\.op)).sorted()
             text +=
-                "unsupported: \(cases.count) cases of \(ops.prefix(4).joined(separator: ", "))"
+                "\(title): \(cases.count) cases of \(ops.prefix(4).joined(separator: ", "))"
                 + (ops.count > 4 ? " and \(ops.count - 4) more" : "") + ": \(reason)\n"
         }
         return text
@@ -196,7 +259,7 @@ extension Report {
 }
 
 extension String {
-    fileprivate var indented: String {
+    var indented: String {
         split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ")
     }
 }

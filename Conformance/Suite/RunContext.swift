@@ -1,3 +1,5 @@
+import Cresset
+
 /// What a run is given by whoever began it.
 package struct RunContext {
     /// Called after each step with how many are done, of how many.
@@ -13,7 +15,23 @@ package struct RunContext {
     /// False to compile each kernel where it is wanted, so that it is known which case a compiler dies of.
     package var compilesAhead = true
 
+    /// The backend's file of expectations; nil for the one that lies with the backend.
+    package var expectations: String?
+    /// Looks for a smaller case that fails as one did.
+    package var minimises = true
+
     package init() {}
+
+    /// A report on a device, under what its backend says of itself.
+    func open(_ device: Device) throws(CressetError) -> Report {
+        let properties = try device.properties
+        var report = Report(device: "\(device)", driver: properties.driver)
+        report.abi = properties.abiVersion
+        let file = expectations ?? Expectations.path(ofBackendFrom: properties.origin)
+        events?(.opened(driver: properties.driver, abi: properties.abiVersion, expectations: file))
+        if let file { report.expectations = try Expectations(path: file, driver: properties.driver) }
+        return report
+    }
 
     /// A report that tells of everything that is added to it.
     func listen(_ report: inout Report) {

@@ -35,9 +35,11 @@ package final class Suite {
 
     /// Runs what the device claims.
     package func run(on device: Device) throws -> Report {
+        // (What a self-test would find belongs into the report.)
+        SelfTest.exempt(device)
         let properties = try device.properties
         let start = ContinuousClock.now
-        var report = Report(device: "\(device)", driver: properties.driver)
+        var report = try context.open(device)
         report.tier = selection.tier
         if selection.isWhole { report.budget = selection.tier.budget }
         let compiled = try device.compileCount
@@ -67,6 +69,11 @@ package final class Suite {
             let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
             try Claims.check(device, ran: runner.kernels, Array(judged), &report)
         }
+        if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
+            for op in Operators.all where selection.matches(op.name) {
+                try ErrorCases.run(op, on: device, selection, &report)
+            }
+        }
         if device == .reference && selection.id == nil && selection.direction == nil {
             try ReferenceJudges.run(
                 selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
@@ -80,6 +87,8 @@ package final class Suite {
         }
         report.compiled = try device.compileCount - compiled
         context.finish(&report, since: start)
+        report.settleExpectations(
+            wasWhole: selection.isExhaustive && !(context.stopsAtFirstFailure && report.failed > 0))
         return report
     }
 
@@ -139,7 +148,7 @@ package final class Suite {
 
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
     private func run(_ cases: Order, on device: Device, _ report: inout Report) throws -> DeviceRunner {
-        var runner = DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+        var runner = runner(on: device)
         runner.kernels = context.resumption.ran
         let total = cases.wanted.count
         var done = min(context.resumption.done, cases.count)
@@ -182,10 +191,11 @@ package final class Suite {
     private func run(_ item: Case, at index: Int, _ runner: inout DeviceRunner, _ report: inout Report) {
         context.events?(.starting(index: index, runner.entry(for: item)))
         let known = runner.kernels
-        runner.run(item, &report)
+        let kind = runner.run(item, &report)
         if let events = context.events, runner.kernels.count > known.count {
             events(.ran(Array(runner.kernels.subtracting(known))))
         }
+        if let kind, kind != .judge, kind != .refusal { minimise(item, kind, runner, &report) }
     }
 
     /// A case of each group, then the next of each.
@@ -207,117 +217,45 @@ package final class Suite {
         return result
     }
 
+    // MARK: Smaller cases
+
+    /// One of a kind is made smaller.
+    private struct MinimisedKind: Hashable {
+        var op: String
+        var dtype: DType
+        var direction: Direction
+    }
+
+    private var minimised: Set<MinimisedKind> = []
+    /// What is left of the time that a run may spend on it.
+    private var patience = Duration.seconds(60)
+
+    private func minimise(_ item: Case, _ kind: FailureKind, _ runner: DeviceRunner, _ report: inout Report) {
+        let cell = item.cell
+        guard context.minimises, item.reduction.isEmpty, patience > .zero, report.failures.last?.status == "failed",
+            minimised.insert(MinimisedKind(op: cell.op, dtype: cell.dtype, direction: cell.direction)).inserted
+        else { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let entry = runner.entry(for: item)
+        context.events?(.minimising(entry))
+        let smaller = Minimiser(runner).run(item, kind)
+        context.events?(.minimised(entry, smaller))
+        report.minimise(item.id, smaller)
+        patience -= clock.now - start
+    }
+
+    /// The cases that are selected.
+    func cases(for device: Device) throws -> [Case] { groups(for: try device.properties.dtypes).flatMap(\.1.cases) }
+
+    func runner(on device: Device) -> DeviceRunner {
+        DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
+    }
+
     private func command(for item: Case, on device: Device) -> String {
         return
             "cresset conformance \(context.spelling ?? "--device \(device)") --op '^\(item.cell.op.escapedPattern)$' --dtype \(item.cell.dtype) "
             + (selection.tier == .deep ? "--tier deep " : "") + "--seed \(selection.seed) --case \(item.id)"
-    }
-}
-
-/// Runs cases on one device.
-struct DeviceRunner {
-    private let device: Device
-    private let book: OracleBook
-    private let command: (Case) -> String
-    private var prepared: Set<LaunchKind> = []
-    /// Entries of the registry that did some of the work.
-    fileprivate(set) var kernels: Set<KernelID> = []
-    /// Cells with cases of which the oracle can say nothing.
-    private(set) var silent: Set<Cell> = []
-
-    init(_ device: Device, book: OracleBook, command: @escaping (Case) -> String) {
-        self.device = device
-        self.book = book
-        self.command = command
-    }
-
-    /// Compiles what the cases need, together. A failure comes again, and is reported, where the
-    /// kernel is wanted.
-    mutating func prepare(_ cases: [Case]) {
-        let new = book.kinds(of: cases).filter { prepared.insert($0).inserted }
-        try? book.prepare(new, on: device)
-    }
-
-    /// What a failure of the case is told by.
-    func entry(for item: Case) -> RunEvent.Entry {
-        RunEvent.Entry(
-            id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell, command: command(item))
-    }
-
-    mutating func run(_ item: Case, _ report: inout Report) {
-        let verdict: Verdict
-        switch book.answer(to: item) {
-        case .failure(let error): verdict = .failed("it fails on the oracle itself: \(error.told)")
-        case .success(let expected):
-            if !expected.contains(where: { $0?.judges ?? true }) && !expected.isEmpty
-                && item.declaration.judgement == nil
-            {
-                // Of extremes that is so now and then; another sample of the cell says more.
-                if item.cell.layout.isVariant {
-                    silent.insert(item.cell)
-                    return
-                }
-                verdict = .failed("the oracle cannot say of any element what is right")
-            } else {
-                for answer in expected.compactMap({ $0 }) {
-                    let open = answer.bounds?.bounds.count { $0 == .infinity } ?? 0
-                    report.elements.open += open
-                    report.elements.judged += answer.stored.count - open
-                }
-                verdict = judge(item, expected)
-            }
-        }
-        report.add(
-            verdict, id: item.id, op: item.cell.op, dtype: item.cell.dtype, cell: item.cell,
-            command: verdict == .passed ? nil : command(item))
-    }
-
-    private mutating func judge(_ item: Case, _ expected: [Expected?]) -> Verdict {
-        do {
-            let (verdict, ran) = try recordingKernels { try compare(item, expected) }
-            kernels.formUnion(ran)
-            return verdict
-        } catch {
-            if let error = error as? CressetError, error.kind == .unsupported || error.kind == .dtype,
-                let why = book.inability(of: item, on: device)
-            {
-                return .unsupported(why)
-            }
-            return .failed(error.told)
-        }
-    }
-
-    /// Runs the case twice and looks at everything it leaves behind.
-    private func compare(_ item: Case, _ expected: [Expected?]) throws -> Verdict {
-        if let judge = LooseJudge.chosen { return try judge.compare(item, expected, on: device) }
-        let memory = MemoryGuard(device, front: item.guardBytes)
-        let (arguments, got, again) = try memory.run {
-            let arguments = try PlacedArguments(item.arguments, on: device)
-            let first = try item.run(arguments, on: device)
-            let second = try item.run(arguments, on: device)
-            return (arguments, try first.hosted(), try second.hosted())
-        }
-        guard got.tensors.count == expected.count else {
-            return .failed("it gave \(got.tensors.count) results, right are \(expected.count)")
-        }
-        for (i, (tensor, right)) in zip(got.tensors, expected).enumerated() {
-            guard let mismatch = Judgement.compare(tensor, right, zeros: book.definesZeros(item)) else { continue }
-            let which =
-                expected.count > 1 ? (item.cell.direction == .gradient ? "gradient \(i): " : "result \(i): ") : ""
-            return .failed(which + mismatch.text)
-        }
-        if let judgement = item.declaration.judgement, item.cell.direction == .forward,
-            let wrong = try FactorJudge.failure(
-                judgement, arguments.values, got.tensors.compactMap { $0 }, item.cell.dtype)
-        {
-            return .failed(wrong)
-        }
-        if let i = got.tensors.indices.first(where: { got.tensors[$0] != again.tensors[$0] }) {
-            return .failed("two runs gave different bits in result \(i)")
-        }
-        if let i = try arguments.changed() { return .failed("the memory of tensor argument \(i) was changed") }
-        if let damage = try memory.damage() { return .failed(damage) }
-        return .passed
     }
 }
 

@@ -12,7 +12,8 @@ package enum Support {
         let counts = coverage.counts
         var text = coverage.table(markdown: false)
         text += "dtypes: \(properties.dtypes.map(\.name).joined(separator: " "))\n"
-        text += "claimed: \(counts.override) operations and dtypes by kernels of their own, \(counts.composed) composed\n"
+        text +=
+            "claimed: \(counts.override) operations and dtypes by kernels of their own, \(counts.composed) composed\n"
         for (reason, cells) in coverage.missing { text += "not claimed: \(cells.told): \(reason)\n" }
         for refusal in try Registry.refusals(on: device) { text += "refused registration: \(refusal)\n" }
         context.learn(

@@ -38,6 +38,8 @@ struct VariableCall {
             case .plain(let x): x
             case .tensor(let x): .tensor(try place(x))
             case .tensors(let list): .tensors(try list.map(place))
+            case .optionalTensors(let list): .optionalTensors(try list.map { try $0.map(place) })
+            case .device: .device(device)
             }
         }
         return (values, inputs)

@@ -85,8 +85,10 @@ enum SpecialValues {
 }
 
 extension CaseGroup {
-    /// Arguments that say where something is, not what.
-    static let positions: Set<String> = ["index", "target", "indices"]
+    /// Arguments that say where something is, not what; and a polynomial's degree, which says how often.
+    static let positions: Set<String> = [
+        "index", "target", "indices", "repeats", "lengths", "offsets", "sorter", "n",
+    ]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(
         of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int],
@@ -121,13 +123,18 @@ extension CaseGroup {
             case .plain(let x): return .plain(x)
             case .tensor(let x): return .tensor(positions.contains(name) ? Placed(x) : try other(x))
             case .tensors(let list): return .tensors(try list.map(other))
+            case .optionalTensors(let list):
+                let isPosition = positions.contains(name)
+                return .optionalTensors(
+                    try list.map { x in try x.map { isPosition ? Placed($0) : try other($0) } })
+            case .device: return .device
             }
         }
         return changes ? arguments : nil
     }
 
     /// The first two arguments of one shape and dtype in one memory.
-    private static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
+    static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
         let tensors = values.indices.compactMap { i -> (Int, HostTensor)? in
             guard case .tensor(let x) = values[i], !positions.contains(op.schema.arguments[i].name) else { return nil }
             return x.count > 1 ? (i, x) : nil
@@ -141,6 +148,8 @@ extension CaseGroup {
                 case .plain(let x): .plain(x)
                 case .tensor(let x): .tensor(k == i ? first : k == j ? second : Placed(x))
                 case .tensors(let list): .tensors(list.map { Placed($0) })
+                case .optionalTensors(let list): .optionalTensors(list.map { $0.map { Placed($0) } })
+                case .device: .device
                 }
             }
         }
@@ -150,8 +159,8 @@ extension CaseGroup {
 
 extension Case {
     /// Bytes in front of the tensors of this case: none as mostly, so many that nothing is aligned,
-    /// or so many that all is and nothing begins its buffer.
-    var guardBytes: Int { [0, 80, 0, 256][Int(id.stableHash % 4)] }
+    /// or so many that all is and nothing begins its buffer. A smaller case has as many as the whole.
+    var guardBytes: Int { [0, 80, 0, 256][Int(wholeID.stableHash % 4)] }
 }
 
 extension Operator {

@@ -13,10 +13,17 @@ package enum RunEvent: Sendable {
     case learned(JSON)
     /// Cases begin to be worked out or compiled together, which may take long.
     case preparing(total: Int)
+    /// The device is open; failures are expected as this file says.
+    case opened(driver: String, abi: Int, expectations: String?)
     /// This case is about to run, the `index`th.
     case starting(index: Int, Entry)
     /// Something was found out.
     case found(Entry, Verdict)
+    /// A smaller case is looked for that fails as this one did.
+    case minimising(Entry)
+    case minimised(Entry, MinimisedCase)
+    /// The case of this step on the way to a smaller one is about to run.
+    case trying(Int)
     /// Registry entries that ran for the first time.
     case ran([KernelID])
     /// The end, with what is known of the whole.
@@ -29,6 +36,7 @@ package enum RunEvent: Sendable {
         package var dtype: DType?
         package var cell: Cell?
         package var command: String?
+        package var evidence = Evidence()
     }
 }
 
@@ -79,16 +87,23 @@ extension RunEvent {
             case .refused(let why): ["event": "refused", "message": .string(why)]
             case .learned(let json): ["event": "learned", "what": json]
             case .preparing(let total): ["event": "preparing", "total": .integer(total)]
+            case .opened(let driver, let abi, let path):
+                [
+                    "event": "opened", "driver": .string(driver), "abi": .integer(abi),
+                    "expectations": path.map { .string($0) } ?? .null,
+                ]
             case .starting(let index, let entry):
                 ["event": "starting", "index": .integer(index), "entry": entry.json]
             case .found(let entry, let verdict):
-                switch verdict {
-                case .passed: ["event": "found", "entry": entry.json, "verdict": "passed"]
-                case .failed(let text):
-                    ["event": "found", "entry": entry.json, "verdict": "failed", "message": .string(text)]
-                case .unsupported(let text):
-                    ["event": "found", "entry": entry.json, "verdict": "unsupported", "message": .string(text)]
+                if let (status, message) = verdict.told {
+                    ["event": "found", "entry": entry.json, "verdict": .string(status), "message": .string(message)]
+                } else {
+                    ["event": "found", "entry": entry.json, "verdict": "passed"]
                 }
+            case .trying(let step): ["event": "trying", "step": .integer(step)]
+            case .minimising(let entry): ["event": "minimising", "entry": entry.json]
+            case .minimised(let entry, let smaller):
+                ["event": "minimised", "entry": entry.json, "case": smaller.json]
             case .ran(let kernels): ["event": "ran", "kernels": .array(kernels.map { .string($0.text) })]
             case .finished(let report):
                 [
@@ -118,6 +133,9 @@ extension RunEvent {
         case "preparing":
             guard let total = json["total"]?.intValue else { return nil }
             self = .preparing(total: total)
+        case "opened":
+            guard let driver = json["driver"]?.stringValue, let abi = json["abi"]?.intValue else { return nil }
+            self = .opened(driver: driver, abi: abi, expectations: json["expectations"]?.stringValue)
         case "starting":
             guard let index = json["index"]?.intValue, let entry = Entry(json["entry"]) else { return nil }
             self = .starting(index: index, entry)
@@ -128,8 +146,18 @@ extension RunEvent {
             case "passed": self = .found(entry, .passed)
             case "failed": self = .found(entry, .failed(message))
             case "unsupported": self = .found(entry, .unsupported(message))
+            case "expected": self = .found(entry, .expected(message))
             default: return nil
             }
+        case "trying":
+            guard let step = json["step"]?.intValue else { return nil }
+            self = .trying(step)
+        case "minimising":
+            guard let entry = Entry(json["entry"]) else { return nil }
+            self = .minimising(entry)
+        case "minimised":
+            guard let entry = Entry(json["entry"]), let smaller = MinimisedCase(json["case"]) else { return nil }
+            self = .minimised(entry, smaller)
         case "ran": self = .ran((json["kernels"]?.arrayValue ?? []).compactMap { KernelID(text: $0.stringValue ?? "") })
         case "finished":
             var report = Report(
@@ -157,6 +185,8 @@ extension RunEvent.Entry {
             object["direction"] = .string(cell.direction.rawValue)
         }
         if let command { object["command"] = .string(command) }
+        if let worst = evidence.worst { object["worst"] = worst.json }
+        if let kind = evidence.kind { object["kind"] = .string(kind.rawValue) }
         return .object(object)
     }
 
@@ -166,6 +196,8 @@ extension RunEvent.Entry {
         self.op = op
         dtype = json["dtype"]?.stringValue.flatMap { DType(name: $0) }
         command = json["command"]?.stringValue
+        evidence.worst = WorstError(json["worst"])
+        evidence.kind = json["kind"]?.stringValue.flatMap(FailureKind.init(rawValue:))
         if let dtype, let layout = json["layout"]?.stringValue.flatMap(Layout.init(rawValue:)),
             let direction = json["direction"]?.stringValue.flatMap(Direction.init(rawValue:))
         {
@@ -178,10 +210,14 @@ extension Report {
     /// Takes over what another process found out; the totals of the end are added.
     package mutating func take(_ event: RunEvent) {
         switch event {
-        case .calling, .devices, .refused, .preparing, .starting, .ran: break
+        case .calling, .devices, .refused, .preparing, .starting, .ran, .minimising, .trying: break
+        case .opened(let driver, let abi, _): (self.driver, self.abi) = (driver, abi)
         case .learned(let json): findings.append(json)
         case .found(let entry, let verdict):
-            add(verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command)
+            add(
+                verdict, id: entry.id, op: entry.op, dtype: entry.dtype, cell: entry.cell, command: entry.command,
+                evidence: entry.evidence)
+        case .minimised(let entry, let smaller): minimise(entry.id, smaller)
         case .finished(let end):
             device = end.device
             driver = end.driver

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Thread_local CressetThreadState state = {.default_device = -1};
+static _Thread_local CressetThreadState state = {.layers = CRESSET_LAYER_FRESH, .default_device = -1};
 
 CressetThreadState *cresset_thread_state(void) { return &state; }
 

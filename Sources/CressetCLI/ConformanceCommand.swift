@@ -39,6 +39,18 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the report as JSON to this file; - is the standard output.", valueName: "path"))
     var json: String?
 
+    @Option(help: ArgumentHelp("Write the report as JUnit XML to this file.", valueName: "path"))
+    var junit: String?
+
+    @Option(help: ArgumentHelp("Write the report as a page to this file.", valueName: "path"))
+    var html: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the backend says is unsupported or will fail; default: the file that lies with it.",
+            valueName: "file"))
+    var expectations: String?
+
     @Option(help: "How much is looked at: smoke, full or deep.")
     var tier = Tier.full
 
@@ -48,11 +60,16 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Run random programs and chains of operations for so long.", valueName: "seconds"))
     var fuzz: Double?
 
-    @Option(help: ArgumentHelp("Run one random program or chain again, by the seed it was reported with.", valueName: "seed"))
+    @Option(
+        help: ArgumentHelp(
+            "Run one random program or chain again, by the seed it was reported with.", valueName: "seed"))
     var fuzzCase: UInt64?
 
     @Flag(help: "Stop at the first case that fails.")
     var failFast = false
+
+    @Flag(help: "Look for no smaller case that fails as one did.")
+    var noMinimise = false
 
     @Flag(help: "Run in this process, for a debugger, not in a worker that may crash or hang.")
     var inProcess = false
@@ -60,11 +77,17 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds after which a case counts as hung.", valueName: "seconds"))
     var timeout = 60
 
+    @Flag(help: "Only the quick check that each device passes at its first use; what it finds is remembered.")
+    var selftest = false
+
     @Option(help: .hidden)
     var worker: String?
 
     @Flag(help: .hidden)
     var workerList = false
+
+    @Option(help: .hidden)
+    var reduce: String?
 
     @Flag(help: .hidden)
     var noCompilingAhead = false
@@ -83,6 +106,7 @@ struct ConformanceCommand: ParsableCommand {
 
     func run() throws {
         if workerList { return listAsWorker() }
+        if selftest { return try SelfTestRun(json: json).run(on: devices()) }
         let job = try job()
         if let worker { return try work(worker, job) }
         let reports = inProcess ? try runHere(job) : try runSupervised(job)
@@ -121,7 +145,7 @@ struct ConformanceCommand: ParsableCommand {
             let start = ContinuousClock.now
             var report = try SupervisedRun(
                 arguments: workerArguments(name), device: name, timeout: max(timeout, 1),
-                stopsAtFirstFailure: failFast,
+                stopsAtFirstFailure: failFast, isWhole: job.isExhaustive, minimisesLost: !noMinimise,
                 progress: { done, total in
                     if let fuzz {
                         let seconds = Int((ContinuousClock.now - start) / .seconds(1))
@@ -153,7 +177,9 @@ struct ConformanceCommand: ParsableCommand {
         if !cases.isEmpty { arguments += ["--cases"] + cases }
         if let fuzz { arguments += ["--fuzz", "\(fuzz)"] }
         if let fuzzCase { arguments += ["--fuzz-case", "\(fuzzCase)"] }
+        if let expectations { arguments += ["--expectations", expectations] }
         if failFast { arguments.append("--fail-fast") }
+        if noMinimise { arguments.append("--no-minimise") }
         return arguments
     }
 
@@ -179,7 +205,17 @@ struct ConformanceCommand: ParsableCommand {
             context.resumption = resumption
             context.compilesAhead = !noCompilingAhead
             context.events = { WorkerProcess.write($0.line) }
-            _ = try job.run(on: try Device(name), context)
+            let device = try Device(name)
+            if let reduce {
+                guard let known = LostReduction(reduce) else {
+                    throw ValidationError("--reduce is for the command's own use.")
+                }
+                let suite = try Suite(job.selection)
+                suite.context = context
+                try suite.reduce(known, on: device)
+            } else {
+                _ = try job.run(on: device, context)
+            }
         } catch {
             WorkerProcess.write(RunEvent.refused("\(error)").line)
         }
@@ -189,6 +225,8 @@ struct ConformanceCommand: ParsableCommand {
         var context = RunContext()
         context.spelling = plugin.map { "--plugin \($0)" }
         context.stopsAtFirstFailure = failFast
+        context.expectations = expectations
+        context.minimises = !noMinimise
         return context
     }
 
@@ -237,6 +275,8 @@ struct ConformanceCommand: ParsableCommand {
 
     /// One report as an object, several as a list.
     private func write(_ reports: [Report]) throws {
+        if let junit { try FileSystem.replace(junit, with: Report.junit(reports)) }
+        if let html { try FileSystem.replace(html, with: Report.page(reports)) }
         guard let json else { return }
         let value = reports.count == 1 ? reports[0].json : .array(reports.map(\.json))
         let text = value.serialized(pretty: true) + "\n"

@@ -24,6 +24,8 @@ struct ConformanceJob {
     var fuzz: FuzzPlan?
 
     func run(on device: Device, _ context: RunContext) throws -> Report {
+        // (What a self-test would find belongs into the report.)
+        SelfTest.exempt(device)
         if !files.isEmpty { return try CaseFile.run(files, on: device, selection, context) }
         if let fuzz { return try Fuzz(fuzz, on: device, context).run() }
         switch mode {
@@ -38,6 +40,9 @@ struct ConformanceJob {
         case .perf: return try Performance.run(on: device, selection, context)
         }
     }
+
+    /// True where every case of the suite is run.
+    var isExhaustive: Bool { files.isEmpty && fuzz == nil && mode == .test && selection.isExhaustive }
 
     /// What the report comes to as text.
     func text(_ report: Report) -> String {

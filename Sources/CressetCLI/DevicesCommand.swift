@@ -52,6 +52,7 @@ struct DevicesCommand: ParsableCommand {
             "    memory: \(Self.size(properties.memoryBytes)), one tensor at most \(Self.size(properties.maxAllocationBytes))"
                 + (properties.uuid.isEmpty ? "" : "; uuid \(properties.uuid)"))
         print("    dtypes: \(properties.dtypes.map(\.name).joined(separator: " "))")
+        if let state = try? device.selfTest, state != .exempt { print("    self-test: \(state)") }
     }
 
     private func printAttempts() {
@@ -81,7 +82,7 @@ struct DevicesCommand: ParsableCommand {
                     "memory_bytes": .integer(Int(clamping: p.memoryBytes)),
                     "max_allocation_bytes": .integer(Int(clamping: p.maxAllocationBytes)),
                     "dtypes": .array(p.dtypes.map { .string($0.name) }), "backend_version": .string(p.backendVersion),
-                    "origin": .string(p.origin),
+                    "origin": .string(p.origin), "self_test": .string("\(try device.selfTest)"),
                 ]
             } catch {
                 return ["device": .string("\(device)"), "error": .string("\(error)")]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CTemplates
+import CressetIO
 import Glibc
 
 /// `cresset new-backend`
@@ -112,11 +113,7 @@ struct NewBackendCommand: ParsableCommand {
 
     /// The package whose build folder this command lies in.
     private static func ownPackage() throws -> String {
-        var folder =
-            realpath("/proc/self/exe", nil).map { pointer in
-                defer { free(pointer) }
-                return String(cString: pointer)
-            } ?? ""
+        var folder = FileSystem.executable
         while let slash = folder.lastIndex(of: "/") {
             folder = String(folder[..<slash])
             if access(folder + "/Package.swift", F_OK) == 0, access(folder + "/Sources/BackendKit", F_OK) == 0 {

@@ -31,7 +31,18 @@ struct OpsCommand: ParsableCommand {
     @Option(help: ArgumentHelp("With --families: fail where this file says otherwise.", valueName: "file"))
     var check: String?
 
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Print what ran where instead, in Markdown, from reports that conformance --json wrote.", valueName: "file")
+    )
+    var ran: [String] = []
+
     func run() throws {
+        if !ran.isEmpty {
+            print(try OpsTable(ran.map { try JSON.parse(FileSystem.text(of: $0)) }).markdown, terminator: "")
+            return
+        }
         if families { return try showFamilies() }
         let devices = try devices()
         var coverages: [Coverage] = []

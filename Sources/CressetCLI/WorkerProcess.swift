@@ -5,6 +5,9 @@ final class WorkerProcess {
     /// The descriptor at which a worker finds its pipe.
     static let descriptor: Int32 = 3
 
+    /// How it is told that a signal ended one.
+    static let died = "died"
+
     /// How a wait for a line came to its end.
     enum Line {
         case text(String)
@@ -98,7 +101,7 @@ final class WorkerProcess {
         let signal = status & 0x7F
         if signal == 0 { return ("ended with status \(status >> 8 & 0xFF)", isOrderly: status == 0) }
         let name = strsignal(signal).map { String(cString: $0) } ?? "unknown"
-        return ("died of signal \(signal) (\(name))", isOrderly: false)
+        return ("\(Self.died) of signal \(signal) (\(name))", isOrderly: false)
     }
 
     /// In the worker: writes one line in one piece; without a reader there is nothing left to do.

@@ -98,6 +98,13 @@ package enum FileSystem {
     /// True where `path` names something that can be read.
     package static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
+    /// The program that runs, without links on the way; empty where the system does not tell.
+    package static let executable: String = {
+        guard let pointer = realpath("/proc/self/exe", nil) else { return "" }
+        defer { free(pointer) }
+        return String(cString: pointer)
+    }()
+
     /// Makes the folder if it is not there; its parent must be.
     package static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o755) != 0, errno != EEXIST else { return }

@@ -114,6 +114,18 @@ import Testing
         }
     }
 
+    /// 1e-30 · 1e-30 is 0, and 0 · ∞ NaN: which partial product comes first is the device's own business.
+    @Test func productsOfInfinityAndTheVerySmallAreOpen() throws {
+        let oracle = try Driver.oracle()
+        func flags(_ x: [Float]) throws -> UInt8 {
+            try oracle.inspect(oracle.reduced(.prod, oracle.tensor(x, .float32), dims: [0], to: .float32)).flags[0]
+        }
+        #expect(try flags([1e-30, 1e-30, .infinity]) & 1 == 1)
+        #expect(try flags([1e-30, 1e30, .infinity]) == 0)
+        #expect(try flags([1e-30, 1e-30, .nan]) == 0)
+        #expect(try flags([0, 2, .infinity]) == 0)
+    }
+
     @Test(arguments: [DType.float32, .bfloat16, .float16])
     func matmulsLieWithin(dtype: DType) throws {
         let (m, k, n) = (5, 300, 7)

@@ -14,6 +14,7 @@ for precision in 32 64; do
   "$folder/ulp$precision" "$@"
 done
 python3 "$here/check.py"
+python3 "$here/special.py" --check
 if command -v glslangValidator >/dev/null; then python3 "$here/glsl_check.py"; fi
 if gcc -O2 -I "$sources/include" "$here/opencl_check.c" "$folder/maths.o" -lOpenCL -lm -o "$folder/opencl" 2>/dev/null; then
   "$folder/opencl" || [ $? = 77 ]

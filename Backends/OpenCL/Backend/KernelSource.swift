@@ -77,6 +77,7 @@ struct CompiledKernel {
 
 /// The arguments of a kernel are part of it, so one launch at a time sets them.
 final class SharedKernel: @unchecked Sendable {
+    // Whoever sets arguments and launches holds `lock`; OpenCL lets any thread do so.
     let kernel: cl_kernel
     let lock = Mutex(())
 

@@ -16,12 +16,16 @@ typedef struct CressetThreadState {
   void *first_error;        /* retained CressetError box of the innermost `catching` */
   void *recorder;           /* retained recorder of launches */
   void *guard;              /* retained guard of memory */
+  void *node;               /* of the tape, while its gradients are computed */
+  int32_t shadow_device;    /* set by `withShadow` or CRESSET_SHADOW; meant while the layer's bit is set */
 } CressetThreadState;
 
 enum {
   CRESSET_LAYER_NO_GRAD = 1,
   CRESSET_LAYER_RECORD = 2,
   CRESSET_LAYER_GUARD = 4,
+  CRESSET_LAYER_SHADOW = 8,
+  CRESSET_LAYER_FRESH = 16, /* the thread has not asked the environment yet which layers it wants */
 };
 
 CressetThreadState *cresset_thread_state(void);

@@ -28,7 +28,7 @@ enum Engine {
                 for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
                 if node is AccumulateGrad && !accumulate { continue }
                 if stopsAtCaptured && capturedEdges.contains(where: { $0.0.node === node }) { continue }
-                let outgoing = try node.backward(incoming)
+                let outgoing = try node.named { () throws(CressetError) in try node.backward(incoming) }
                 for (i, edge) in node.edges.enumerated() {
                     guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
                     try arrive(gradient, at: edge, &arrived)

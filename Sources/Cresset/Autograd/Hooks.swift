@@ -1,5 +1,5 @@
 /// Functions that see (and may replace) a gradient as it passes a tensor in the backward pass.
-final class Hooks: @unchecked Sendable {
+final class Hooks: Sendable {
     typealias Body = @Sendable (Tensor) -> Tensor?
 
     /// By result of the node, in order of registration.

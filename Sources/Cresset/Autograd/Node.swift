@@ -82,6 +82,22 @@ class Node: @unchecked Sendable {
     /// Gradients of the inputs from those of the results; nil stands for zeros.
     func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] { [] }
 
+    /// Runs `body` as this node's part of the backward pass, for whoever wants to know.
+    @inline(__always)
+    final func named<Result>(_ body: () throws(CressetError) -> Result) throws(CressetError) -> Result {
+        let state = threadState
+        let previous = state.pointee.node
+        state.pointee.node = Unmanaged.passUnretained(self).toOpaque()
+        defer { state.pointee.node = previous }
+        return try body()
+    }
+
+    /// The name of the operation whose gradients this thread is computing.
+    static var current: String? {
+        // (It is on this thread's stack for as long as it is named.)
+        threadState.pointee.node.map { Unmanaged<Node>.fromOpaque($0).takeUnretainedValue().name }
+    }
+
     /// For a backward through what was freed.
     final var releasedError: CressetError {
         CressetError(

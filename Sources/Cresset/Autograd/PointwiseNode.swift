@@ -32,6 +32,8 @@ final class PointwisePlan: Sendable {
 
 /// A pointwise operation on the tape.
 final class PointwiseNode: Node, @unchecked Sendable {
+    // `saved` is changed by `release` alone, at the end of this node's part in a backward pass; two passes through
+    // one graph at a time are the user's race, as in PyTorch. All else is immutable.
     private let plan: PointwisePlan
     private let scalars: [Scalar]
     private var saved: [SavedTensor]

@@ -9,96 +9,181 @@ struct Geometry: Sendable {
     var strides: Shape
     var offset: Int
 
-    init(_ x: TensorImpl) {
-        shape = x.shape
-        strides = x.strides
-        offset = x.offset
+    init(_ x: TensorImpl) { self.init(shape: x.shape, strides: x.strides, offset: x.offset) }
+
+    init(shape: Shape, strides: Shape, offset: Int) {
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+    }
+
+    /// Behind the last element.
+    var end: Int { offset + shape.span(strides: strides) }
+    var hasOverlap: Bool { strides.hasOverlap(shape) }
+
+    /// For each element its place behind `start`, as a vector.
+    func places(from start: Int, on runtime: DeviceRuntime) throws(CressetError) -> Tensor {
+        let op = "aten::as_strided"
+        return try noGrad { () throws(CressetError) in
+            var sum = try Tensor.filled([], .int(Int64(offset - start)), dtype: .int64, on: runtime, op: op)
+            for d in shape.indices {
+                let along = try Tensor.empty([shape[d]], .int64, on: runtime, op: op)
+                try Generators.arange.generate([0, .int(Int64(strides[d]))], into: along)
+                sum = try Ops.add(sum.unsqueeze(-1), along)
+            }
+            return try sum.reshaped([shape.elementCount], op: op)
+        }
     }
 }
 
 /// A view as a part of its base, as functions of gradients.
+///
+/// A view may show the numbers of complex elements, or pairs of numbers as complex ones: it then counts in
+/// other elements than its base.
 struct ViewPart: Sendable {
     let base: Geometry
     let view: Geometry
-    private let baseDType: DType
-    private let viewDType: DType
+    private let baseIsComplex: Bool
+    private let viewIsComplex: Bool
+    /// The first element of either, and how many lie from there to the last of either, in the base's elements.
+    private let start: Int
+    private let count: Int
     private static let name = "aten::as_strided"
 
     init(of view: TensorImpl, in base: TensorImpl) {
-        self.base = Geometry(base)
-        self.view = Geometry(view)
-        baseDType = base.dtype
-        viewDType = view.dtype
+        self.init(
+            Geometry(view), in: Geometry(base), viewIsComplex: view.dtype.isComplex, baseIsComplex: base.dtype.isComplex
+        )
     }
 
-    /// Shows a tensor of the base's shape, whose elements are laid out as the base's, at the view's.
-    ///
-    /// A view may show the numbers of complex elements, or pairs of numbers as complex ones.
-    private func part(of x: Tensor) -> Tensor {
+    init(_ view: Geometry, in base: Geometry, viewIsComplex: Bool, baseIsComplex: Bool) {
+        self.base = base
+        self.view = view
+        self.baseIsComplex = baseIsComplex
+        self.viewIsComplex = viewIsComplex
+        var shown = [(base.offset, base.end)].filter { _ in base.shape.elementCount > 0 }
+        if view.shape.elementCount > 0 {
+            switch (baseIsComplex, viewIsComplex) {
+            case (true, false): shown.append((view.offset / 2, (view.end + 1) / 2))
+            case (false, true): shown.append((2 * view.offset, 2 * view.end))
+            default: shown.append((view.offset, view.end))
+            }
+        }
+        // Begins at an even place, so that pairs stay pairs.
+        let first = (shown.map(\.0).min() ?? 0) & ~1
+        start = first
+        count = (shown.map(\.1).max() ?? first) - first
+    }
+
+    private var isMixed: Bool { baseIsComplex != viewIsComplex }
+
+    /// Memory for both, seen as the base.
+    private func asBase(_ flat: Tensor) -> Tensor {
+        let offset = base.shape.elementCount == 0 ? 0 : flat.impl.offset + base.offset - start
+        return Tensor(
+            storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: offset, dtype: flat.dtype)
+    }
+
+    /// Memory for both, seen as the view, of which repeated elements may be left out.
+    private func asView(_ flat: Tensor, shape: Shape? = nil) -> Tensor {
+        let from = flat.impl.offset - start
         let offset: Int
-        switch (baseDType.isComplex, viewDType.isComplex) {
-        case (true, false): offset = 2 * (x.impl.offset - base.offset) + view.offset
-        case (false, true): offset = (x.impl.offset - base.offset) / 2 + view.offset
-        default: offset = x.impl.offset - base.offset + view.offset
+        switch (baseIsComplex, viewIsComplex) {
+        case (true, false): offset = 2 * from + view.offset
+        case (false, true): offset = from / 2 + view.offset
+        default: offset = from + view.offset
         }
         return Tensor(
-            storage: x.impl.storage, shape: view.shape, strides: view.strides, offset: offset,
-            dtype: viewDType.isComplex ? x.dtype.toComplex : x.dtype.toReal)
+            storage: flat.impl.storage, shape: shape ?? view.shape, strides: view.strides,
+            offset: view.shape.elementCount == 0 ? 0 : offset,
+            dtype: viewIsComplex ? flat.dtype.toComplex : flat.dtype.toReal)
     }
 
-    /// A new tensor laid out as the base, uninitialised.
-    private func room(like x: Tensor) throws(CressetError) -> Tensor {
-        let dtype = baseDType.isComplex ? x.dtype.toComplex : x.dtype.toReal
-        // Begins at an even place if the base does, so that pairs stay pairs.
-        let start = base.offset % 2
-        let flat = try Tensor.empty(
-            [start + base.shape.span(strides: base.strides)], dtype, on: x.runtime, op: Self.name)
-        return Tensor(
-            storage: flat.impl.storage, shape: base.shape, strides: base.strides, offset: flat.impl.offset + start,
-            dtype: dtype)
+    /// Memory for both, all zeros.
+    private func zeros(like x: Tensor) throws(CressetError) -> Tensor {
+        try .filled(
+            [count], 0, dtype: baseIsComplex ? x.dtype.toComplex : x.dtype.toReal, on: x.runtime, op: Self.name)
     }
 
-    private func copy(_ x: Tensor) throws(CressetError) -> Tensor {
-        let result = try room(like: x)
-        if x.numel > 0 { try Copy.run(from: x.detach(), to: result, op: Copy.kernel.name) }
-        return result
+    /// Memory for both with `x` at the base's place, and zeros where that has none.
+    private func room(for x: Tensor) throws(CressetError) -> Tensor {
+        let isFull = base.shape.elementCount == count && !base.hasOverlap
+        let flat = isFull ? try Tensor.empty([count], x.dtype, on: x.runtime, op: Self.name) : try zeros(like: x)
+        if x.numel > 0 { try Copy.run(from: x.detach(), to: asBase(flat), op: Copy.kernel.name) }
+        return flat
     }
 
     /// The view's part of a tensor of the base's shape, as a copy.
     func extract(_ g: Tensor) throws(CressetError) -> Tensor {
-        let result = try Copy.clone(part(of: try copy(g)), op: Self.name)
+        if base.hasOverlap && !isMixed { return try share(g, from: base, to: view, dividing: base) }
+        let result = try Copy.clone(asView(try room(for: g)), op: Self.name)
         return Tape.record(Self.name, result, inputs: [g]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (h) throws(CressetError) in try embed(h) }]
         }
     }
 
-    /// Zeros of the base's shape with `h` at the view's place; what several of its elements share is summed.
+    /// Zeros of the base's shape with `h` at the view's place; what several of its elements share is summed,
+    /// and what several of the base's share is divided among them.
     func embed(_ h: Tensor) throws(CressetError) -> Tensor {
-        let result = try room(like: h)
-        try Generators.fill.generate([0], into: result)
-        if h.numel > 0 {
-            var target = part(of: result)
-            var source = h.detach()
-            let repeated = (0..<view.shape.count).filter { view.strides[$0] == 0 && view.shape[$0] != 1 }
-            if !repeated.isEmpty {
-                source = try Reductions.sum(source, dims: repeated, keepdim: true, dtype: h.dtype)
-                target = Tensor(
-                    storage: target.impl.storage, shape: source.shape, strides: view.strides,
-                    offset: target.impl.offset, dtype: target.dtype)
-            }
-            try Copy.run(from: source, to: target, op: Copy.kernel.name)
+        if base.hasOverlap && !isMixed { return try share(h, from: view, to: base, dividing: base) }
+        var source = h
+        var target = view
+        let repeated = (0..<view.shape.count).filter { view.strides[$0] == 0 && view.shape[$0] != 1 }
+        if !repeated.isEmpty && h.numel > 0 {
+            source = try Reductions.sum(h.detach(), dims: repeated, keepdim: true, dtype: h.dtype)
+            target.shape = source.shape
         }
-        return Tape.record(Self.name, result, inputs: [h]) { (gradients, _) throws(CressetError) in
+        if target.hasOverlap && !isMixed { return try share(h, from: view, to: base, dividing: nil) }
+        let flat = try zeros(like: h)
+        if h.numel > 0 {
+            try Copy.run(from: source.detach(), to: asView(flat, shape: target.shape), op: Copy.kernel.name)
+        }
+        return Tape.record(Self.name, asBase(flat), inputs: [h]) { (gradients, _) throws(CressetError) in
             [try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
     }
 
+    /// What `x` adds up to in memory by one geometry, seen by the other; places that several elements of
+    /// `dividing` share are divided by their number. Differentiable by its parts.
+    private func share(
+        _ x: Tensor, from: Geometry, to: Geometry, dividing: Geometry?
+    ) throws(CressetError) -> Tensor {
+        if count == 0 { return try .filled(to.shape, 0, dtype: x.dtype, on: x.runtime, op: Self.name) }
+        func added(_ x: Tensor, by geometry: Geometry) throws(CressetError) -> Tensor {
+            let places = try geometry.places(from: start, on: x.runtime)
+            let zeros = try Tensor.filled([count], 0, dtype: x.dtype, on: x.runtime, op: Self.name)
+            return try Indexing.scatter(zeros, 0, places, try x.reshaped([places.numel], op: Self.name), .add)
+        }
+        var flat = try added(x, by: from)
+        if let dividing {
+            let ones = try Tensor.filled(dividing.shape, 1, dtype: x.dtype.toReal, on: x.runtime, op: Self.name)
+            flat = try Ops.div(flat, try added(ones, by: dividing).clamp(min: 1))
+        }
+        return try Indexing.gather(flat, 0, try to.places(from: start, on: x.runtime)).reshaped(to.shape, op: Self.name)
+    }
+
     /// A tensor of the base's shape with zeros at the view's place.
     func clear(_ g: Tensor) throws(CressetError) -> Tensor {
-        let result = try copy(g)
-        if g.numel > 0 { try Generators.fill.generate([0], into: part(of: result)) }
-        return Tape.record(Self.name, result, inputs: [g]) { (gradients, _) throws(CressetError) in
-            [try gradients[0].map { (h) throws(CressetError) in try clear(h) }]
+        try replace(g, nil)
+    }
+
+    /// A tensor of the base's shape with `source` (zeros, if there is none) at the view's place.
+    func replace(_ x: Tensor, _ source: Tensor?) throws(CressetError) -> Tensor {
+        let flat = try room(for: x)
+        if view.shape.elementCount > 0 {
+            let place = asView(flat)
+            if let source {
+                try Copy.run(from: source.detach(), to: place, op: Copy.kernel.name)
+            } else {
+                try Generators.fill.generate([0], into: place)
+            }
+        }
+        let result = asBase(flat)
+        return Tape.record(Self.name, result, inputs: [x] + (source.map { [$0] } ?? [])) {
+            (gradients, _) throws(CressetError) in
+            let ofBase = try gradients[0].map { (g) throws(CressetError) in try clear(g) }
+            if source == nil { return [ofBase] }
+            return [ofBase, try gradients[0].map { (g) throws(CressetError) in try extract(g) }]
         }
     }
 }

@@ -1,6 +1,4 @@
 import BackendKit
-import CCresset
-import Runtime
 
 /// What went wrong in a call, and where.
 public struct CressetError: Error, Sendable, CustomStringConvertible {
@@ -8,6 +6,8 @@ public struct CressetError: Error, Sendable, CustomStringConvertible {
         case shape, dtype, device, index, argument, autograd
         case memory, unsupported, plugin, io, invalidFile, backend
         case `internal`
+        /// Two devices gave different results in shadow mode.
+        case disagreement
         /// An operand was already invalid; never the first error.
         case passedThrough
     }
@@ -62,41 +62,4 @@ extension CressetError {
         // the synchronisation, and CRESSET_SYNC=1 moves it to the launch.
         self.init(kind, op: error.op ?? op, "\(error.message) [device \(device)]", site: CallSite.here())
     }
-}
-
-/// Where in the user's code an operation was called: "file.swift:12".
-///
-/// Keeps the call stack as addresses; names and lines are looked up only when a message is shown,
-/// which reads debug information and may take a tenth of a second.
-package struct CallSite: Sendable {
-    private let trace: Backtrace?
-
-    /// The call stack of this moment.
-    static func here() -> CallSite { CallSite(trace: try? Backtrace.capture(limit: 64)) }
-
-    /// The first frame that is not the library's own.
-    var location: String? {
-        guard let frames = trace?.symbolicated()?.frames else { return nil }
-        for frame in frames {
-            guard let source = frame.symbol?.sourceLocation, source.line > 0, !Self.isLibrary(source.path) else {
-                continue
-            }
-            let file = source.path.split(separator: "/").last.map(String.init) ?? source.path
-            return "\(file):\(source.line)"
-        }
-        return nil
-    }
-
-    private static func isLibrary(_ path: String) -> Bool {
-        // Code in a macro's arguments has a buffer of its own, which nobody can open; the frame around it has
-        // the line.
-        if path.contains("@__swiftmacro") { return true }
-        // Some paths are relative to the package, some absolute.
-        return libraryFolders.contains { path.hasPrefix($0) || path.contains("/" + $0) } || path.contains("<")
-    }
-
-    private static let libraryFolders = [
-        "Sources/Cresset/", "Sources/CressetNN/", "Sources/CressetOptim/", "Sources/CressetData/",
-        "Sources/CressetIO/", "Sources/BackendKit/", "swift/stdlib/",
-    ]
 }

@@ -41,7 +41,9 @@ public struct Device: Hashable, Sendable {
     public static var all: [Device] { DeviceTable.shared.all }
 
     /// Waits until everything given to the device is done; throws the first error of that work.
-    public func synchronize() throws(CressetError) { try runtime(for: "synchronize").synchronize(op: "synchronize") }
+    public func synchronize() throws(CressetError) {
+        try DeviceTable.shared.untested(id, op: "synchronize").synchronize(op: "synchronize")
+    }
 
     /// A second queue of this device: tensors on it are computed beside those of the first.
     package func twin() throws(CressetError) -> Device { try DeviceTable.shared.twin(of: self) }
@@ -53,7 +55,7 @@ public struct Device: Hashable, Sendable {
 
     /// The device's own name, driver and limits.
     public var properties: DeviceProperties {
-        get throws(CressetError) { try runtime(for: "properties").properties }
+        get throws(CressetError) { try DeviceTable.shared.untested(id, op: "properties").properties }
     }
 
     /// Kernels compiled since the device was opened, not counting those read from a cache.
@@ -83,6 +85,8 @@ public struct DeviceProperties: Sendable {
     public var backendVersion: String
     /// The plugin's path, or "linked in".
     public var origin: String
+    /// The version of the ABI that the backend's table follows.
+    public var abiVersion: Int
 }
 
 /// Runs `body` with `device` as the default device of this thread.

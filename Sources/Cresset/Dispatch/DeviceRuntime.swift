@@ -104,7 +104,8 @@ final class DeviceRuntime: @unchecked Sendable {
             isSoftware: has(CRESSET_DEVICE_SOFTWARE), hasUnifiedMemory: has(CRESSET_DEVICE_UNIFIED_MEMORY),
             isHostVisible: isHostVisible, isSynchronous: has(CRESSET_DEVICE_SYNCHRONOUS),
             memoryBytes: info.memory_bytes, maxAllocationBytes: info.max_allocation_bytes,
-            dtypes: DType.allCases.filter(holds), backendVersion: backend.version, origin: backend.origin)
+            dtypes: DType.allCases.filter(holds), backendVersion: backend.version, origin: backend.origin,
+            abiVersion: Int(backend.table.abi_version))
     }
 
     /// True when tensors of `dtype` can live here.

@@ -15,11 +15,16 @@ final class DeviceTable: @unchecked Sendable {
         var entries: [Entry] = []
         var defaultDevice: Device?
         var openErrors: [Int32: CressetError] = [:]
+        /// All that were opened, admitted or not.
+        var untested: [Int32: DeviceRuntime] = [:]
+        /// Those that a thread tests, which holds `opening`.
+        var underTest: Set<Int32> = []
     }
     private let state = Lock(State())
     /// Opened devices by id, read without a lock; each is written once, under `opening`, and lives on.
     private let runtimes: UnsafeMutablePointer<Atomic<UnsafeRawPointer?>>
-    private let opening = Lock(())
+    /// (Whoever opens a device tests it, and may need others for that.)
+    private let opening = RecursiveLock()
 
     private init() {
         runtimes = .allocate(capacity: Self.capacity)
@@ -156,16 +161,33 @@ final class DeviceTable: @unchecked Sendable {
         if let pointer = runtimes[Int(id)].load(ordering: .acquiring) {
             return Unmanaged<DeviceRuntime>.fromOpaque(pointer).takeUnretainedValue()
         }
-        return try opening.withLock { (_: inout ()) throws(CressetError) -> DeviceRuntime in
+        return try opening.withLock { () throws(CressetError) -> DeviceRuntime in
             if let pointer = runtimes[Int(id)].load(ordering: .acquiring) {
                 return Unmanaged<DeviceRuntime>.fromOpaque(pointer).takeUnretainedValue()
             }
             if let error = state.withLock({ $0.openErrors[id] }) { throw error }
+            let opened = try untested(id, op: op)
+            if state.withLock({ $0.underTest.contains(id) }) { return opened }
+            do throws(CressetError) {
+                try SelfTest.admit(opened)
+            } catch {
+                state.withLock { $0.openErrors[id] = error }
+                throw error
+            }
+            // Retained for good: a device once opened stays.
+            runtimes[Int(id)].store(UnsafeRawPointer(Unmanaged.passRetained(opened).toOpaque()), ordering: .releasing)
+            return opened
+        }
+    }
+
+    /// The opened device, also before it has passed its self-test: to see what it says of itself.
+    func untested(_ id: Int32, op: String) throws(CressetError) -> DeviceRuntime {
+        try opening.withLock { () throws(CressetError) -> DeviceRuntime in
+            if let known = state.withLock({ $0.untested[id] }) { return known }
+            if let error = state.withLock({ $0.openErrors[id] }) { throw error }
             do throws(CressetError) {
                 let opened = try open(id)
-                // Retained for good: a device once opened stays.
-                runtimes[Int(id)].store(
-                    UnsafeRawPointer(Unmanaged.passRetained(opened).toOpaque()), ordering: .releasing)
+                state.withLock { $0.untested[id] = opened }
                 return opened
             } catch {
                 state.withLock { $0.openErrors[id] = error }
@@ -174,11 +196,25 @@ final class DeviceTable: @unchecked Sendable {
         }
     }
 
+    /// Runs `body` while this thread, and no other, may use a device that is not admitted yet.
+    func testing<Result>(
+        _ runtime: DeviceRuntime, _ body: () throws(CressetError) -> Result
+    ) throws(CressetError) -> Result {
+        try opening.withLock { () throws(CressetError) -> Result in
+            let isFirst = state.withLock { $0.underTest.insert(runtime.device.id).inserted }
+            defer { if isFirst { state.withLock { _ = $0.underTest.remove(runtime.device.id) } } }
+            return try body()
+        }
+    }
+
+    /// Lets a device that was refused be opened again.
+    func forgetRefusal(of device: Device) { state.withLock { $0.openErrors[device.id] = nil } }
+
     /// A second queue of an opened device, as a device of its own; the same one every time.
     func twin(of device: Device) throws(CressetError) -> Device {
         let original = try runtime(device.id, op: "twin")
         let id = try intern("\(original.backend.name)'s other queue", entry(device.id).index)
-        return try opening.withLock { (_: inout ()) throws(CressetError) -> Device in
+        return try opening.withLock { () throws(CressetError) -> Device in
             if runtimes[Int(id)].load(ordering: .acquiring) == nil {
                 let twin = try DeviceRuntime(besides: original, as: Device(id: id))
                 runtimes[Int(id)].store(UnsafeRawPointer(Unmanaged.passRetained(twin).toOpaque()), ordering: .releasing)

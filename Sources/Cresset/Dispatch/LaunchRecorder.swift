@@ -71,14 +71,10 @@ private func recording<Result>(
     _ recorder: LaunchRecorder, _ body: () throws -> Result
 ) rethrows -> (Result, RecordedLaunches) {
     let state = threadState
-    let previous = (layers: state.pointee.layers, recorder: state.pointee.recorder)
+    let previous = state.pointee.recorder
     state.pointee.recorder = Unmanaged.passUnretained(recorder).toOpaque()
-    state.pointee.layers |= Layer.record
-    defer {
-        state.pointee.recorder = previous.recorder
-        state.pointee.layers = previous.layers
-    }
-    let result = try withExtendedLifetime(recorder) { try body() }
+    defer { state.pointee.recorder = previous }
+    let result = try withExtendedLifetime(recorder) { try withLayer(Layer.record, true, body) }
     return (result, recorder.launches)
 }
 
@@ -130,16 +126,16 @@ extension RecordedLaunches {
     /// True where launches of these kinds say of every zero that they give which sign it has: sums
     /// may begin with either, and MIN and MAX of both may give either.
     package func defineZeros(_ kinds: [LaunchKind]) -> Bool {
-        kinds.allSatisfy { kind in
-            guard let primitive = primitives[kind] else { return false }
-            switch primitive.family {
-            case .pointwise: break
-            case .gather: return true
-            default: return false
-            }
-            guard let program = primitive.program?.program else { return false }
-            return (0..<program.count).allSatisfy { program[$0].opcode != .min && program[$0].opcode != .max }
-        }
+        kinds.allSatisfy { primitives[$0]?.definesZeros ?? false }
+    }
+}
+
+extension Primitive {
+    /// True where it says of every zero that it gives which sign that has.
+    var definesZeros: Bool {
+        if family == .gather { return true }
+        guard family == .pointwise, let program = program?.program else { return false }
+        return (0..<program.count).allSatisfy { program[$0].opcode != .min && program[$0].opcode != .max }
     }
 }
 

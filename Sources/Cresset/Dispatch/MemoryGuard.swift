@@ -28,14 +28,10 @@ package final class MemoryGuard {
     /// Runs `body` with guarded memory on the device, on this thread.
     package func run<Result>(_ body: () throws -> Result) rethrows -> Result {
         let state = threadState
-        let previous = (layers: state.pointee.layers, guarding: state.pointee.guard)
+        let previous = state.pointee.guard
         state.pointee.guard = Unmanaged.passUnretained(self).toOpaque()
-        state.pointee.layers |= Layer.guarding
-        defer {
-            state.pointee.guard = previous.guarding
-            state.pointee.layers = previous.layers
-        }
-        return try withExtendedLifetime(self) { try body() }
+        defer { state.pointee.guard = previous }
+        return try withExtendedLifetime(self) { try withLayer(Layer.guarding, true, body) }
     }
 
     /// The guard of this thread, while one is on.
@@ -51,15 +47,11 @@ package final class MemoryGuard {
     func empty(
         _ shape: Shape, _ dtype: DType, _ bytes: Int, on runtime: DeviceRuntime, op: String
     ) throws(CressetError) -> Tensor {
-        let storage = try Storage(runtime, bytes: front + bytes + Self.back, op: op)
+        let storage = try Storage(runtime, bytes: bytes, front: front, back: Self.back, op: op)
         // NaN for floats; for integers a number that no index may be.
         let region = Region(storage: storage, bytes: bytes, filler: dtype.hasGradient ? 0xFF : 0x5B)
         let filler = [UInt8](repeating: region.filler, count: end(of: region))
-        var failure: CressetError?
-        filler.withUnsafeBytes { raw in
-            do throws(CressetError) { try runtime.copyIn(raw, to: storage, at: 0, op: op) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try storage.write(filler, at: 0, op: op)
         regions.append(region)
         return Tensor(
             storage: storage, shape: shape, strides: shape.contiguousStrides, offset: front / dtype.size, dtype: dtype)
@@ -75,28 +67,12 @@ package final class MemoryGuard {
             for (range, place) in [
                 (0..<front, "before the first"), (front + region.bytes..<end(of: region), "behind the last"),
             ] {
-                let seen = try read(region.storage, range)
+                let seen = try region.storage.bytes(in: range, op: "guard")
                 guard let i = seen.firstIndex(where: { $0 != region.filler }) else { continue }
                 let distance = range.lowerBound == 0 ? front - i : i
                 return "\(distance) bytes \(place) element of a tensor of \(region.bytes) bytes were written to"
             }
         }
         return nil
-    }
-
-    private func read(_ storage: Storage, _ range: Range<Int>) throws(CressetError) -> [UInt8] {
-        var failure: CressetError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, initialized in
-            do throws(CressetError) {
-                // The range is within the storage's bytes, and the buffer has room for it.
-                try storage.runtime.copyOut(
-                    storage, at: range.lowerBound, to: UnsafeMutableRawBufferPointer(buffer), op: "guard")
-                initialized = range.count
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return bytes
     }
 }

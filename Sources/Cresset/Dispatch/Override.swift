@@ -78,9 +78,23 @@ package enum Override {
             switch value {
             case .tensor(let x): if x.runtime !== runtime { return nil }
             case .tensors(let list): if list.contains(where: { $0.runtime !== runtime }) { return nil }
+            case .optionalTensors(let list):
+                if list.contains(where: { $0 != nil && $0?.runtime !== runtime }) { return nil }
             default: break
             }
         }
+        if threadState.pointee.layers & Layer.watched != 0, let shadow = try Shadow(besides: runtime) {
+            return try shadow.check(op, values) { () throws(CressetError) in
+                try attempt(chain, op: op, on: runtime, values, types)
+            }?.results
+        }
+        return try attempt(chain, op: op, on: runtime, values, types)?.results
+    }
+
+    /// What the first kernel that takes the call makes of it; nil if none does.
+    private static func attempt(
+        _ chain: KernelChain, op: OperatorName, on runtime: DeviceRuntime, _ values: [Value], _ types: [ResultType]
+    ) throws(CressetError) -> (results: [Tensor], record: KernelRecord)? {
         for record in chain.records {
             if let swift = record.swiftKernel {
                 if let accepts = swift.accepts, !accepts(values) { continue }
@@ -89,7 +103,7 @@ package enum Override {
                     let results = try noGrad { try swift.kernel(values) }
                     try check(results, types, of: record, op, on: runtime)
                     LaunchRecorder.current?.note(record)
-                    return results.map { $0.detach() }
+                    return (results.map { $0.detach() }, record)
                 } catch let error as CressetError {
                     throw error
                 } catch {
@@ -98,7 +112,7 @@ package enum Override {
             }
             if let results = try launch(record, op, on: runtime, values, types) {
                 LaunchRecorder.current?.note(record)
-                return results
+                return (results, record)
             }
         }
         return nil
@@ -166,6 +180,11 @@ package enum Override {
                 argument.count = UInt64(list.count)
                 lists[i] = numbers.count
                 numbers += list.map(Int64.init)
+            // (The boundary has no form for these.)
+            case .doubles, .optionalTensors: return nil
+            case .device(let device):
+                argument.kind = UInt32(CRESSET_ARGUMENT_STRING)
+                argument.string = OperatorName("\(device)").cString
             case .dtype(let dtype):
                 argument.kind = UInt32(CRESSET_ARGUMENT_DTYPE)
                 argument.integer = Int64(dtype.rawValue)

@@ -4,7 +4,7 @@ import CCresset
 import Synchronization
 
 /// A program together with the devices it is known to run on.
-final class KernelProgram: @unchecked Sendable {
+final class KernelProgram: Sendable {
     let program: Program
     /// Bit i: the device of id i can run every instruction. Bits are only ever set.
     private let admitted = Atomic<UInt64>(0)
@@ -118,13 +118,20 @@ struct Primitive {
             for part in parts { try part.run() }
             return
         }
-        let runtime = outputs[0].storage.runtime
+        if threadState.pointee.layers & Layer.watched == 0 { return try runUnwatched() }
         LaunchRecorder.current?.note(self)
+        guard let shadow = try Shadow(besides: outputs[0].storage.runtime) else { return try runUnwatched() }
+        try shadow.check(self)
+    }
+
+    /// The same where nobody compares the results.
+    func runUnwatched() throws(CressetError) {
+        let runtime = outputs[0].storage.runtime
         if let refusals = try attempt(on: runtime) { try refuse(refusals, on: runtime) }
     }
 
     /// Tries the registered kernels in order. nil: done; else why each refused.
-    private func attempt(on runtime: DeviceRuntime) throws(CressetError) -> [String]? {
+    func attempt(on runtime: DeviceRuntime) throws(CressetError) -> [String]? {
         do throws(CressetError) {
             try program?.check(on: runtime, op: op)
             try epilogue?.check(on: runtime, op: op)

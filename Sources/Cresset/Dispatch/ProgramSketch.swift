@@ -48,7 +48,9 @@ package struct ProgramSketch: Sendable {
     }
 
     /// The portable functions, by name and number of arguments.
-    package static let functions: [(name: String, arguments: Int)] = Function.allCases.map { ("\($0)", $0.argumentCount) }
+    package static let functions: [(name: String, arguments: Int)] = Function.allCases.map {
+        ("\($0)", $0.argumentCount)
+    }
 
     /// The type in which elements of a dtype are computed.
     package static func type(of dtype: DType) -> DType { dtype.arithmetic.dtype }

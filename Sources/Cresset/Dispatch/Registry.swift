@@ -52,7 +52,7 @@ public enum Registry {
 
     /// Everything registered on a device.
     public static func entries(on device: Device) throws(CressetError) -> [Entry] {
-        try device.runtime(for: "entries").kernels.records.map { record in
+        try DeviceTable.shared.untested(device.id, op: "entries").kernels.records.map { record in
             var isOverride = false
             if case .override = record.key { isOverride = true }
             return Entry(
@@ -63,7 +63,7 @@ public enum Registry {
 
     /// Kernels of the device's backend that broke a rule and were left out, each with the reason.
     public static func refusals(on device: Device) throws(CressetError) -> [String] {
-        try device.runtime(for: "refusals").kernels.refusals
+        try DeviceTable.shared.untested(device.id, op: "refusals").kernels.refusals
     }
 
     /// The error when nothing fits.

@@ -9,17 +9,21 @@ enum Layer {
     static let noGrad = UInt32(CRESSET_LAYER_NO_GRAD)
     static let record = UInt32((CRESSET_LAYER_RECORD))
     static let guarding = UInt32(CRESSET_LAYER_GUARD)
+    static let shadow = UInt32(CRESSET_LAYER_SHADOW)
+    static let fresh = UInt32(CRESSET_LAYER_FRESH)
+    /// Launches that somebody watches, or may want to, take the general way.
+    static let watched = record | shadow | fresh
 }
 
-/// Runs `body` with a layer's bit set to `on`, and restores it.
+/// Runs `body` with the bits of some layers set to `on`, and restores them.
 @inline(__always)
 func withLayer<Result, Failure: Error>(
-    _ bit: UInt32, _ on: Bool, _ body: () throws(Failure) -> Result
+    _ bits: UInt32, _ on: Bool, _ body: () throws(Failure) -> Result
 ) throws(Failure) -> Result {
     let state = threadState
-    let previous = state.pointee.layers
-    state.pointee.layers = on ? previous | bit : previous & ~bit
-    defer { state.pointee.layers = previous }
+    let previous = state.pointee.layers & bits
+    if on { state.pointee.layers |= bits } else { state.pointee.layers &= ~bits }
+    defer { state.pointee.layers = state.pointee.layers & ~bits | previous }
     return try body()
 }
 

@@ -16,8 +16,8 @@ enum HostServices {
                 },
                 option: { name in
                     guard let name else { return nil }
-                    // Backends' options are environment variables: "validation" is CRESSET_VALIDATION.
-                    let key = "CRESSET_" + String(cString: name).uppercased()
+                    // Backends' options are environment variables: "opencl.special" is CRESSET_OPENCL_SPECIAL.
+                    let key = "CRESSET_" + String(cString: name).uppercased().map { $0 == "." ? "_" : $0 }
                     return getenv(key).map { UnsafePointer($0) }
                 },
                 cache_directory: cacheDirectory.map { UnsafePointer($0.allocatedCString) },

@@ -54,9 +54,6 @@ extension Ops {
     static let leakyReluKernel = Pointwise("aten::leaky_relu", .promote) { c in
         select(Expr(0, c.type) .< c.inputs[0], c.inputs[0], c.inputs[0] * c.scalars[0])
     }
-    static let eluKernel = Pointwise("aten::elu", .promote) { c in
-        select(Expr(0, c.type) .< c.inputs[0], c.inputs[0], c.scalars[0] * Cresset.expm1(c.inputs[0]))
-    }
 
     static func geluKernel(_ approximate: String) throws(CressetError) -> Pointwise {
         switch approximate {
@@ -121,8 +118,9 @@ extension Tensor {
     public func leakyRelu(_ slope: Double = 0.01) -> Tensor {
         trapping { () throws(CressetError) in try Ops.leakyReluKernel.run([self], [.double(slope)]) }
     }
-    /// x for positive x, α(eˣ - 1) otherwise.
-    public func elu(alpha: Double = 1) -> Tensor {
-        trapping { () throws(CressetError) in try Ops.eluKernel.run([self], [.double(alpha)]) }
+    @discardableResult public func silu_() -> Tensor { inPlace(Ops.silu) }
+    @discardableResult public func mish_() -> Tensor { inPlace(Ops.mish) }
+    @discardableResult public func leakyRelu_(_ slope: Double = 0.01) -> Tensor {
+        inPlace("aten::leaky_relu_", Ops.leakyReluKernel, [], [.double(slope)], promoting: [])
     }
 }

@@ -14,21 +14,12 @@ extension Ops {
     /// The largest integer not above a/b.
     static let floorDivide = Binary(
         "floor_divide", .promote, .number, overloads: ("", "Scalar"), samples: (-9...9, 1...4), differentiable: false
-    ) { a, b, _ in
-        if a.isFloat {
-            // floor((a - a mod b) / b): exact where a/b rounds up to an integer.
-            let mod = a % b
-            let quotient = (a - mod) / b
-            let adjusted = select((mod .!= 0) & ((mod .< 0) ^ (b .< 0)), quotient - 1, quotient)
-            let nearest = Cresset.floor(adjusted)
-            let rounded = select(Expr(0.5) .< adjusted - nearest, nearest + 1, nearest)
-            return select(b .== 0, a / b, rounded)
-        }
-        return floorQuotient(a, b)
-    }
+    ) { a, b, _ in floorQuotient(a, b) }
 
     /// a - b·floor(a/b): the sign of the divisor.
-    static let remainder = Binary("remainder", .promote, .number, samples: (-9...9, 1...4)) { a, b, _ in
+    static let remainder = Binary(
+        "remainder", .promote, .number, firstOverload: "Scalar_Tensor", samples: (-9...9, 1...4)
+    ) { a, b, _ in
         let mod = a % b
         let zero = Expr(0, a.type ?? b.type ?? .f32)
         return select((mod .!= zero) & ((mod .< zero) ^ (b .< zero)), mod + b, mod)
@@ -38,8 +29,9 @@ extension Ops {
     static let fmod = Binary("fmod", .promote, .number, samples: (-9...9, 1...4)) { a, b, _ in a % b }
 
     static let pow = Binary(
-        "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), second: "exponent",
-        samples: (0.2...3, 0...3), complex: .value(slope: powerSlope) { Cresset.pow($0, $1) }
+        "pow", .promote, .number, overloads: ("Tensor_Tensor", "Tensor_Scalar"), firstOverload: "Scalar",
+        second: "exponent", samples: (0.2...3, 0...3),
+        complex: .value(slope: powerSlope) { Cresset.pow($0, $1) }
     ) { a, b, t in t.isFloatingPoint ? Cresset.pow(a, b) : integerPower(a, b) }
 
     static let maximum = Binary("maximum", .promote, overloads: ("", nil)) { a, b, t in
@@ -76,16 +68,23 @@ extension Ops {
     ) { a, b, _ in
         a.cast(to: .bool) ^ b.cast(to: .bool)
     }
-    static let bitwiseAnd = Binary("bitwise_and", .promote, bits, differentiable: false) { a, b, _ in a & b }
-    static let bitwiseOr = Binary("bitwise_or", .promote, bits, differentiable: false) { a, b, _ in a | b }
-    static let bitwiseXor = Binary("bitwise_xor", .promote, bits, differentiable: false) { a, b, _ in a ^ b }
+    static let bitwiseAnd = Binary(
+        "bitwise_and", .promote, bits, firstOverload: "Scalar_Tensor", samples: (-9...9, 0...9), differentiable: false
+    ) { a, b, _ in a & b }
+    static let bitwiseOr = Binary(
+        "bitwise_or", .promote, bits, firstOverload: "Scalar_Tensor", samples: (-9...9, 0...9), differentiable: false
+    ) { a, b, _ in a | b }
+    static let bitwiseXor = Binary(
+        "bitwise_xor", .promote, bits, firstOverload: "Scalar_Tensor", samples: (-9...9, 0...9), differentiable: false
+    ) { a, b, _ in a ^ b }
 
     static let binary: [Binary] = [
         add, sub, mul, div, floorDivide, remainder, fmod, pow, maximum, minimum, atan2, eq, ne, lt, le, gt, ge,
-        logicalAnd, logicalOr, logicalXor, bitwiseAnd, bitwiseOr, bitwiseXor,
+        logicalAnd, logicalOr, logicalXor, bitwiseAnd, bitwiseOr, bitwiseXor, rsub, fmax, fmin, heaviside, copysign,
+        nextafter, gcd, lcm, leftShift, rightShift, logaddexp, logaddexp2, xlogy, xlog1py, hypot, zeta,
     ]
 
-    private static let bits = Set<DType>.integer.union(Set<DType>.boolean)
+    static let bits = Set<DType>.integer.union(Set<DType>.boolean)
 
     /// b·aᵇ⁻¹, which is 0 for b = 0; aᵇ·ln a, which is 0 at a = 0 where aᵇ is 0 or 1.
     private static let powerSlope: ComplexBinary.Slope = { i, a, b, y in
@@ -94,8 +93,17 @@ extension Ops {
         return select((a.re .== 0) & (a.im .== 0) & (0 .<= b.re), zero, y * Cresset.log(a))
     }
 
-    /// Integer division rounded down.
-    private static func floorQuotient(_ a: Expr, _ b: Expr) -> Expr {
+    /// Division rounded down.
+    static func floorQuotient(_ a: Expr, _ b: Expr) -> Expr {
+        if a.isFloat {
+            // floor((a - a mod b) / b): exact where a/b rounds up to an integer.
+            let mod = a % b
+            let quotient = (a - mod) / b
+            let adjusted = select((mod .!= 0) & ((mod .< 0) ^ (b .< 0)), quotient - 1, quotient)
+            let nearest = Cresset.floor(adjusted)
+            let rounded = select(Expr(0.5) .< adjusted - nearest, nearest + 1, nearest)
+            return select(b .== 0, a / b, rounded)
+        }
         let type = a.type ?? b.type ?? .i64
         let (zero, one) = (Expr(0, type), Expr(1, type))
         let quotient = a / b

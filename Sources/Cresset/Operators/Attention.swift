@@ -106,7 +106,7 @@ enum Attention {
             let biasPart = perRow ? bias?.narrow(-2, first, count) : bias
             blocks.append(try recomputed(part, k, v, biasPart, first: first, options))
         }
-        return try Selection.cat(blocks, dim: -2).converted(to: q.dtype)
+        return try Joining.cat(blocks, dim: -2).converted(to: q.dtype)
     }
 
     /// Every head of [..., heads, n, e] as many times as heads of queries share it.

@@ -72,6 +72,19 @@ extension Tensor {
     public func maskedSelect(_ mask: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Compaction.maskedSelect(self, mask) }
     }
+    /// Coordinates of the elements that are not zero, as `nonzero`.
+    public func argwhere() -> Tensor { nonzero() }
+    /// Coordinates of the first `size` elements that are not zero; missing ones are `fillValue`.
+    public func nonzeroStatic(size: Int, fillValue: Int = -1) -> Tensor {
+        trapping { () throws(CressetError) in
+            let op = "aten::nonzero_static"
+            try checkValid(op)
+            guard size >= 0 else { throw CressetError(.argument, op: op, "the size must not be negative, got \(size)") }
+            let found = try Compaction.nonzero(self)
+            if found.shape[0] >= size { return found.narrow(0, 0, size).clone() }
+            return try Padding.constant(found, [0, 0, 0, size - found.shape[0]], Scalar(fillValue))
+        }
+    }
     /// The number of elements that are not zero, over all dims or some.
     public func countNonzero(dim: [Int]? = nil) -> Tensor {
         trapping { () throws(CressetError) in
@@ -125,5 +138,26 @@ extension Operators {
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").countNonzero(dim: try a.optionalInt("dim").map { [$0] }))]
             }),
+        .composed(
+            "argwhere(Tensor self) -> Tensor", .all, of: ["aten::nonzero"], isDifferentiable: false,
+            samples: { g in [[5, 7], [], [0]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
+            call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").argwhere())] }),
+        .composed(
+            "nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", .all,
+            of: ["aten::nonzero", "aten::constant_pad_nd"], isDifferentiable: false,
+            samples: { g in
+                [[5, 7], [2, 2], [3]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), 4, -1]) }
+            },
+            call: { (a) throws(CressetError) in
+                [
+                    .tensor(
+                        try a.tensor("self").nonzeroStatic(
+                            size: try a.int("size"), fillValue: try a.int("fill_value")))
+                ]
+            }),
+        .composed(
+            "nonzero_numpy(Tensor self) -> Tensor[]", .all, of: ["aten::nonzero"], isDifferentiable: false,
+            samples: { g in [[5, 3], []].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
+            call: { (a) throws(CressetError) in [.tensors(Tensor.where(try a.tensor("self")))] }),
     ]
 }

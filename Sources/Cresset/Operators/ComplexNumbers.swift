@@ -161,8 +161,6 @@ extension Tensor {
     public func resolveConj() -> Tensor { self }
     /// The tensor itself: no negation is ever put off.
     public func resolveNeg() -> Tensor { self }
-    /// The transposed of the last two dims, conjugated.
-    public var mH: Tensor { mT.conj() }
     /// z/|z|, and 0 at 0: the sign of a real number.
     public func sgn() -> Tensor { trapping { () throws(CressetError) in try Ops.sgn(self) } }
     /// The angle to the positive real axis.
@@ -207,6 +205,7 @@ extension Operators {
             unary("view_as_real(Tensor(a) self) -> Tensor(a)", dtypes: .complex, ComplexNumbers.asReal),
             Operator(
                 "view_as_complex(Tensor(a) self) -> Tensor(a)", dtypes: [.float32, .float64], composition: [],
+                readsMemory: true,
                 samples: { g in [[4, 5, 2], [3, 2], [2], [0, 2]].map { Sample([.tensor(g.tensor($0))]) } },
                 call: { (a) throws(CressetError) in [.tensor(try ComplexNumbers.asComplex(try a.tensor("self")))] }),
             unary("real(Tensor(a) self) -> Tensor(a)", dtypes: .all) { (x) throws(CressetError) in
@@ -216,16 +215,6 @@ extension Operators {
                 try ComplexNumbers.part(x, 1)
             },
             unary("conj(Tensor(a) self) -> Tensor(a)", dtypes: .all, ComplexNumbers.conjugate),
-            Operator(
-                "mH(Tensor(a) self) -> Tensor(a)", dtypes: .all, composition: [],
-                samples: { g in [[5, 7], [3, 4, 5], [0, 3]].map { Sample([.tensor(g.tensor($0))]) } },
-                call: { (a) throws(CressetError) in
-                    let x = try a.tensor("self")
-                    guard x.ndim >= 2 else {
-                        throw CressetError(.shape, op: "aten::mH", "needs at least 2 dims, got \(x.summary)")
-                    }
-                    return [.tensor(try ComplexNumbers.conjugate(x.mT))]
-                }),
             unary("resolve_conj(Tensor(a) self) -> Tensor(a)", dtypes: .all) { (x) throws(CressetError) in x },
             unary("resolve_neg(Tensor(a) self) -> Tensor(a)", dtypes: .all) { (x) throws(CressetError) in x },
         ]

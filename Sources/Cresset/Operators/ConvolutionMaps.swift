@@ -141,7 +141,7 @@ enum Convolution {
         switch parts.count {
         case 0: try Tensor.filled(shape, 0, dtype: x.dtype, on: x.runtime, op: name.text)
         case 1: try parts[0].reshaped(shape, op: name.text)
-        default: try Selection.cat(parts, dim: 0).reshaped(shape, op: name.text)
+        default: try Joining.cat(parts, dim: 0).reshaped(shape, op: name.text)
         }
     }
 

@@ -79,8 +79,9 @@ extension Tensor {
 
     /// The same with one tensor or number beside this tensor, by the shortest way there is.
     @inline(__always)
-    private func inPlace(_ op: @autoclosure () -> String, _ binary: Binary, _ other: Tensor) -> Tensor {
+    func inPlace(_ op: @autoclosure () -> String, _ binary: Binary, _ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in
+            try binary.check(self, other)
             if try !binary.kernel.quick(inPlaceOf: self, other, nil) {
                 try binary.kernel.run(inPlaceOf: self, op(), [other], [], promoting: nil)
             }
@@ -89,8 +90,9 @@ extension Tensor {
     }
 
     @inline(__always)
-    private func inPlace(_ op: @autoclosure () -> String, _ binary: Binary, _ other: Scalar) -> Tensor {
+    func inPlace(_ op: @autoclosure () -> String, _ binary: Binary, _ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in
+            try binary.check(self, other)
             if try !binary.scalarSecond.quick(inPlaceOf: self, nil, other) {
                 try binary.scalarSecond.run(inPlaceOf: self, op(), [], [other], promoting: nil)
             }
@@ -98,7 +100,7 @@ extension Tensor {
         }
     }
 
-    private func inPlace(_ unary: Unary) -> Tensor {
+    func inPlace(_ unary: Unary) -> Tensor {
         trapping { () throws(CressetError) in
             try unary.check(self)
             if try !unary.kernel.quick(inPlaceOf: self, nil, nil) {
@@ -147,7 +149,7 @@ extension Tensor {
         case (let min?, let max?): inPlace("aten::clamp_", Selection.clampKernel, [], [min, max])
         case (let min?, nil): inPlace("aten::clamp_", Selection.clampMin, [], [min])
         case (nil, let max?): inPlace("aten::clamp_", Selection.clampMax, [], [max])
-        case (nil, nil): inPlace("aten::clamp_") { $0.clamp(min: nil, max: nil) }
+        case (nil, nil): inPlace("aten::clamp_") { $0.clamp(min: nil as Scalar?, max: nil) }
         }
     }
     @discardableResult public func maskedFill_(_ mask: Tensor, _ value: Scalar) -> Tensor {

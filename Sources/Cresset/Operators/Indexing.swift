@@ -8,7 +8,7 @@ enum Indexing {
     private static let scatterAddName = OperatorName("aten::scatter_add")
     private static let selectName = OperatorName("aten::index_select")
 
-    private static func check(_ index: Tensor, on x: Tensor, op: String) throws(CressetError) {
+    static func check(_ index: Tensor, on x: Tensor, op: String) throws(CressetError) {
         try x.checkValid(op)
         try index.checkValid(op)
         // (As in PyTorch, no indices at all may be of any dtype.)
@@ -152,7 +152,7 @@ enum Indexing {
         ).run()
     }
 
-    private static func checkScatter(
+    static func checkScatter(
         _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, op: String
     ) throws(CressetError) {
         try source.checkValid(op)
@@ -212,22 +212,64 @@ enum Indexing {
         return try index.detach().reshaped(column, op: op).expanded(shape, op: op)
     }
 
-    /// x with slices of `source` added at the places a 1-d index names.
-    static func add(_ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor) throws(CressetError) -> Tensor {
-        let op = "aten::index_add"
+    /// The dim from the front and a 1-d index over the shape of `source`, whose slices along it are written.
+    static func slices(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, op: String
+    ) throws(CressetError) -> (dim: Int, index: Tensor) {
         try check(index, on: x, op: op)
+        try source.checkValid(op)
+        let d = try x.dim(dim, op: op)
+        if x.ndim == 0, index.numel == 1, source.numel == 1 {
+            return (0, try index.detach().reshaped(source.shape, op: op))
+        }
         guard index.ndim <= 1, x.ndim > 0, source.ndim == x.ndim else {
             throw CressetError(
                 .shape, op: op,
                 "needs a 1-d index and a source of the tensor's rank: \(x.summary), \(index.summary), "
                     + source.summary)
         }
-        let d = try x.dim(dim, op: op)
-        guard source.shape[d] == index.numel else {
+        guard source.shape[d] == index.numel,
+            (0..<x.ndim).allSatisfy({ $0 == d || source.shape[$0] == x.shape[$0] })
+        else {
             throw CressetError(
-                .shape, op: op, "\(index.numel) indices need a source of that size along dim \(d): \(source.summary)")
+                .shape, op: op,
+                "\(index.numel) indices need a source of that size along dim \(d) and else of the tensor's sizes: "
+                    + "\(x.summary), \(source.summary)")
         }
-        return try scatter(x, d, try alongDim(index, d, source.shape, op: op), source, .add)
+        return (d, try alongDim(index, d, source.shape, op: op))
+    }
+
+    /// x with slices of `source`, `alpha` times, added at the places a 1-d index names.
+    static func add(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1
+    ) throws(CressetError) -> Tensor {
+        let (d, along) = try slices(x, dim, index, source, op: "aten::index_add")
+        return try scatter(
+            x, d, along, alpha.isOne ? source : try Ops.mul(source, alpha).converted(to: source.dtype), .add)
+    }
+
+    /// x with slices of `source` in the places a 1-d index names; of duplicates the last wins.
+    static func copy(_ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor) throws(CressetError) -> Tensor {
+        let (d, along) = try slices(x, dim, index, source, op: "aten::index_copy")
+        return try scatter(x, d, along, source, .set)
+    }
+
+    /// x with one value in the slices a 1-d index names.
+    static func fill(_ x: Tensor, _ dim: Int, _ index: Tensor, _ value: Tensor) throws(CressetError) -> Tensor {
+        let op = "aten::index_fill.int_Tensor"
+        try check(index, on: x, op: op)
+        try value.checkValid(op)
+        guard value.ndim == 0, index.ndim <= 1 else {
+            throw CressetError(
+                .shape, op: op, "needs a 0-d value and a 1-d index, got \(value.summary) and \(index.summary)")
+        }
+        let d = try x.dim(dim, op: op)
+        var shape = x.shape
+        if x.ndim > 0 { shape[d] = index.numel }
+        let source = try Tensor.onOneDevice([x, value], op: op)[1].converted(to: x.dtype).expanded(shape, op: op)
+        if x.ndim == 0 && index.numel == 0 { return x.clone() }
+        let (front, along) = try slices(x, d, index, source, op: op)
+        return try scatter(x, front, along, source, .set)
     }
 }
 
@@ -252,8 +294,43 @@ extension Tensor {
     public func indexSelect(dim: Int, index: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Indexing.select(self, dim, index) }
     }
-    /// A copy with slices of `source` added at the places a 1-d index names.
-    public func indexAdd(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Indexing.add(self, dim, index, source) }
+    /// A copy with `value` written where the index says.
+    public func scatter(_ dim: Int, _ index: Tensor, _ value: Scalar) -> Tensor {
+        scatter(dim, index, Tensor.full(index.shape, value, dtype: dtype, device: device))
+    }
+    /// A copy with slices of `source`, `alpha` times, added at the places a 1-d index names.
+    public func indexAdd(_ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.add(self, dim, index, source, alpha: alpha) }
+    }
+    /// A copy with slices of `source` at the places a 1-d index names; of duplicates the last wins.
+    public func indexCopy(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.copy(self, dim, index, source) }
+    }
+    /// A copy with a 0-d tensor's element in the slices a 1-d index names.
+    public func indexFill(_ dim: Int, _ index: Tensor, _ value: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Indexing.fill(self, dim, index, value) }
+    }
+    /// A copy with `value` in the slices a 1-d index names.
+    public func indexFill(_ dim: Int, _ index: Tensor, _ value: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in
+            try checkValid("aten::index_fill.int_Scalar")
+            let value = try Tensor.filled([], value, dtype: dtype, on: runtime, op: "aten::index_fill.int_Scalar")
+            return try Indexing.fill(self, dim, index, value)
+        }
+    }
+    /// Slices of `source`, `alpha` times, are added at the places a 1-d index names.
+    @discardableResult
+    public func indexAdd_(_ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1) -> Tensor {
+        inPlace("aten::index_add_") { $0.indexAdd(dim, index, source, alpha: alpha) }
+    }
+    /// Slices of `source` are written to the places a 1-d index names.
+    @discardableResult
+    public func indexCopy_(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
+        inPlace("aten::index_copy_") { $0.indexCopy(dim, index, source) }
+    }
+    /// `value` is written to the slices a 1-d index names.
+    @discardableResult
+    public func indexFill_(_ dim: Int, _ index: Tensor, _ value: Scalar) -> Tensor {
+        inPlace("aten::index_fill_.int_Scalar") { $0.indexFill(dim, index, value) }
     }
 }

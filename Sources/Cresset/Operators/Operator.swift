@@ -20,18 +20,27 @@ public final class Operator: Sendable {
     let overrideRefusal: String?
     /// True if gradients flow from its result to its floating-point inputs.
     public let isDifferentiable: Bool
+    /// Results that are places along `dim` of the first argument. Where several values are equal PyTorch
+    /// leaves open which of them is named; here it is the first.
+    package let freeIndices: [Int]
+    /// True where a result depends on how an argument lies in memory, as that of as_strided does.
+    package let readsMemory: Bool
     /// How it is judged if it comes of a factorisation; nil if the oracle judges it.
     package let judgement: FactorJudgement?
     /// Calls the operation with checked arguments.
     package let call: @Sendable (Arguments) throws(CressetError) -> [Value]
     /// Calls the conformance suite makes, by seed.
     package let samples: @Sendable (inout SampleMaker) -> [Sample]
+    /// Calls that must be refused, and by which words.
+    package let errors: @Sendable (inout SampleMaker) -> [ErrorSample]
 
     /// - Parameter notOverridable: why its own name is not asked for a kernel: "it is …".
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
-        notOverridable: String? = nil, judgement: FactorJudgement? = nil,
+        notOverridable: String? = nil, freeIndices: [Int] = [], readsMemory: Bool = false,
+        judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) {
         let parsed = Schema(schema)
@@ -41,9 +50,27 @@ public final class Operator: Sendable {
         self.dtypes = dtypes
         self.composition = composition
         self.isDifferentiable = isDifferentiable
+        self.freeIndices = freeIndices
+        self.readsMemory = readsMemory
         self.judgement = judgement
         self.samples = samples
+        self.errors = errors
         self.call = call
+    }
+}
+
+extension Operator {
+    /// An operation that is made of others; kernels are registered for those.
+    static func composed(
+        _ schema: String, _ dtypes: Set<DType> = .all, of parts: [String], isDifferentiable: Bool = true,
+        freeIndices: [Int] = [], readsMemory: Bool = false,
+        samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
+    ) -> Operator {
+        Operator(
+            schema, dtypes: dtypes, composition: parts, isDifferentiable: isDifferentiable,
+            notOverridable: "it is made of \(parts.joined(separator: ", ")), which can be", freeIndices: freeIndices,
+            readsMemory: readsMemory, samples: samples, call: call)
     }
 }
 
@@ -67,7 +94,11 @@ public enum Operators {
         byName[name] ?? byName["aten::" + name]
     }
 
-    private static let byName: [String: Operator] = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+    private static let byName: [String: Operator] = {
+        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
+        return known
+    }()
 }
 
 extension Operator {

@@ -19,6 +19,7 @@ enum TypeRule: Sendable {
 /// Its program per combination of dtypes, its derivative with respect to each input and the launch
 /// all follow from the expression.
 final class Pointwise: @unchecked Sendable {
+    // All is immutable but the lists of programs and plans, which are replaced whole through atomic pointers.
     /// What the expression is made from: typed inputs and scalars, and the dtype it computes in.
     struct Context {
         /// Already converted to the computation type where the rule promotes.

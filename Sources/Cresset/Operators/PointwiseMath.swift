@@ -5,14 +5,17 @@ extension Ops {
         "abs", .promote, .number,
         complex: .real(derivative: { _, c in c.grad * c.inputs[0].unit }) { $0.inputs[0].magnitude }
     ) { Cresset.abs($0) }
-    static let sign = Unary("sign", .promote, .number) { signOf($0) }
+    static let sign = Unary("sign", .promote, .real) { signOf($0) }
     static func signOf(_ x: Expr) -> Expr {
         let t = x.type ?? .f32
+        if t == .bool { return x }
         // PyTorch's formula: NaN gives 0. In integers, as some shader compilers make -0 of a select of -1 and 0.
         let (positive, negative) = (Expr(0, t) .< x, x .< Expr(0, t))
         return (positive.cast(to: .i32) - negative.cast(to: .i32)).cast(to: t)
     }
-    static let square = Unary("square", .promote, .number, complex: .function { Cresset.square($0) }) { $0 * $0 }
+    static let square = Unary("square", .promote, .number, boolAs: .int64, complex: .function { Cresset.square($0) }) {
+        $0 * $0
+    }
     static let reciprocal = Unary(
         "reciprocal", .promoteFloat, samples: 0.2...4,
         complex: .function({ one($0) / $0 }, slope: { -($1 * $1) })
@@ -124,11 +127,14 @@ extension Ops {
         .function({ Cresset.log($0) / Expr(base, $0.type) }, slope: { z, _ in one(z) / (z * Expr(base, z.type)) })
     }
 
-    static let unary: [Unary] = [
-        neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin,
-        acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
-        round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid,
-    ]
+    static let unary: [Unary] =
+        [
+            neg, abs, sign, square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan,
+            asin,
+            acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, floor, ceil, trunc,
+            round, isnan, isinf, isfinite, logicalNot, bitwiseNot, sigmoid, frac, deg2rad, rad2deg, sinc,
+            signbit, isposinf, isneginf,
+        ] + normalFunctions + ModifiedBessel.operations + Bessel.operations
 }
 
 extension Expr {

@@ -64,7 +64,7 @@ extension Pointwise {
     ) throws(CressetError) -> Tensor? {
         let dtype = a.dtype
         let runtime = a.storage.runtime
-        guard !a.isInvalid, threadState.pointee.layers & Layer.record == 0 else { return nil }
+        guard !a.isInvalid, threadState.pointee.layers & Layer.watched == 0 else { return nil }
         if let b {
             guard b.dtype == dtype, b.storage.runtime === runtime, !b.isInvalid, promotesAll else { return nil }
         }

@@ -233,7 +233,8 @@ enum Reductions {
         return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
             [
                 try gradients[0].map { (g) throws(CressetError) in
-                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(count))).expanded(shape, op: op)
+                    // (Of no elements there is no gradient to scale, and its own gradient is not 0 · ∞.)
+                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(max(count, 1)))).expanded(shape, op: op)
                 }
             ]
         }
@@ -307,7 +308,7 @@ enum Reductions {
             while rest.shape[0] > 1 {
                 let (n, half) = (rest.shape[0], rest.shape[0] / 2)
                 let products = try Ops.mul(rest.narrow(0, 0, half), rest.narrow(0, half, half))
-                rest = n % 2 == 0 ? products : try Selection.cat([products, rest.narrow(0, n - 1, 1)], dim: 0)
+                rest = n % 2 == 0 ? products : try Joining.cat([products, rest.narrow(0, n - 1, 1)], dim: 0)
             }
             let result = try rest.reshaped(shape, op: op)
             return result.impl.storage === x.impl.storage || !result.isContiguous
@@ -553,9 +554,5 @@ extension Tensor {
         trapping { () throws(CressetError) in
             try Reductions.variance(self, dims: dim, correction: correction, keepdim: keepdim)
         }
-    }
-    /// Standard deviation.
-    public func std(dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) -> Tensor {
-        `var`(dim: dim, correction: correction, keepdim: keepdim).sqrt()
     }
 }

@@ -47,6 +47,11 @@ public struct SampleMaker: Sendable {
         return Tensor(values, shape: shape, dtype: dtype, device: .reference)
     }
 
+    /// A sample for each shape, of a tensor of that shape and the other arguments.
+    public mutating func samples(_ cases: [(Shape, [Value])]) -> [Sample] {
+        cases.map { Sample([.tensor(tensor($0))] + $1) }
+    }
+
     /// An int64 tensor of indices below `size`.
     public mutating func indices(_ shape: Shape, below size: Int) -> Tensor {
         let values = (0..<shape.elementCount).map { _ in int(0..<Swift.max(size, 1)) }
@@ -68,9 +73,26 @@ public struct Sample: Sendable {
     public var values: [Value]
     /// False where the result is not a smooth function of the inputs at this point.
     public var checksGradient = true
+    /// False where other values in its tensors would make no valid call.
+    public var takesOtherValues = true
 
-    public init(_ values: [Value], checksGradient: Bool = true) {
+    public init(_ values: [Value], checksGradient: Bool = true, takesOtherValues: Bool = true) {
         self.values = values
         self.checksGradient = checksGradient
+        self.takesOtherValues = takesOtherValues
+    }
+}
+
+/// A call that must be refused.
+public struct ErrorSample: Sendable {
+    public var values: [Value]
+    /// What the message must say: each of these occurs in it.
+    public var words: [String]
+
+    public init(_ values: [Value], _ words: String...) { self.init(values, words: words) }
+
+    public init(_ values: [Value], words: [String]) {
+        self.values = values
+        self.words = words
     }
 }

@@ -106,7 +106,7 @@ enum Scans {
         var distance = 1
         while distance < n {
             let rest = try combine(x.narrow(d, 0, n - distance), x.narrow(d, distance, n - distance))
-            x = try Selection.cat([x.narrow(d, 0, distance), rest], dim: d)
+            x = try Joining.cat([x.narrow(d, 0, distance), rest], dim: d)
             distance *= 2
         }
         return x

@@ -1,6 +1,6 @@
 import BackendKit
 
-/// Choosing between tensors, clamping, joining.
+/// Choosing between tensors, clamping.
 enum Selection {
     /// c ? x : y, where c keeps its own dtype.
     private static let whereKernel = Pointwise(
@@ -63,59 +63,6 @@ enum Selection {
             throw CressetError(.argument, op: "aten::clamp", "at least one of min and max must be given")
         }
     }
-
-    private static func joined(
-        _ parts: [Tensor], _ d: Int, _ shape: Shape, _ dtype: DType, op: String
-    ) throws(CressetError) -> Tensor {
-        let result = try Tensor.empty(shape, dtype, on: parts[0].runtime, op: op)
-        var offset = 0
-        try noGrad { () throws(CressetError) in
-            for part in try Tensor.onOneDevice(parts, op: op) {
-                if part.numel > 0 {
-                    try Copy.run(
-                        from: part.detach(), to: result.narrow(d, offset, part.shape[d]), op: OperatorName(op))
-                }
-                offset += part.shape[d]
-            }
-        }
-        return result
-    }
-
-    static func cat(_ tensors: [Tensor], dim: Int) throws(CressetError) -> Tensor {
-        let op = "aten::cat"
-        for tensor in tensors { try tensor.checkValid(op) }
-        // PyTorch's legacy: one-dimensional empty tensors join with anything.
-        let parts = tensors.filter { !($0.ndim == 1 && $0.numel == 0) }
-        guard let first = parts.first else {
-            guard let any = tensors.first else { throw CressetError(.argument, op: op, "needs at least one tensor") }
-            return any
-        }
-        let d = try first.dim(dim, op: op)
-        var shape = first.shape
-        guard first.ndim > 0 else { throw CressetError(.shape, op: op, "0-d tensors cannot be joined; use stack") }
-        for part in parts.dropFirst() {
-            guard part.ndim == first.ndim, (0..<first.ndim).allSatisfy({ $0 == d || part.shape[$0] == first.shape[$0] })
-            else {
-                throw CressetError(
-                    .shape, op: op,
-                    "sizes must be equal but for dim \(d): \(parts.map { "\($0.shape)" }.joined(separator: ", "))")
-            }
-            shape[d] += part.shape[d]
-        }
-        let dtype = Promotion.result(parts)
-        let result = try Override.resolve(
-            OperatorName(op), on: first, dtype, [.tensors(parts), .scalar(Scalar(d))],
-            types: [ResultType(shape, dtype)]
-        ) { () throws(CressetError) in [try joined(parts, d, shape, dtype, op: op)] }[0]
-        let sizes = parts.map { $0.shape[d] }
-        return Tape.record(op, result, inputs: parts) { (gradients, _) in
-            var start = 0
-            return sizes.map { size in
-                defer { start += size }
-                return gradients[0]?.narrow(d, start, size)
-            }
-        }
-    }
 }
 
 extension Tensor {
@@ -130,30 +77,6 @@ extension Tensor {
     /// Limited to min … max; NaN stays NaN.
     public func clamp(min: Scalar? = nil, max: Scalar? = nil) -> Tensor {
         trapping { () throws(CressetError) in try Selection.clamp(self, min, max) }
-    }
-    /// The tensors one after another along a dim.
-    public static func cat(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
-        trapping { () throws(CressetError) in try Selection.cat(tensors, dim: dim) }
-    }
-    /// The tensors, which have one shape, along a new dim.
-    public static func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
-        trapping { () throws(CressetError) in
-            guard let first = tensors.first else {
-                throw CressetError(.argument, op: "aten::stack", "needs at least one tensor")
-            }
-            guard tensors.allSatisfy({ $0.shape == first.shape }) else {
-                throw CressetError(
-                    .shape, op: "aten::stack",
-                    "shapes must be equal: \(tensors.map { "\($0.shape)" }.joined(separator: ", "))")
-            }
-            for tensor in tensors { try tensor.checkValid("aten::stack") }
-            let d = try first.dim(dim, op: "aten::stack", rank: first.ndim + 1)
-            let dtype = Promotion.result(tensors)
-            return try Override.resolve(
-                OperatorName("aten::stack"), inputs: tensors, dtype, [.tensors(tensors), .scalar(Scalar(d))],
-                type: ResultType(first.shape.inserting(tensors.count, at: d), dtype)
-            ) { (x) throws(CressetError) in try Selection.cat(x.map { $0.unsqueeze(d) }, dim: d) }
-        }
     }
     /// Elements on and above a diagonal of the last two dims; 0 elsewhere.
     public func triu(_ diagonal: Int = 0) -> Tensor { banded("aten::triu", diagonal, keepsUpper: true) }

@@ -121,7 +121,7 @@ public enum LossReduction: String, Sendable {
     case none, mean, sum
 
     /// PyTorch's number for it, in schemas.
-    fileprivate var value: Value {
+    var value: Value {
         switch self {
         case .none: 0
         case .mean: 1
@@ -263,18 +263,6 @@ public enum Losses {
                 type: ResultType(losses, dtype)
             ) { (x) in reduce((x[0] - x[1]).square(), reduction) }
         }
-    }
-
-    /// |x - y|
-    public static func l1Loss(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean) -> Tensor {
-        reduce((x - y).abs(), reduction)
-    }
-
-    /// The cross entropy of logits x and probabilities y, without overflow.
-    public static func binaryCrossEntropyWithLogits(_ x: Tensor, _ y: Tensor, reduction: LossReduction = .mean)
-        -> Tensor
-    {
-        reduce((1 - y) * x - x.logSigmoid(), reduction)
     }
 }
 

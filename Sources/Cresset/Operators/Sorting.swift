@@ -232,6 +232,7 @@ extension Operators {
             "sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
             dtypes: .real, composition: ["aten::sort.stable"],
             notOverridable: ofSort,
+            freeIndices: [1],
             samples: { g in shapes.map { Sample([.tensor(g.distinct($0)), .scalar(Scalar($1)), false]) } },
             call: { (a) throws(CressetError) in
                 pair(try a.tensor("self").sort(dim: try a.int("dim"), descending: try a.bool("descending")))
@@ -240,6 +241,7 @@ extension Operators {
             "argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor",
             dtypes: .real, composition: ["aten::sort.stable"], isDifferentiable: false,
             notOverridable: ofSort,
+            freeIndices: [0],
             samples: { g in shapes.map { Sample([.tensor(g.distinct($0)), .scalar(Scalar($1)), true]) } },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").argsort(dim: try a.int("dim"), descending: try a.bool("descending")))]
@@ -260,6 +262,7 @@ extension Operators {
         Operator(
             "topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)",
             dtypes: .number, composition: ["aten::sort.stable"],
+            freeIndices: [1],
             samples: { g in
                 let cases: [(Shape, Int, Int)] = [
                     ([5, 7], 3, 0), ([5, 7], 2, -1), ([20], 20, 0), ([4], 0, 0), ([], 1, 0), ([0, 3], 2, 1),
@@ -283,6 +286,7 @@ extension Operators {
             "kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)",
             dtypes: .number, composition: ["aten::sort.stable"],
             notOverridable: ofSort,
+            freeIndices: [1],
             samples: { g in
                 let cases: [(Shape, Int, Int)] = [
                     ([5, 7], 3, 0), ([5, 7], 2, -1), ([9], 9, 0), ([], 1, 0), ([0, 3], 2, 1),

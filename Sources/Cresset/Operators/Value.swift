@@ -5,6 +5,10 @@ public enum Value: Sendable {
     case tensors([Tensor])
     case scalar(Scalar)
     case ints([Int])
+    case doubles([Double])
+    /// A list where a tensor may be missing: the dims that are not indexed.
+    case optionalTensors([Tensor?])
+    case device(Device)
     case dtype(DType)
     case string(String)
 
@@ -28,6 +32,11 @@ public struct Arguments: Sendable {
     let op: String
     let schema: Schema
     public let values: [Value]
+
+    /// The argument as it was given, nil if the schema has none of that name.
+    subscript(name: String) -> Value? {
+        schema.arguments.firstIndex { $0.name == name }.map { values[$0] }
+    }
 
     private func position(_ name: String) throws(CressetError) -> Int {
         guard let i = schema.arguments.firstIndex(where: { $0.name == name }) else {
@@ -66,6 +75,16 @@ public struct Arguments: Sendable {
         return scalar
     }
 
+    /// A list that may lack tensors.
+    public func optionalTensors(_ name: String) throws(CressetError) -> [Tensor?] {
+        let value = values[try position(name)]
+        switch value {
+        case .tensors(let tensors): return tensors
+        case .optionalTensors(let tensors): return tensors
+        default: throw wrong(name, "a list of tensors", value)
+        }
+    }
+
     public func optionalScalar(_ name: String) throws(CressetError) -> Scalar? {
         values[try position(name)].isNone ? nil : try scalar(name)
     }
@@ -102,6 +121,33 @@ public struct Arguments: Sendable {
         values[try position(name)].isNone ? nil : try ints(name)
     }
 
+    /// A list of numbers; one number stands for a list of itself.
+    public func optionalDoubles(_ name: String) throws(CressetError) -> [Double]? {
+        let value = values[try position(name)]
+        switch value {
+        case .none: return nil
+        case .doubles(let list): return list
+        case .ints(let list): return list.map(Double.init)
+        case .scalar(let x): return [x.doubleValue]
+        default: throw wrong(name, "a list of numbers", value)
+        }
+    }
+
+    /// A device, which may be spelled; nil stands for the default one.
+    public func optionalDevice(_ name: String) throws(CressetError) -> Device? {
+        let value = values[try position(name)]
+        switch value {
+        case .none: return nil
+        case .device(let device): return device
+        case .string(let text): return try Device(text)
+        default: throw wrong(name, "a device", value)
+        }
+    }
+
+    public func optionalString(_ name: String) throws(CressetError) -> String? {
+        values[try position(name)].isNone ? nil : try string(name)
+    }
+
     public func optionalDType(_ name: String) throws(CressetError) -> DType? {
         let value = values[try position(name)]
         switch value {
@@ -116,10 +162,6 @@ public struct Arguments: Sendable {
         guard case .string(let text) = value else { throw wrong(name, "a string", value) }
         return text
     }
-
-    public func optionalString(_ name: String) throws(CressetError) -> String? {
-        values[try position(name)].isNone ? nil : try string(name)
-    }
 }
 
 extension Value {
@@ -130,6 +172,9 @@ extension Value {
         case .tensors: "a list of tensors"
         case .scalar(let x): "\(x)"
         case .ints(let x): "\(x)"
+        case .doubles(let x): "\(x)"
+        case .optionalTensors: "a list of tensors"
+        case .device(let x): "\(x)"
         case .dtype(let x): "\(x)"
         case .string(let x): "\"\(x)\""
         }

@@ -151,23 +151,25 @@ enum Derivative {
         }
     }
 
-    /// ψ₁(x) by recurrence to x ≥ 6 and the asymptotic series (Abramowitz & Stegun 6.4.12), by
+    /// ψ₁(x) by recurrence to x ≥ 10 and the asymptotic series (Abramowitz & Stegun 6.4.12), by
     /// reflection for x < 1/2: ψ₁(1-x) + ψ₁(x) = π²/sin²(πx) (6.4.7).
     private static func trigamma(_ x: Expr) -> Expr {
         let reflect = x .< 0.5
         var z = select(reflect, 1 - x, x)
         var sum = zero(x)
-        for _ in 0..<6 {
+        for _ in 0..<10 {
             sum = sum + 1 / (z * z)
             z = z + 1
         }
         let w = 1 / (z * z)
-        let series =
-            1 / z + w * 0.5
-            + w / z
-            * (Expr(1.0 / 6) + w * (Expr(-1.0 / 30) + w * (Expr(1.0 / 42) + w * (Expr(-1.0 / 30) + w * Expr(5.0 / 66)))))
+        // Bernoulli's numbers from B₁₄ down to B₂.
+        let bernoulli: [Double] = [7.0 / 6, -691.0 / 2730, 5.0 / 66, -1.0 / 30, 1.0 / 42, -1.0 / 30, 1.0 / 6]
+        var tail = zero(x)
+        for number in bernoulli { tail = tail * w + Expr(number) }
+        let series = 1 / z + w * 0.5 + w / z * tail
         let value = sum + series
-        let s = sin(Expr(Double.pi) * x)
+        // The sine of the part beyond the nearest integer.
+        let s = sin(Expr(Double.pi) * (x - round(x)))
         return select(reflect, Expr(Double.pi * Double.pi) / (s * s) - value, value)
     }
 }

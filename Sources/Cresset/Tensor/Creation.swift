@@ -112,9 +112,16 @@ extension Tensor {
                 throw CressetError(.argument, op: "aten::linspace", "steps must not be negative, got \(steps)")
             }
             let result = try Tensor.empty([steps], dtype, on: r, op: "aten::linspace")
+            if !dtype.isFloatingPoint && !dtype.isComplex {
+                // Integers are the evenly spaced values between the integer ends, truncated.
+                return try linspace(
+                    start.rounded(.towardZero), end.rounded(.towardZero), steps: steps, dtype: wideFloat(on: r),
+                    device: device
+                ).converted(to: dtype)
+            }
             let step = steps > 1 ? (end - start) / Double(steps - 1) : 0
             try Generators.linspace.generate(
-                [.double(start), .double(end), .double(step), .int(Int64(steps))], into: result)
+                [.double(start), .double(steps == 1 ? start : end), .double(step), .int(Int64(steps))], into: result)
             return result
         }
     }

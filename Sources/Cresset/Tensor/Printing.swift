@@ -33,7 +33,7 @@ private struct Printer {
         if abbreviated {
             for d in 0..<tensor.ndim where tensor.shape[d] > 2 * Self.edge {
                 shown = try noGrad { () throws(CressetError) in
-                    try Selection.cat([shown.narrow(d, 0, Self.edge), shown.slice(d, from: -Self.edge)], dim: d)
+                    try Joining.cat([shown.narrow(d, 0, Self.edge), shown.slice(d, from: -Self.edge)], dim: d)
                 }
             }
         }

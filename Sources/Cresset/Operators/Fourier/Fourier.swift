@@ -152,7 +152,7 @@ enum Fourier {
         var full = half
         if !mirrored.isEmpty {
             let index = try Tensor(mirrored, device: .reference).moved(to: x.runtime, op: op)
-            full = try Selection.cat(
+            full = try Joining.cat(
                 [half, try ComplexNumbers.conjugate(try Indexing.select(half, last, index))], dim: last)
         }
         let result = try c2c(full, [last], .none, forward: forward).real

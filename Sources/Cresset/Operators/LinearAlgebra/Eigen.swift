@@ -13,9 +13,13 @@ extension LinearAlgebra {
         let type = try Lapack.type(of: a.dtype, op: op)
         let n = try Lapack.int(a.size(-1), op: op)
         let matrices = try HostMatrices(a.detach(), op: op)
-        try checkFinite(matrices, type, a, op: op)
         let values = HostMatrices(a.dtype.toReal, matrices.batch, count: Int(n))
         try matrices.each(with: [values]) { (i) throws(CressetError) in
+            guard matrices.isFinite(type, i) else {
+                // As in PyTorch; LAPACK's iterations do not all end.
+                matrices.fillWithNaN(i)
+                return values.fillWithNaN(i)
+            }
             let info = clapack_heevd(type, vectors, upper, n, matrices[i], values[i])
             try Lapack.check(info, op: op)
             if info > 0 { throw notConverged(i, a, op: op, "\(info) off-diagonal elements did not become 0") }
@@ -28,8 +32,11 @@ extension LinearAlgebra {
     static func checkFinite(
         _ matrices: HostMatrices, _ type: clapack_type, _ a: Tensor, op: String
     ) throws(CressetError) {
-        guard !matrices.isFinite(type) else { return }
-        throw CressetError(.argument, op: op, "the matrices must not hold infinities or NaN: \(a.summary)")
+        for i in 0..<matrices.count where !matrices.isFinite(type, i) {
+            throw CressetError(
+                .argument, op: op,
+                "\(element(i, of: a.batchShape))the matrix must not hold infinities or NaN; \(a.summary)")
+        }
     }
 
     static func notConverged(_ i: Int, _ a: Tensor, op: String, _ why: String) -> CressetError {

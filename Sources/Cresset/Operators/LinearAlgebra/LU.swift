@@ -197,10 +197,12 @@ extension linalg {
         }
     }
 
-    /// L and U packed into one matrix, and the exchanges of rows; an error for singular matrices is not thrown here.
+    /// L and U packed into one matrix, and the exchanges of rows; singular matrices are an error.
     public static func luFactor(_ a: Tensor, pivot: Bool = true) -> (lu: Tensor, pivots: Tensor) {
         trapping(default: (.invalid, .invalid)) { () throws(CressetError) in
-            let (lu, pivots, _) = try LinearAlgebra.luFactorEx(a, pivot: pivot, op: "aten::linalg_lu_factor")
+            let op = "aten::linalg_lu_factor"
+            let (lu, pivots, info) = try LinearAlgebra.luFactorEx(a, pivot: pivot, op: op)
+            try LinearAlgebra.checkLU(info, of: a, op: op)
             return (lu, pivots)
         }
     }

@@ -114,9 +114,13 @@ final class HostMatrices {
         withExtendedLifetime((self, others)) {}
     }
 
-    /// True if no element is infinite or NaN.
-    func isFinite(_ type: clapack_type) -> Bool {
-        clapack_all_finite(type, count * rows * columns, memory.baseAddress)
+    /// True if no element of matrix `i` is infinite or NaN.
+    func isFinite(_ type: clapack_type, _ i: Int) -> Bool { clapack_all_finite(type, rows * columns, self[i]) }
+
+    /// Makes every element of matrix `i`, of floats, NaN.
+    func fillWithNaN(_ i: Int) {
+        // (All bits set are a NaN in every format.)
+        self[i].initializeMemory(as: UInt8.self, repeating: 0xFF, count: rows * columns * dtype.size)
     }
 
     /// Copies columns of matrix `i` from another matrix of as many rows.

@@ -59,9 +59,6 @@ extension Tensor {
     /// The batch dims of matrices.
     var batchShape: Shape { Shape(shape.dropLast(2)) }
 
-    /// The conjugate of the transposed matrices.
-    var adjoint: Tensor { mH }
-
     /// The hermitian matrices of which one triangle is given here; imaginary parts on the diagonal count as 0.
     func hermitian(upper: Bool) -> Tensor {
         let triangle = upper ? triu(1) : tril(-1)

@@ -91,13 +91,13 @@ extension LinearAlgebra {
         let op = "aten::linalg_cond"
         try a.checkMatrices(op)
         if order == nil || order == .order(2) || order == .order(-2) {
-            guard a.numel > 0 else { return .zeros(a.batchShape, dtype: a.dtype.toReal, device: a.device) }
+            guard a.numel > 0 else { return a.abs().sum(dim: [-2, -1]) }
             let s = try svdvals(a, op: op)
             let (first, last) = (s.select(-1, 0), s.select(-1, s.size(-1) - 1))
             return order == .order(-2) ? last / first : first / last
         }
         try a.checkMatrices(op, square: true)
-        guard let order, a.numel > 0 else { return .zeros(a.batchShape, dtype: a.dtype.toReal, device: a.device) }
+        guard let order, a.numel > 0 else { return a.abs().sum(dim: [-2, -1]) }
         let (inverse, info) = try inverseEx(a, op: op)
         let product = try matrixNorm(a, order, op: op) * matrixNorm(inverse, order, op: op)
         let infinity = Tensor.full([], .double(.infinity), dtype: product.dtype, device: product.device)

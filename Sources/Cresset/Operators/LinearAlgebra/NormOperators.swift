@@ -20,7 +20,10 @@ extension Operators {
                 samples: { g in
                     orders(g).map {
                         Sample([.tensor(g.tensor([2, 4, 3])), .scalar(.double($0)), .ints([-2, -1]), false, .none])
-                    } + [Sample([.tensor(g.tensor([3, 2, 4])), 1, .ints([2, 0]), true, .none])]
+                    } + [
+                        Sample([.tensor(g.tensor([3, 2, 4])), 1, .ints([2, 0]), true, .none]),
+                        Sample([.tensor(g.tensor([0, 4, 3])), 1, .ints([-2, -1]), false, .none]),
+                    ]
                 },
                 call: { (a) throws(CressetError) in
                     [
@@ -37,6 +40,7 @@ extension Operators {
                 samples: { g in
                     let names: [Value] = Set<DType>.factored.contains(g.dtype) ? ["fro", "nuc"] : ["fro"]
                     return names.map { Sample([.tensor(g.tensor([2, 4, 3])), $0, .ints([-2, -1]), true, .none]) }
+                        + [Sample([.tensor(g.tensor([0, 4, 3])), "fro", .ints([-2, -1]), true, .none])]
                 },
                 call: { (a) throws(CressetError) in
                     let op = "aten::linalg_matrix_norm.str_ord"
@@ -57,6 +61,8 @@ extension Operators {
                         Sample([.tensor(g.tensor([4, 3])), 1, .none, true, .none]),
                         Sample([.tensor(g.tensor([2, 4, 3])), 3, .ints([1]), false, .none]),
                         Sample([.tensor(g.tensor([2, 4, 3])), .none, .none, false, .none]),
+                        Sample([.tensor(g.tensor([])), .none, .none, false, .none]),
+                        Sample([.tensor(g.tensor([0, 3])), .none, .none, false, .none]),
                     ]
                 },
                 call: { (a) throws(CressetError) in
@@ -74,6 +80,7 @@ extension Operators {
                 samples: { g in
                     let names: [Value] = Set<DType>.factored.contains(g.dtype) ? ["fro", "nuc"] : ["fro"]
                     return names.map { Sample([.tensor(g.tensor([4, 3])), $0, .none, false, .none]) }
+                        + [Sample([.tensor(g.tensor([0, 3])), "fro", .none, false, .none])]
                 },
                 call: { (a) throws(CressetError) in
                     let order = try MatrixNorm(name: try a.string("ord"), op: "aten::linalg_norm.ord_str")
@@ -95,7 +102,8 @@ extension Operators {
     private static func nuclear(_ schema: String, _ extra: [Value]) -> Operator {
         Operator(
             schema, dtypes: .factored, composition: ["aten::linalg_svdvals", "reduce"], notOverridable: ofSVD,
-            judgement: FactorJudgement(), samples: { g in [Sample([.tensor(g.tensor([4, 3]))] + extra)] },
+            judgement: FactorJudgement(),
+            samples: { g in [[4, 3], [0, 3]].map { Sample([.tensor(g.tensor($0))] + extra) } },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(
@@ -126,19 +134,20 @@ extension Operators {
     }
 
     private static func rank(
-        _ schema: String, _ extra: @escaping @Sendable (SampleMaker) -> [Value],
+        _ schema: String, _ extra: @escaping @Sendable (_ matrices: Tensor) -> [Value],
         _ tolerances: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> (atol: Tensor?, rtol: Tensor?)
     ) -> Operator {
         Operator(
             schema, dtypes: .factored, composition: norms, isDifferentiable: false, notOverridable: ofSVD,
             judgement: FactorJudgement(),
             samples: { g in
-                [
-                    Sample([.tensor(g.singular([4, 4], rank: 2))] + extra(g) + [false]),
-                    Sample([.tensor(g.singular([2, 3, 5], rank: 1))] + extra(g) + [false]),
-                    Sample([.tensor(g.symmetric([3, 3]))] + extra(g) + [true]),
-                    Sample([.tensor(g.regular([0, 3]))] + extra(g) + [false]),
+                let matrices = [
+                    (g.singular([4, 4], rank: 2), false), (g.singular([2, 3, 5], rank: 1), false),
+                    (g.symmetric([2, 3, 3]), true), (g.regular([0, 3]), false),
                 ]
+                return matrices.map { x, hermitian in
+                    Sample([.tensor(x)] + extra(x) + [.scalar(.bool(hermitian))])
+                }
             },
             call: { (a) throws(CressetError) in
                 let x = try a.tensor(a.schema.arguments[0].name)
@@ -156,11 +165,11 @@ extension Operators {
         ) { (x, a) throws(CressetError) in (x.number(try a.double("tol")), x.number(0)) },
         rank(
             "linalg_matrix_rank.tol_tensor(Tensor input, Tensor tol, bool hermitian=False) -> Tensor",
-            { g in [.tensor(Tensor(1e-3, dtype: g.dtype.toReal, device: .reference))] }
+            { x in [.tensor(.full(x.batchShape, 1e-3, dtype: x.dtype.toReal, device: .reference))] }
         ) { (x, a) throws(CressetError) in (try a.tensor("tol"), x.number(0)) },
         rank(
             "linalg_matrix_rank.atol_rtol_tensor(Tensor input, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor",
-            { g in [.none, .tensor(Tensor(1e-3, dtype: g.dtype.toReal, device: .reference))] }
+            { x in [.none, .tensor(.full(x.batchShape, 1e-3, dtype: x.dtype.toReal, device: .reference))] }
         ) { (_, a) throws(CressetError) in (try a.optionalTensor("atol"), try a.optionalTensor("rtol")) },
         rank(
             "linalg_matrix_rank.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor",

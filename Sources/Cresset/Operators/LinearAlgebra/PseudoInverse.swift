@@ -72,7 +72,7 @@ extension Operators {
     private static let ofPinv = "it is made of aten::linalg_pinv.atol_rtol_tensor, which can be"
 
     private static func pinv(
-        _ schema: String, overridable: Bool = false, _ extra: @escaping @Sendable (SampleMaker) -> [Value],
+        _ schema: String, overridable: Bool = false, _ extra: @escaping @Sendable (_ matrices: Tensor) -> [Value],
         _ tolerances: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> (atol: Tensor?, rtol: Tensor?)
     ) -> Operator {
         let takesHermitian = schema.contains("hermitian")
@@ -81,7 +81,8 @@ extension Operators {
             notOverridable: overridable ? nil : ofPinv, judgement: FactorJudgement(),
             samples: { g in
                 [[4, 4], [5, 3], [3, 5], [2, 3, 2], [0, 3], [0, 3, 2]].map { (shape: Shape) in
-                    Sample([.tensor(g.regular(shape))] + extra(g) + (takesHermitian ? [false] : []))
+                    let x = g.regular(shape)
+                    return Sample([.tensor(x)] + extra(x) + (takesHermitian ? [false] : []))
                 }
             },
             call: { (a) throws(CressetError) in
@@ -101,7 +102,7 @@ extension Operators {
         },
         pinv(
             "linalg_pinv.rcond_tensor(Tensor self, Tensor rcond, bool hermitian=False) -> Tensor",
-            { g in [.tensor(Tensor(1e-5, dtype: g.dtype.toReal, device: .reference))] }
+            { x in [.tensor(.full(x.batchShape, 1e-5, dtype: x.dtype.toReal, device: .reference))] }
         ) { (x, a) throws(CressetError) in (x.number(0), try a.tensor("rcond")) },
         pinv(
             "linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor",
@@ -112,7 +113,7 @@ extension Operators {
         pinv(
             "linalg_pinv.atol_rtol_tensor(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor",
             overridable: true,
-            { g in [.tensor(Tensor(1e-5, dtype: g.dtype.toReal, device: .reference)), .none] }
+            { x in [.tensor(.full(x.batchShape, 1e-5, dtype: x.dtype.toReal, device: .reference)), .none] }
         ) { (_, a) throws(CressetError) in (try a.optionalTensor("atol"), try a.optionalTensor("rtol")) },
         pinv("pinverse(Tensor self, float rcond=1.0000000000000001e-15) -> Tensor", { _ in [1e-15] }) {
             (x, a) throws(CressetError) in (x.number(0), x.number(try a.double("rcond")))

@@ -171,6 +171,8 @@ extension Operators {
                         .tensor(g.regular([4, 4]).reshape([2, 2, 4]).permute([2, 0, 1]).contiguous()),
                         .tensor(g.tensor([2, 2])), .ints([0]),
                     ]),
+                    Sample([.tensor(g.tensor([0, 0])), .tensor(g.tensor([0])), .none]),
+                    Sample([.tensor(g.tensor([], 1, 2)), .tensor(g.tensor([])), .none]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -188,6 +190,7 @@ extension Operators {
                 [
                     Sample([.tensor(g.regular([6, 6]).reshape([2, 3, 6])), 2]),
                     Sample([.tensor(g.regular([4, 4]).reshape([4, 2, 2])), 1]),
+                    Sample([.tensor(g.tensor([0, 0])), 1]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -209,6 +212,7 @@ extension Operators {
             notOverridable: ofProducts,
             samples: { g in
                 [Value.none, 1].map { Sample([.tensor(g.tensor([4, 3])), .tensor(g.tensor([4, 3])), $0]) }
+                    + [Sample([.tensor(g.tensor([0, 3])), .tensor(g.tensor([0, 3])), 1])]
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").cross(try a.tensor("other"), dim: try a.optionalInt("dim")))]

@@ -152,7 +152,10 @@ extension Operators {
         Operator(
             "norm.Scalar(Tensor self, Scalar p=2) -> Tensor", dtypes: .continuous, composition: parts,
             notOverridable: ofNorm,
-            samples: { g in [2, 1, 3.5].map { Sample([.tensor(g.tensor([4, 5], 0.5, 3)), .scalar(.double($0))]) } },
+            samples: { g in
+                let cases: [(Shape, Double)] = [([4, 5], 2), ([4, 5], 1), ([4, 5], 3.5), ([], 2), ([0, 3], 2)]
+                return cases.map { shape, p in Sample([.tensor(g.tensor(shape, 0.5, 3)), .scalar(.double(p))]) }
+            },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").norm(p: try a.double("p")))] }),
         norm("norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor", dims: true),
         norm(
@@ -162,7 +165,10 @@ extension Operators {
         Operator(
             "frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", dtypes: .continuous,
             composition: parts, notOverridable: ofNorm,
-            samples: { g in [[0], [0, 1]].map { Sample([.tensor(g.tensor([4, 5], 0.5, 3)), .ints($0), true]) } },
+            samples: { g in
+                let cases: [(Shape, [Int])] = [([4, 5], [0]), ([4, 5], [0, 1]), ([], [0]), ([0, 3], [1])]
+                return cases.map { shape, dims in Sample([.tensor(g.tensor(shape, 0.5, 3)), .ints(dims), true]) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").norm(dim: try a.ints("dim"), keepdim: try a.bool("keepdim")))]
             }),
@@ -173,8 +179,10 @@ extension Operators {
             schema, dtypes: .continuous, composition: parts, notOverridable: ofNorm,
             samples: { g in
                 let last: [Value] = dtype ? [.dtype(g.dtype.isComplex ? .complex128 : .float64)] : []
-                return [Value.none, 3].map { p in
-                    Sample([.tensor(g.tensor([4, 5], 0.5, 3)), p] + (dims ? [.ints([1]), false] : []) + last)
+                let cases: [(Shape, Value)] =
+                    [([4, 5], .none), ([4, 5], 3), ([0, 3], 2)] + (dims ? [] : [([], .none)])
+                return cases.map { shape, p in
+                    Sample([.tensor(g.tensor(shape, 0.5, 3)), p] + (dims ? [.ints([1]), false] : []) + last)
                 }
             },
             call: { (a) throws(CressetError) in

@@ -12,11 +12,14 @@ extension Products {
         shape: Shape, product: @escaping @Sendable (Tensor, Tensor) throws(CressetError) -> Tensor
     ) throws(CressetError) -> Tensor {
         for (name, number) in [("beta", beta), ("alpha", alpha)] where !dtype.hasGradient {
-            if case .double = number {
+            // (PyTorch's rule: the outer product refuses, matrix products round to zero.)
+            if case .double = number, op.text == addrName.text {
                 throw CressetError(
                     .dtype, op: op.text, "\(name) must be an integer for tensors of \(dtype), got \(number)")
             }
         }
+        let (beta, alpha) =
+            dtype.hasGradient || dtype == .bool ? (beta, alpha) : (.int(beta.intValue), .int(alpha.intValue))
         guard x.shape.broadcast(with: shape) == shape else {
             throw CressetError(
                 .shape, op: op.text,

@@ -1,5 +1,3 @@
-import Cresset
-
 /// A tensor's elements on the host: what a case is made of and what a device gave.
 package struct HostTensor: Sendable, Equatable {
     package var dtype: DType
@@ -63,7 +61,7 @@ package struct HostTensor: Sendable, Equatable {
     // MARK: Rearranging
 
     /// For each element, in row-major order, of a tensor of `shape`: its place by these strides.
-    private static func places(_ shape: Shape, _ strides: Shape, from offset: Int = 0) -> [Int] {
+    static func places(_ shape: Shape, _ strides: Shape, from offset: Int = 0) -> [Int] {
         var places: [Int] = []
         places.reserveCapacity(shape.elementCount)
         var index = Shape(repeating: 0, count: shape.count)
@@ -91,24 +89,24 @@ package struct HostTensor: Sendable, Equatable {
     }
 
     /// All dims in the opposite order.
-    func reversingDims() -> HostTensor {
+    package func reversingDims() -> HostTensor {
         let strides = Shape(shape.contiguousStrides.reversed())
         let reversed = Shape(shape.reversed())
         return picking(Self.places(reversed, strides), shape: reversed)
     }
 
     /// The last dim in front of the others.
-    func rotatingDims() -> HostTensor {
+    package func rotatingDims() -> HostTensor {
         func rotated(_ x: Shape) -> Shape { Shape(Array(x.suffix(1)) + Array(x.dropLast())) }
         let turned = rotated(shape)
         return picking(Self.places(turned, rotated(shape.contiguousStrides)), shape: turned)
     }
 
     /// The elements again and again, in sizes that `size` makes of the own ones.
-    func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
+    package func repeated(_ size: (Int) -> Int) -> HostTensor { repeated(to: Shape(shape.map(size))) }
 
     /// The first dim so many times as large.
-    func repeated(first factor: Int) -> HostTensor {
+    package func repeated(first factor: Int) -> HostTensor {
         var sizes = shape
         sizes[0] *= factor
         return repeated(to: sizes)
@@ -125,26 +123,26 @@ package struct HostTensor: Sendable, Equatable {
     }
 
     /// The first slice of a dim; the dim stays, of size 1.
-    func first(along dim: Int) -> HostTensor {
+    package func first(along dim: Int) -> HostTensor {
         var sizes = shape
         sizes[dim] = 1
         return picking(Self.places(sizes, shape.contiguousStrides), shape: sizes)
     }
 
     /// The first elements as a tensor of one dim.
-    func prefix(_ count: Int) -> HostTensor {
+    package func prefix(_ count: Int) -> HostTensor {
         HostTensor(dtype: dtype, shape: [count], bytes: Array(bytes.prefix(count * dtype.size)))
     }
 
     /// A tensor of one dim with the first elements once more at its end.
-    func extended(by count: Int) -> HostTensor {
+    package func extended(by count: Int) -> HostTensor {
         HostTensor(
             dtype: dtype, shape: [self.count + count], bytes: bytes + bytes.prefix(count * dtype.size))
     }
 
     /// A larger tensor with these elements at the places that `offset` and `strides` give, and bytes
     /// between them that must have no part in any result.
-    func scattered(into base: Shape, offset: Int, strides: Shape) -> HostTensor {
+    package func scattered(into base: Shape, offset: Int, strides: Shape) -> HostTensor {
         let size = dtype.size
         var spread = HostTensor.filler(base.elementCount, dtype)
         for (i, place) in Self.places(shape, strides, from: offset).enumerated() {
@@ -154,7 +152,7 @@ package struct HostTensor: Sendable, Equatable {
     }
 
     /// NaN for floats; for integers large numbers, which no index tensor may hold; true.
-    static func filler(_ count: Int, _ dtype: DType) -> [UInt8] {
+    package static func filler(_ count: Int, _ dtype: DType) -> [UInt8] {
         switch dtype {
         case .bool: [UInt8](repeating: 1, count: count)
         case _ where dtype.hasGradient: [UInt8](repeating: 0xFF, count: count * dtype.size)
@@ -165,7 +163,7 @@ package struct HostTensor: Sendable, Equatable {
 
 extension HostTensor {
     /// "[2, 1]" for the place of element `i`.
-    func index(of i: Int) -> String {
+    package func index(of i: Int) -> String {
         var rest = i
         var index: [Int] = []
         for size in shape.reversed() {
@@ -173,5 +171,12 @@ extension HostTensor {
             rest /= Swift.max(size, 1)
         }
         return "[" + index.reversed().map(String.init).joined(separator: ", ") + "]"
+    }
+}
+
+extension DType {
+    /// An element that is 1 or true; nil of a dtype that has no number.
+    package var bytesOfOne: [UInt8]? {
+        (try? HostTensor(Tensor.ones([1], dtype: self, device: .reference)))?.bytes
     }
 }

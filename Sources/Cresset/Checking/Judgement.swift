@@ -1,8 +1,13 @@
-import Cresset
-
 /// How a device's result differs from what is right.
 package struct Mismatch {
     package var text: String
+    /// The elements that the text tells of, that with the largest absolute error first.
+    package var places: [Int] = []
+
+    package init(text: String, places: [Int] = []) {
+        self.text = text
+        self.places = places
+    }
 }
 
 /// Compares results with what is right, element by element.
@@ -36,7 +41,7 @@ package enum Judgement {
     }
 
     /// True if element `i` is what it may be; the sign of a zero is nobody's concern here.
-    static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
+    package static func isRight(_ got: HostTensor, _ expected: Expected, _ i: Int) -> Bool {
         if let bounds = expected.bounds {
             return difference(got.double(i), bounds.values[i], bounds.bounds[i], bounds.flags[i]) == nil
         }
@@ -45,7 +50,7 @@ package enum Judgement {
     }
 
     /// One element that is wrong.
-    struct Difference {
+    package struct Difference {
         var got: Double
         var right: Double
         var bound: Double
@@ -69,7 +74,7 @@ package enum Judgement {
     }
 
     /// For results whose tolerance is given with them: |got - right| <= atol + rtol·|right|.
-    static func compare(_ got: HostTensor, _ right: HostTensor, rtol: Double, atol: Double) -> Mismatch? {
+    package static func compare(_ got: HostTensor, _ right: HostTensor, rtol: Double, atol: Double) -> Mismatch? {
         guard got.shape == right.shape else {
             return Mismatch(text: "the shape is \(got.shape), right is \(right.shape)")
         }
@@ -130,7 +135,8 @@ package enum Judgement {
             text += tell("relative", worst.relative.0, worst.relative.1, worst.relative.1.relative)
             text += tell("ulp", worst.ulps.0, worst.ulps.1, worst.ulps.1.ulps(got.dtype))
         }
-        return Mismatch(text: text)
+        let told = got.dtype.isFloatingPoint ? [worst.absolute.0, worst.relative.0, worst.ulps.0] : [worst.absolute.0]
+        return Mismatch(text: text, places: told.prefix(1) + Set(told.dropFirst()).subtracting(told.prefix(1)).sorted())
     }
 }
 
@@ -141,7 +147,7 @@ extension Judgement.Difference {
 
 extension Double {
     /// The distance of neighbouring numbers of `dtype` around this one.
-    func ulp(of dtype: DType) -> Double {
+    package func ulp(of dtype: DType) -> Double {
         let (digits, least): (Int, Int) =
             switch dtype {
             case .float16: (11, -14)
@@ -156,7 +162,8 @@ extension Double {
     }
 
     /// Three significant digits or so.
-    var short: String {
+    package var short: String {
+        if isNaN { return "nan" }
         guard isFinite, self != 0, magnitude < 1e15 else { return "\(self)" }
         let power = Int(Self.log10Floor(magnitude))
         if power >= -3 && power < 6 { return "\(rounded(toPlaces: Swift.max(0, 3 - power)))" }
@@ -165,12 +172,13 @@ extension Double {
     }
 
     /// Enough digits to tell neighbours of the dtype apart.
-    func short(_ dtype: DType) -> String {
+    package func short(_ dtype: DType) -> String {
+        if isNaN { return "nan" }
         if !dtype.isFloatingPoint { return isFinite && magnitude < 9e18 ? "\(Int64(self))" : "\(self)" }
         return dtype == .float64 ? "\(self)" : "\(Float(self))"
     }
 
-    func rounded(toPlaces places: Int) -> Double {
+    package func rounded(toPlaces places: Int) -> Double {
         let scale = Self.power10(places)
         return (self * scale).rounded() / scale
     }

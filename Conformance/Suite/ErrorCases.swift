@@ -1,0 +1,52 @@
+import Cresset
+
+/// Calls that a declaration says must be refused: each is made on the device, and the message judged.
+enum ErrorCases {
+    static func run(_ op: Operator, on device: Device, _ selection: Selection, _ report: inout Report) throws {
+        let held = try device.properties.dtypes
+        guard let dtype = held.first(where: op.dtypes.contains) else { return }
+        var maker = SampleMaker(dtype: dtype, seed: selection.seed &+ op.name.stableHash)
+        let samples = op.errors(&maker)
+        for (i, sample) in samples.enumerated() {
+            let id = "\(op.name)/\(dtype)/\(i)/refused"
+            // (A device cannot be asked about a dtype it does not hold.)
+            let tensors = sample.values.flatMap(\.heldTensors)
+            guard (selection.dtype ?? dtype) == dtype, (selection.id ?? id) == id,
+                tensors.allSatisfy({ held.contains($0.dtype) })
+            else { continue }
+            report.add(verdict(op, sample, on: device), id: id, op: op.name, dtype: dtype)
+        }
+    }
+
+    private static func verdict(_ op: Operator, _ sample: ErrorSample, on device: Device) -> Verdict {
+        do {
+            _ = try catching { () -> [Value] in
+                try Operators.call(op.name, sample.values.map { $0.moved(to: device) })
+            }
+        } catch {
+            guard let error = error as? CressetError else { return .failed("it threw \(error)") }
+            let missing = sample.words.filter { word in !error.description.contains(word) }
+            if missing.isEmpty { return .passed }
+            return .failed("it is refused with \"\(error.message)\", which does not say \(missing)")
+        }
+        return .failed("it is not refused; the message should say \(sample.words)")
+    }
+}
+
+extension Value {
+    fileprivate var heldTensors: [Tensor] {
+        switch self {
+        case .tensor(let x): [x]
+        case .tensors(let list): list
+        default: []
+        }
+    }
+
+    fileprivate func moved(to device: Device) -> Value {
+        switch self {
+        case .tensor(let x): .tensor(x.to(device))
+        case .tensors(let list): .tensors(list.map { $0.to(device) })
+        default: self
+        }
+    }
+}

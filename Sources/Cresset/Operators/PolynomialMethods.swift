@@ -1,0 +1,87 @@
+/// Orthogonal polynomials at self, of degree n.
+extension Tensor {
+    /// Chebyshev's polynomials of the first kind (`torch.special.chebyshev_polynomial_t`).
+    public func chebyshevPolynomialT(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevT(self, n) }
+    }
+    public func chebyshevPolynomialT(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevT(self, n) }
+    }
+    /// Chebyshev's polynomials of the second kind (`torch.special.chebyshev_polynomial_u`).
+    public func chebyshevPolynomialU(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevU(self, n) }
+    }
+    public func chebyshevPolynomialU(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevU(self, n) }
+    }
+    /// Chebyshev's polynomials of the third kind (`torch.special.chebyshev_polynomial_v`).
+    public func chebyshevPolynomialV(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevV(self, n) }
+    }
+    public func chebyshevPolynomialV(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevV(self, n) }
+    }
+    /// Chebyshev's polynomials of the fourth kind (`torch.special.chebyshev_polynomial_w`).
+    public func chebyshevPolynomialW(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevW(self, n) }
+    }
+    public func chebyshevPolynomialW(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.chebyshevW(self, n) }
+    }
+    /// T of 2x - 1 (`torch.special.shifted_chebyshev_polynomial_t`).
+    public func shiftedChebyshevPolynomialT(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevT(self, n) }
+    }
+    public func shiftedChebyshevPolynomialT(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevT(self, n) }
+    }
+    /// U of 2x - 1 (`torch.special.shifted_chebyshev_polynomial_u`).
+    public func shiftedChebyshevPolynomialU(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevU(self, n) }
+    }
+    public func shiftedChebyshevPolynomialU(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevU(self, n) }
+    }
+    /// V of 2x - 1 (`torch.special.shifted_chebyshev_polynomial_v`).
+    public func shiftedChebyshevPolynomialV(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevV(self, n) }
+    }
+    public func shiftedChebyshevPolynomialV(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevV(self, n) }
+    }
+    /// W of 2x - 1 (`torch.special.shifted_chebyshev_polynomial_w`).
+    public func shiftedChebyshevPolynomialW(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevW(self, n) }
+    }
+    public func shiftedChebyshevPolynomialW(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevW(self, n) }
+    }
+    /// Hermite's polynomials, the physicists' (`torch.special.hermite_polynomial_h`).
+    public func hermitePolynomialH(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.hermiteH(self, n) }
+    }
+    public func hermitePolynomialH(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.hermiteH(self, n) }
+    }
+    /// Hermite's polynomials, the statisticians' (`torch.special.hermite_polynomial_he`).
+    public func hermitePolynomialHe(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.hermiteHe(self, n) }
+    }
+    public func hermitePolynomialHe(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.hermiteHe(self, n) }
+    }
+    /// Laguerre's polynomials (`torch.special.laguerre_polynomial_l`).
+    public func laguerrePolynomialL(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.laguerreL(self, n) }
+    }
+    public func laguerrePolynomialL(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.laguerreL(self, n) }
+    }
+    /// Legendre's polynomials (`torch.special.legendre_polynomial_p`).
+    public func legendrePolynomialP(_ n: Tensor) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.legendreP(self, n) }
+    }
+    public func legendrePolynomialP(_ n: Scalar) -> Tensor {
+        trapping { () throws(CressetError) in try Polynomial.legendreP(self, n) }
+    }
+}
