@@ -11,7 +11,7 @@ includedir = $(DESTDIR)$(PREFIX)/include/cresset
 plugindir = $(DESTDIR)$(PREFIX)/lib/cresset
 pkgconfigdir = $(DESTDIR)$(PREFIX)/lib/pkgconfig
 
-.PHONY: all build setup demo test mutants bench format lint docs install uninstall clean
+.PHONY: all build setup demo test mutants kill-table bench format lint docs install uninstall clean
 
 all: build
 
@@ -32,6 +32,10 @@ test: setup
 # Wrong backends, each of which the conformance suite must catch; writes docs/mutants.md.
 mutants: build
 	@CONFIG=$(CONFIG) scripts/mutants $(ARGS)
+
+# Who would have caught the mutants with whose tolerances; writes docs/kill-table.md.
+kill-table: build
+	@CONFIG=$(CONFIG) scripts/mutate kill-table $(ARGS)
 
 bench: build
 	@$(BIN)/cresset bench $(ARGS)
