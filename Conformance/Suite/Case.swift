@@ -82,7 +82,7 @@ package struct Selection: Sendable {
 package struct CaseGroup {
     package let cases: [Case]
     /// Samples that the declaration could not make.
-    var failure: CressetError?
+    package var failure: CressetError?
 
     /// What a smoke run takes of them.
     package let smoke: [Case]
