@@ -253,14 +253,16 @@ extension Operators {
                 }),
             join("hstack(Tensor[] tensors) -> Tensor", [[[2, 3], [2, 1]], [[2], []], [[0], [3]]]) { .hstack($0) },
             join("vstack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) { .vstack($0) },
-            join("row_stack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]]]) { .rowStack($0) },
-            join("dstack(Tensor[] tensors) -> Tensor", [[[2, 3, 1], [2, 3]], [[2], [2]], [[], []]]) { .dstack($0) },
+            join("row_stack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) { .rowStack($0) },
+            join("dstack(Tensor[] tensors) -> Tensor", [[[2, 3, 1], [2, 3]], [[2], [2]], [[], []], [[0, 2], [0, 2]]]) {
+                .dstack($0)
+            },
             join("column_stack(Tensor[] tensors) -> Tensor", [[[3], [3, 2]], [[], [1]], [[0], [0]]]) {
                 .columnStack($0)
             },
             join(
                 "block_diag(Tensor[] tensors) -> Tensor", of: ["aten::cat", "aten::constant_pad_nd"],
-                [[[2, 3], [2], []], [[0, 2], [1]]]
+                [[[2, 3], [2], []], [[0, 2], [1]], [[], [2]]]
             ) { .blockDiag($0) },
             join(
                 "cartesian_prod(Tensor[] tensors) -> Tensor", of: ["aten::stack"],

@@ -168,7 +168,7 @@ extension Operators {
             return [
                 .composed(
                     "\(name)(Tensor self, bool unbiased=True) -> \(result)", dtypes, of: parts,
-                    samples: { $0.samples([([4, 3], [true]), ([2, 5], [false]), ([], [false])]) },
+                    samples: { $0.samples([([4, 3], [true]), ([2, 5], [false]), ([], [false]), ([0, 3], [true])]) },
                     call: { (a) throws(CressetError) in
                         value(try a.tensor("self"), nil, try a.bool("unbiased") ? 1 : 0, false, withMean)
                     }),
@@ -246,6 +246,9 @@ extension Operators {
                     return [
                         Sample([.tensor(g.tensor([3, 4])), 1, .none, .none]),
                         Sample([.tensor(g.tensor([5])), 0, .none, .none]),
+                        Sample([.tensor(g.tensor([])), 0, .none, .none]),
+                        Sample([.tensor(g.tensor([2, 0])), 0, .none, .none]),
+                        Sample([.tensor(g.tensor([0, 3])), 1, .none, .none]),
                         Sample([.tensor(g.tensor([2, 4])), 1, .tensor(counts), .none], takesOtherValues: false),
                         Sample(
                             [.tensor(g.tensor([2, 4])), 1, .tensor(counts), .tensor(weights)], checksGradient: false,
@@ -265,6 +268,7 @@ extension Operators {
                 of: ["aten::cov", "pointwise"],
                 samples: { g in
                     [Sample([.tensor(g.tensor([3, 5]))], takesOtherValues: false)]
+                        + [[], [0, 3]].map { Sample([.tensor(g.tensor($0))]) }
                 },
                 call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").corrcoef())] }),
         ]

@@ -143,7 +143,7 @@ extension Operators {
             "unique_dim(Tensor self, int dim, bool sorted=True, \(returned)) -> \(results)", .real,
             of: ["aten::sort.stable", "aten::unique_consecutive"], isDifferentiable: false,
             samples: { g in
-                [([6, 2], 0), ([2, 5], -1), ([3, 1], 1)].map { (shape: Shape, dim: Int) in
+                [([6, 2], 0), ([2, 5], -1), ([3, 1], 1), ([0, 3], 0)].map { (shape: Shape, dim: Int) in
                     Sample([.tensor(g.tensor(shape, 0, 2).floorIfFloat()), .scalar(Scalar(dim)), true, true, true])
                 }
             },
