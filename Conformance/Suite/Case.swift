@@ -84,7 +84,7 @@ package struct Selection: Sendable {
 package struct CaseGroup {
     package let cases: [Case]
     /// Samples that the declaration could not make.
-    package var failure: CressetError?
+    package private(set) var failure: CressetError?
 
     /// What a smoke run takes of them.
     package let smoke: [Case]

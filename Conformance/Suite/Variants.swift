@@ -111,7 +111,9 @@ extension CaseGroup {
         let overflowing = !op.multipliesMatrices
         var changes = false
         func other(_ x: HostTensor, _ name: String) throws -> Placed {
-            if positions.contains(name) || kept.contains(name) || layout == .special && !x.dtype.hasGradient { return Placed(x) }
+            if positions.contains(name) || kept.contains(name) || layout == .special && !x.dtype.hasGradient {
+                return Placed(x)
+            }
             changes = true
             return Placed(
                 try SpecialValues.tensor(

@@ -151,7 +151,8 @@ extension Operators {
                     try a.scalar("start"), try a.scalar("end"), step: try a.scalar("step"), dtype: try dtype(a),
                     device: try device(a))
             },
-            creation("empty.memory_format(SymInt[] size)", isUninitialized: true, format: true, [[[2, 3]], [[0, 3]]]) { (a) throws(CressetError) in
+            creation("empty.memory_format(SymInt[] size)", isUninitialized: true, format: true, [[[2, 3]], [[0, 3]]]) {
+                (a) throws(CressetError) in
                 .empty(try shape(a), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
             like("zeros_like(Tensor self)", [([2, 3], []), ([], []), ([0, 2], [])], format: true) {
@@ -166,7 +167,9 @@ extension Operators {
                 (x, a) throws(CressetError) in
                 x.newFull(x.shape, try a.scalar("fill_value"), dtype: try dtype(a), device: try device(a))
             },
-            like("empty_like(Tensor self)", [([2, 3], []), ([], []), ([0, 2], [])], isUninitialized: true, format: true) {
+            like(
+                "empty_like(Tensor self)", [([2, 3], []), ([], []), ([0, 2], [])], isUninitialized: true, format: true
+            ) {
                 (x, a) throws(CressetError) in
                 .emptyLike(x, dtype: try dtype(a), device: try device(a))
             },

@@ -68,7 +68,8 @@ extension Operators {
                 "\(name).x(Tensor y, Tensor x, *, int dim=-1) -> Tensor", .number, of: parts,
                 samples: { g in
                     let cases: [(Shape, Shape, Int)] = [
-                        ([3, 5], [3, 5], -1), ([4, 2], [4], 0), ([2, 3, 2], [3, 1], 1), ([0, 3], [3], -1), ([0], [0], 0),
+                        ([3, 5], [3, 5], -1), ([4, 2], [4], 0), ([2, 3, 2], [3, 1], 1), ([0, 3], [3], -1),
+                        ([0], [0], 0),
                     ]
                     return cases.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1)), .scalar(Scalar($2))]) }
                 },

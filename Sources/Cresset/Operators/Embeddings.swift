@@ -163,7 +163,8 @@ extension Operators {
                     // (Bags without anything in them.)
                     Sample(
                         [
-                            .tensor(g.distinct([5, 3])), .tensor(g.indices([0], below: 5)), .tensor(g.indices([2], below: 1)),
+                            .tensor(g.distinct([5, 3])), .tensor(g.indices([0], below: 5)),
+                            .tensor(g.indices([2], below: 1)),
                             false, 1, false, .none, false,
                         ] + (takesPadding ? [2] : []))
                 ]

@@ -300,7 +300,8 @@ extension Operators {
             [([6], [[6, 1]]), ([4, 3], [[4, 1, -1]]), ([0, 3], [[3, 0]]), ([], [[1, 1]])]
         ) { (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))] }
         let unsafe = Operator.view(
-            "_unsafe_view(Tensor self, SymInt[] size) -> Tensor", [([4, 3], [[4, 1, 3]]), ([0, 3], [[3, 0]])]
+            "_unsafe_view(Tensor self, SymInt[] size) -> Tensor",
+            [([4, 3], [[4, 1, 3]]), ([0, 3], [[3, 0]]), ([], [[1]])]
         ) {
             (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))]
         }
@@ -318,7 +319,10 @@ extension Operators {
                 .view("\(name)(Tensor self) -> Tensor", [([], []), ([4], []), ([4, 3], []), ([0, 2, 3], [])]) { x, _ in
                     [body(x)]
                 },
-                list("\(name).Sequence(Tensor[] tensors) -> Tensor[]", [[[], [3], [2, 3]], [[3], []], [[0, 2], [1]]]) {
+                list(
+                    "\(name).Sequence(Tensor[] tensors) -> Tensor[]",
+                    [[[], [3], [2, 3]], [[3], []], [[0, 2], [1]]]
+                ) {
                     $0.map(body)
                 },
             ]
@@ -349,7 +353,7 @@ extension Operators {
             .view("ravel(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.ravel()] },
             .view(
                 "broadcast_to(Tensor self, SymInt[] size) -> Tensor",
-                [([4, 1], [[2, 4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
+                [([4, 3], [[2, 4, 3]]), ([4, 1], [[4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
             ) { (x, a) throws(CressetError) in [x.broadcastTo(Shape(try a.ints("size")))] },
             .composed(
                 "sum_to_size(Tensor self, SymInt[] size) -> Tensor", of: ["aten::sum.dim_IntList"],

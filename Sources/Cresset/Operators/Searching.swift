@@ -227,7 +227,9 @@ extension Operators {
             of: ["aten::sort.stable", "aten::searchsorted.Tensor"], isDifferentiable: false,
             samples: { g in
                 let parts = head.split(separator: "(")[1].split(separator: ",")
-                return [([3, 4], [5], false), ([6], [2, 2], true), ([3], [0], false), ([0, 2], [3], true), ([], [], false)].map {
+                return [
+                    ([3, 4], [5], false), ([6], [2, 2], true), ([3], [0], false), ([0, 2], [3], true), ([], [], false),
+                ].map {
                     (x: Shape, y: Shape, invert: Bool) in
                     let values = zip(parts, [x, y]).map { part, shape -> Value in
                         part.contains("Scalar") ? 2 : .tensor(g.tensor(shape, 0, 4).floor())

@@ -164,7 +164,7 @@ extension Operators {
         }
         func overloads(_ name: String, _ result: String, withMean: Bool) -> [Operator] {
             let parts = withMean ? parts + ["aten::mean.dim"] : parts
-            let dimShapes: [(Shape, [Value])] = [([3, 4], [[1]]), ([2, 5], [[0, 1]]), ([0, 3], [[1]])]
+            let dimShapes: [(Shape, [Value])] = [([3, 4], [[1]]), ([2, 5], [[0, 1]]), ([0, 3], [[1]]), ([], [[0]])]
             return [
                 .composed(
                     "\(name)(Tensor self, bool unbiased=True) -> \(result)", dtypes, of: parts,
@@ -175,7 +175,8 @@ extension Operators {
                 .composed(
                     "\(name).dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> \(result)",
                     dtypes,
-                    of: parts, samples: { $0.samples(dimShapes.map { ($0, $1 + [true, true]) }) },
+                    of: parts,
+                    samples: { $0.samples(dimShapes.map { ($0, $1 + [.scalar(.bool(!$0.isEmpty)), true]) }) },
                     call: { (a) throws(CressetError) in
                         value(
                             try a.tensor("self"), try a.optionalInts("dim"), try a.bool("unbiased") ? 1 : 0,
@@ -267,8 +268,8 @@ extension Operators {
                 "corrcoef(Tensor self) -> Tensor", Set<DType>.number.union(Set<DType>.complex),
                 of: ["aten::cov", "pointwise"],
                 samples: { g in
-                    [Sample([.tensor(g.tensor([3, 5]))], takesOtherValues: false)]
-                        + [[], [0, 3]].map { Sample([.tensor(g.tensor($0))]) }
+                    // (Of one number there is no deviation: NaN, which has no differences.)
+                    [[3, 5], [], [0, 3]].map { Sample([.tensor(g.tensor($0))], checksGradient: !$0.isEmpty) }
                 },
                 call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").corrcoef())] }),
         ]

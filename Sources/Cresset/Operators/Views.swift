@@ -218,7 +218,8 @@ extension Operators {
         }
         func swapping(_ name: String, _ first: String, _ second: String) -> Operator {
             .view(
-                "\(name)(Tensor self, int \(first), int \(second)) -> Tensor", [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
+                "\(name)(Tensor self, int \(first), int \(second)) -> Tensor",
+                [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
             ) { (x, a) throws(CressetError) in [x.transpose(try a.int(first), try a.int(second))] }
         }
         func moving(_ name: String) -> [Operator] {
