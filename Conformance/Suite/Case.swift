@@ -116,7 +116,7 @@ package struct CaseGroup {
         var made: [Case] = []
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
-            guard let hosted = try? sample.values.map(HostValue.init) else { continue }
+            let hosted = try sample.values.map(HostValue.init)
             let variants =
                 sample.takesOtherValues
                 ? variants(

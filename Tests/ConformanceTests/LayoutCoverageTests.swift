@@ -15,7 +15,8 @@ import ConformanceSuite
             func other(_ x: Tensor) -> Tensor {
                 guard let shape = change(x.shape) else { return x }
                 changes = true
-                return Tensor.ones(shape, dtype: x.dtype, device: .reference)
+                // (0 is a place wherever there are any.)
+                return Tensor.full(shape, x.dtype.isInteger ? 0 : 1, dtype: x.dtype, device: .reference)
             }
             let values = sample.values.map { value -> Value in
                 switch value {
@@ -25,8 +26,9 @@ import ConformanceSuite
                 }
             }
             guard changes else { return true }
-            // (Waited for: an index may be found to be wrong only where it is used.)
-            return (try? catching { try Operators.call(op.name, values) }) == nil
+            // (Waited for, as an index may be found to be wrong only where it is used; and more than once, as
+            // other tests wait for the same device and may be told of it first.)
+            return (0..<3).contains { _ in (try? catching { try Operators.call(op.name, values) }) == nil }
         }
     }
 
@@ -83,7 +85,9 @@ import ConformanceSuite
     @Test func everyOperationHasEachLayoutThatItCanHave() {
         for op in Operators.all {
             guard let dtype = op.dtypes.contains(.float32) ? .float32 : op.dtypes.first else { continue }
-            let group = CaseGroup(op, dtype, Selection())
+            var group = CaseGroup(op, dtype, Selection())
+            // (The failure may be that of another test on the same device.)
+            if group.failure != nil { group = CaseGroup(op, dtype, Selection()) }
             #expect(group.failure == nil, "\(op.name): \(group.failure?.message ?? "")")
             let missing = Set(Layout.allCases).subtracting(group.cases.map(\.cell.layout))
             if missing.subtracting([.aliased, .permuted]).isEmpty { continue }
