@@ -171,7 +171,18 @@ enum Probes {
             }
             let other = try HostTensor(b).tensor(on: here.device)
             return Tensor.stack([a, other])
-        }
+        },
+        // An error of one queue is told to nobody who waits for the other.
+        probe("error_of_other_queue", [.float32], ["gather"], samples: { g in [[g.tensor([5])]] }) {
+            (x) throws(CressetError) in
+            let twin = try x[0].device.twin()
+            let there = try HostTensor(x[0]).tensor(on: twin)
+            let index = try HostTensor(Tensor([7] as [Int64], device: .reference)).tensor(on: twin)
+            let failing = IndexErrors.launch { there.gather(0, index) }
+            let here = IndexErrors.told { () throws(CressetError) in try x[0].device.synchronize() }
+            let other = IndexErrors.told { () throws(CressetError) in try twin.synchronize() }
+            return IndexErrors.tensor([failing ?? other, here], on: x[0].device)
+        },
     ]
 }
 

@@ -107,6 +107,9 @@ package struct Report: Sendable {
             Failure(id: id, op: op, dtype: dtype, status: status, message: message, command: command))
     }
 
+    /// In an order that does not tell which process was quicker.
+    package mutating func sortFailures() { failures.sort { ($0.op, $0.id) < ($1.op, $1.id) } }
+
     /// A smaller case that fails as that one does.
     package mutating func minimise(_ id: String, _ minimised: MinimisedCase) {
         guard let i = failures.lastIndex(where: { $0.id == id }) else { return }

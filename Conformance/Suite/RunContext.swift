@@ -8,6 +8,8 @@ package struct RunContext {
     package var events: (@Sendable (RunEvent) -> Void)?
     /// Where to go on, if another process began.
     package var resumption = Resumption()
+    /// What other processes leave to this one.
+    package var part = Part.whole
     /// How the device is spelled in the commands that reproduce a failure: "--plugin ./libmychip.so".
     package var spelling: String?
     /// Ends a run with the first case that fails; cases then come in an order that finds one soon.

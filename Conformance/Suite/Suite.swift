@@ -13,7 +13,7 @@ package final class Suite {
     private let book: OracleBook
     private var groups: [GroupKey: CaseGroup] = [:]
     /// By the dtypes that a device holds.
-    private var orders: [[DType]: Order] = [:]
+    private var orders: [[DType]: [Case]] = [:]
 
     private struct GroupKey: Hashable {
         var op: String
@@ -55,8 +55,7 @@ package final class Suite {
         defer { Fallback.policy = policy }
 
         context.listen(&report)
-        let groups = groups(for: properties.dtypes)
-        for (key, group) in groups where context.resumption.done == 0 {
+        for (key, group) in groups(for: properties.dtypes, context.part) where context.resumption.done == 0 {
             if let failure = group.failure {
                 report.add(
                     .failed("its samples cannot be made: \(failure.told)"), id: "\(key.op)/\(key.dtype)", op: key.op,
@@ -64,25 +63,26 @@ package final class Suite {
             }
         }
         let cases = order(for: properties.dtypes)
-        let runner = try run(cases, on: device, &report)
+        let runner = try run(cases, on: device, holding: properties.dtypes, &report)
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
-            let judged = cases.wanted.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
-            try Claims.check(device, ran: runner.kernels, Array(judged), &report)
+            let judged = cases.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
+            Claims.check(cells: Set(judged.map(\.cell)), &report)
+            if context.part.isLast { try Claims.check(device, ran: runner.kernels, &report) }
         }
         if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
-            for op in Operators.all where selection.matches(op.name) {
+            for (i, op) in Operators.all.enumerated() where context.part.has(i) && selection.matches(op.name) {
                 try ErrorCases.run(op, on: device, selection, &report)
             }
         }
-        if device == .reference && selection.id == nil && selection.direction == nil {
+        if device == .reference && selection.id == nil && selection.direction == nil && context.part.isLast {
             try ReferenceJudges.run(
-                selection, &report, progress: { [self] in context.progress(cases.wanted.count, cases.wanted.count) })
+                selection, &report, progress: { [self] in context.progress(cases.count, cases.count) })
         }
         if checksDifferences {
             try checkDifferences(on: device, holding: properties.dtypes, after: cases.count, &report)
         }
-        context.progress(cases.wanted.count, cases.wanted.count)
-        if report.total == 0 && context.resumption.done == 0 {
+        context.progress(cases.count, cases.count)
+        if report.total == 0 && context.resumption.done == 0 && context.part == .whole {
             report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
         }
         report.compiled = try device.compileCount - compiled
@@ -94,7 +94,7 @@ package final class Suite {
 
     /// Asks the oracle about every case at once, for runs in processes that are forked from this one. How many they are.
     package func learn(for dtypes: [DType]) -> Int {
-        let cases = order(for: dtypes).wanted
+        let cases = order(for: dtypes)
         book.learn(cases)
         return cases.count
     }
@@ -118,63 +118,63 @@ package final class Suite {
     }
 
     /// Cases in the order in which they are run.
-    private struct Order {
-        /// Those that are run in any case.
-        var wanted: [Case]
-        /// Those that are run where a kernel would else not be.
-        var spare: [Case]
-
-        subscript(i: Int) -> Case { i < wanted.count ? wanted[i] : spare[i - wanted.count] }
-        var count: Int { wanted.count + spare.count }
-    }
-
-    private func order(for dtypes: [DType]) -> Order {
+    private func order(for dtypes: [DType]) -> [Case] {
         if let known = orders[dtypes] { return known }
-        let order = order(groups(for: dtypes).map(\.1))
+        let chosen = groups(for: dtypes, context.part).map { isChoice ? $0.1.smoke : $0.1.cases }
+        let order = context.stopsAtFirstFailure ? Self.mixed(chosen) : chosen.flatMap { $0 }
         orders[dtypes] = order
         return order
     }
 
-    private func order(_ groups: [CaseGroup]) -> Order {
-        let isSmoke = selection.tier == .smoke && selection.id == nil
-        let chosen = groups.map { isSmoke ? $0.smoke : $0.cases }
-        var order = Order(wanted: context.stopsAtFirstFailure ? Self.mixed(chosen) : chosen.flatMap { $0 }, spare: [])
-        if isSmoke && selection.isWhole {
-            let ids = Set(order.wanted.map(\.id))
-            order.spare = groups.flatMap(\.cases).filter { !ids.contains($0.id) }
+    /// True where some cases stand for all.
+    private var isChoice: Bool { selection.tier == .smoke && selection.id == nil }
+
+    /// Cases that a smoke run leaves out.
+    private func spare(for dtypes: [DType]) -> [Case] {
+        groups(for: dtypes, .whole).flatMap { _, group in
+            let chosen = Set(group.smoke.map(\.id))
+            return group.cases.filter { !chosen.contains($0.id) }
         }
-        return order
     }
 
     /// The cases from where the run is resumed, in chunks whose kernels are compiled together.
-    private func run(_ cases: Order, on device: Device, _ report: inout Report) throws -> DeviceRunner {
+    private func run(
+        _ cases: [Case], on device: Device, holding dtypes: [DType], _ report: inout Report
+    ) throws -> DeviceRunner {
         var runner = runner(on: device)
         runner.kernels = context.resumption.ran
-        let total = cases.wanted.count
         var done = min(context.resumption.done, cases.count)
-        while done < total {
+        while done < cases.count {
             let chunk = context.stopsAtFirstFailure ? Self.smallChunk : Self.chunk
-            let next = Array(cases.wanted[done..<min(done + chunk, total)])
-            prepare(next, total: total, &runner, &report)
+            let next = Array(cases[done..<min(done + chunk, cases.count)])
+            prepare(next, total: cases.count, &runner, &report)
             for item in next {
                 run(item, at: done, &runner, &report)
                 done += 1
                 if context.stopsAtFirstFailure && report.failed > 0 { return runner }
-                if done % 50 == 0 { context.progress(done, total) }
+                if done % 50 == 0 { context.progress(done, cases.count) }
             }
         }
-        var idle = cases.spare.isEmpty ? [] : try Claims.idle(on: device, ran: runner.kernels)
-        while done < cases.count && !idle.isEmpty {
-            let item = cases[done]
-            if idle.contains(where: { $0.mayServe(item) }) {
-                let known = runner.kernels.count
-                run(item, at: done, &runner, &report)
-                if runner.kernels.count > known { idle = try Claims.idle(on: device, ran: runner.kernels) }
-                if context.stopsAtFirstFailure && report.failed > 0 { return runner }
-            }
-            done += 1
+        if isChoice && selection.isWhole && context.part.isLast {
+            try runIdle(after: cases.count, on: device, holding: dtypes, &runner, &report)
         }
         return runner
+    }
+
+    /// Kernels that no chosen case came to get one that is not.
+    private func runIdle(
+        after count: Int, on device: Device, holding dtypes: [DType], _ runner: inout DeviceRunner,
+        _ report: inout Report
+    ) throws {
+        var idle = try Claims.idle(on: device, ran: runner.kernels)
+        if idle.isEmpty { return }
+        for (i, item) in spare(for: dtypes).enumerated().dropFirst(max(context.resumption.done - count, 0)) {
+            guard idle.contains(where: { $0.mayServe(item) }) else { continue }
+            let known = runner.kernels.count
+            run(item, at: count + i, &runner, &report)
+            if runner.kernels.count > known { idle = try Claims.idle(on: device, ran: runner.kernels) }
+            if idle.isEmpty || context.stopsAtFirstFailure && report.failed > 0 { return }
+        }
     }
 
     /// Works out what is right for these cases, and compiles what they need.
@@ -204,10 +204,13 @@ package final class Suite {
         return (0..<rounds).flatMap { i in groups.compactMap { i < $0.count ? $0[i] : nil } }
     }
 
-    private func groups(for dtypes: [DType]) -> [(GroupKey, CaseGroup)] {
+    private func groups(for dtypes: [DType], _ part: Part) -> [(GroupKey, CaseGroup)] {
         var result: [(GroupKey, CaseGroup)] = []
+        var count = 0
         for op in Self.operators(of: selection.tier) where selection.matches(op.name) {
             for dtype in dtypes where op.dtypes.contains(dtype) && (selection.dtype ?? dtype) == dtype {
+                count += 1
+                guard part.has(count - 1) else { continue }
                 let key = GroupKey(op: op.name, dtype: dtype)
                 let group = groups[key] ?? CaseGroup(op, dtype, selection)
                 groups[key] = group
@@ -246,7 +249,9 @@ package final class Suite {
     }
 
     /// The cases that are selected.
-    func cases(for device: Device) throws -> [Case] { groups(for: try device.properties.dtypes).flatMap(\.1.cases) }
+    func cases(for device: Device) throws -> [Case] {
+        groups(for: try device.properties.dtypes, .whole).flatMap(\.1.cases)
+    }
 
     func runner(on device: Device) -> DeviceRunner {
         DeviceRunner(device, book: book, command: { [self] in command(for: $0, on: device) })
@@ -274,9 +279,16 @@ package enum Claims {
             .filter { !ran.contains($0) }
     }
 
-    package static func check(
-        _ device: Device, ran: Set<KernelID>, _ cases: [Case], _ report: inout Report
-    ) throws {
+    /// Each of these cells must have come to something.
+    package static func check(cells: Set<Cell>, _ report: inout Report) {
+        for cell in cells where report.cells[cell] == nil {
+            report.add(
+                .failed("the cell was not run"),
+                id: "claims/\(cell.op)/\(cell.dtype)/\(cell.layout.rawValue)/\(cell.direction.rawValue)", op: cell.op)
+        }
+    }
+
+    package static func check(_ device: Device, ran: Set<KernelID>, _ report: inout Report) throws {
         let entries = try Registry.entries(on: device)
         report.kernels = (entries.count, 0)
         for entry in entries {
@@ -291,12 +303,6 @@ package enum Claims {
         }
         for (i, refusal) in try Registry.refusals(on: device).enumerated() {
             report.add(.failed("a registration was refused: \(refusal)"), id: "claims/refused/\(i)", op: "claims")
-        }
-        let wanted = Set(cases.map(\.cell))
-        for cell in wanted where report.cells[cell] == nil {
-            report.add(
-                .failed("the cell was not run"),
-                id: "claims/\(cell.op)/\(cell.dtype)/\(cell.layout.rawValue)/\(cell.direction.rawValue)", op: cell.op)
         }
         // A dtype that a device holds and has no kernel for is a claim too small to be one; one it
         // registers for but does not hold is one that cannot be kept.

@@ -77,11 +77,17 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds after which a case counts as hung.", valueName: "seconds"))
     var timeout = 60
 
+    @Option(help: ArgumentHelp("Processes that share a whole run, side by side.", valueName: "count"))
+    var processes = 2
+
     @Flag(help: "Only the quick check that each device passes at its first use; what it finds is remembered.")
     var selftest = false
 
     @Option(help: .hidden)
     var worker: String?
+
+    @Option(help: .hidden)
+    var part: String?
 
     @Flag(help: .hidden)
     var workerList = false
@@ -97,6 +103,7 @@ struct ConformanceCommand: ParsableCommand {
 
     func validate() throws {
         if let fuzz, !(fuzz > 0 && fuzz <= 1e6) { throw ValidationError("--fuzz must be a time, got \(fuzz)") }
+        if !(1...64).contains(processes) { throw ValidationError("--processes must be 1 to 64, got \(processes)") }
         if plugin != nil && !device.isEmpty && worker == nil {
             throw ValidationError("Give --device or --plugin, not both.")
         }
@@ -146,6 +153,7 @@ struct ConformanceCommand: ParsableCommand {
             var report = try SupervisedRun(
                 arguments: workerArguments(name), device: name, timeout: max(timeout, 1),
                 stopsAtFirstFailure: failFast, isWhole: job.isExhaustive, minimisesLost: !noMinimise,
+                processes: job.canBeShared && !failFast ? processes : 1,
                 progress: { done, total in
                     if let fuzz {
                         let seconds = Int((ContinuousClock.now - start) / .seconds(1))
@@ -203,6 +211,7 @@ struct ConformanceCommand: ParsableCommand {
             if let plugin { try Registry.load(path: plugin) }
             var context = context()
             context.resumption = resumption
+            context.part = part.flatMap(Part.init) ?? .whole
             context.compilesAhead = !noCompilingAhead
             context.events = { WorkerProcess.write($0.line) }
             let device = try Device(name)

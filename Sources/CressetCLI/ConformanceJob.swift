@@ -44,6 +44,9 @@ struct ConformanceJob {
     /// True where every case of the suite is run.
     var isExhaustive: Bool { files.isEmpty && fuzz == nil && mode == .test && selection.isExhaustive }
 
+    /// True for a whole run of the suite, which several processes may share.
+    var canBeShared: Bool { files.isEmpty && fuzz == nil && mode == .test && selection.isWhole }
+
     /// What the report comes to as text.
     func text(_ report: Report) -> String {
         var text = report.details()

@@ -1,10 +1,12 @@
+import Cresset
 import Glibc
 
 /// A line on the terminal's error output that tells how far a long run is; nothing elsewhere.
-final class ProgressLine {
+final class ProgressLine: Sendable {
     private let title: String
     private let isOn: Bool
-    private var shown = -1
+    /// The percentage that stands there.
+    private let shown = Lock(-1)
 
     init(_ title: String, isOn: Bool) {
         self.title = title
@@ -13,14 +15,17 @@ final class ProgressLine {
 
     func show(_ done: Int, of total: Int, _ note: String = "") {
         let percent = 100 * done / max(total, 1)
-        guard isOn, percent != shown else { return }
-        shown = percent
+        guard isOn,
+            shown.withLock({ old in
+                defer { old = percent }; return old != percent
+            })
+        else { return }
         let bar = String(repeating: "#", count: percent / 4) + String(repeating: "-", count: 25 - percent / 4)
         Self.write("\r\u{1B}[K\(title) [\(bar)] \(done) of \(total) \(note)")
     }
 
     func clear() {
-        if isOn && shown >= 0 { Self.write("\r\u{1B}[K") }
+        if isOn && shown.withLock({ $0 >= 0 }) { Self.write("\r\u{1B}[K") }
     }
 
     static func write(_ text: String) {

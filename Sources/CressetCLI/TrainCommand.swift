@@ -62,7 +62,7 @@ struct TrainCommand: ParsableCommand {
         let bar = ProgressLine("\(device)", isOn: true)
         trainer.progress = { bar.show($0, of: $1, "loss \(fixed($2, 4))") }
 
-        let (model, outcome) = try trainer.run(try dataset.load(data, on: device))
+        let (model, outcome) = try catching { try trainer.run(try dataset.load(data, on: device)) }
         bar.clear()
         if json {
             let report: JSON = [

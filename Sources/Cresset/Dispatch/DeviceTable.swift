@@ -217,6 +217,7 @@ final class DeviceTable: @unchecked Sendable {
         return try opening.withLock { () throws(CressetError) -> Device in
             if runtimes[Int(id)].load(ordering: .acquiring) == nil {
                 let twin = try DeviceRuntime(besides: original, as: Device(id: id))
+                state.withLock { $0.untested[id] = twin }
                 runtimes[Int(id)].store(UnsafeRawPointer(Unmanaged.passRetained(twin).toOpaque()), ordering: .releasing)
             }
             return Device(id: id)
