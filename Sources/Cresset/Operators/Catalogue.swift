@@ -90,7 +90,8 @@ extension Operators {
                         ]),
                         Sample([.tensor(g.tensor([5])), .tensor(g.indices([], below: 5)), .none, 1]),
                         Sample([.tensor(g.tensor([0, 5])), .tensor(g.indices([0], below: 5)), .none, 2]),
-                        Sample([.tensor(g.tensor([0, 5])), .tensor(g.tensor([0, 5])), .none, 1], checksGradient: false),
+                        Sample(
+                            [.tensor(g.tensor([0, 5])), .tensor(g.tensor([0, 5])), .none, 1], checksGradient: false),
                         Sample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([2, 3])), .none, 1]),
                     ]
             },

@@ -172,7 +172,9 @@ extension Operators {
             return [
                 .composed(
                     "\(name)(Tensor self, bool unbiased=True) -> \(result)", dtypes, of: parts,
-                    samples: { smooth(&$0, [([4, 3], [true]), ([2, 5], [false]), ([], [false]), ([0, 3], [true])]) },
+                    samples: {
+                        smooth(&$0, [([4, 3], [true]), ([2, 5], [false]), ([], [false]), ([0, 3], [true])])
+                    },
                     call: { (a) throws(CressetError) in
                         value(try a.tensor("self"), nil, try a.bool("unbiased") ? 1 : 0, false, withMean)
                     }),
