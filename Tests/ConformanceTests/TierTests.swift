@@ -51,6 +51,24 @@ import ConformanceSuite
         }
     }
 
+    /// Processes that share a run do each case once, and what is asked of the whole at the end.
+    @Test func sharesAreTheWhole() throws {
+        func run(_ part: Part) throws -> Report {
+            let suite = try Suite(Selection(op: { $0.hasPrefix("aten::logical_") }, tier: .smoke))
+            suite.context.part = part
+            return try suite.run(on: .reference)
+        }
+        let whole = try run(.whole)
+        let shares = try Part.shares(3).map(run)
+        let rest = try run(.rest)
+        #expect(whole.isGood && shares.allSatisfy { $0.isGood && $0.passed < whole.passed })
+        #expect(rest.failed == 0)
+        #expect(shares.reduce(rest.passed) { $0 + $1.passed } == whole.passed)
+        #expect(shares.reduce(Set(rest.cells.keys)) { $0.union($1.cells.keys) } == Set(whole.cells.keys))
+        #expect(Part.shares(2).map(\.text) == ["1/2", "2/2"] && Part("2/3") == .share(index: 1, count: 3))
+        for text in ["", "0/2", "3/2", "1", "1/2/3", "x/y"] { #expect(Part(text) == nil, "\(text)") }
+    }
+
     @Test func largeProbesAreRightOnTheReference() throws {
         let names = ["probe::sizes", "probe::broadcast", "probe::ranks", "probe::ranks_reduced"]
         let suite = try Suite(Selection(op: { names.contains($0) }, dtype: .int32, tier: .deep))
