@@ -15,11 +15,23 @@ struct Mutant {
     /// "%" stands for the worker's folder.
     var plugin: String
     var environment: [(String, String)] = []
+    /// What is wrong without an edit too; nil for the file that lies with the plugin.
+    var expectations: String?
+    /// The case where what is edited was first seen: its operation's cases are run before others.
+    var first: String?
+    /// Each case that begins is noted at the end of this file, behind the mark.
+    var diary: (path: String, mark: String)?
     /// Seconds of work after which a case counts as hung.
     var patience = 5.0
 
     /// The same in every run, as long as the edited text is.
     var key: String { "\(subject)\t\(place)\t\(kind)\t\(text)" }
+
+    /// Decides which are drawn. A new mutant moves no other.
+    func lot(_ seed: UInt64) -> UInt64 {
+        var numbers = SeededNumbers(state: key.stableHash ^ seed)
+        return numbers.next()
+    }
 }
 
 enum BuildOutcome: UInt8 {

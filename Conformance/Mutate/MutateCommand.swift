@@ -83,8 +83,8 @@ struct Generated: ParsableCommand {
         let part = wanted.contains { Self.isSlow($0.0) } ? try MutateCommand.prepared(Self.few, except: except) : nil
         for (subject, share) in wanted {
             guard let suite = Self.isSlow(subject) ? part : whole else { continue }
-            let all = try mutants(subject, suite)
-            drawn += try run(all, max(1, sample * share / 100), suite, &results)
+            let (unedited, all) = try mutants(subject, suite)
+            drawn += try run(all, max(1, sample * share / 100), unedited, suite, &results)
         }
         let report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
         Files.say(report.summary)
@@ -96,22 +96,25 @@ struct Generated: ParsableCommand {
 
     // MARK: What there is
 
-    private func mutants(_ subject: String, _ suite: Suite) throws -> [Mutant] {
+    /// All mutants, and what they are mutants of if it has not been run to find them.
+    private func mutants(_ subject: String, _ suite: Suite) throws -> (unedited: Mutant?, [Mutant]) {
         switch subject {
-        case "programs": return try programs(suite)
+        case "programs": return (nil, try programs(suite))
         case "naive": return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right").naive()
         case "cpu":
             return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right")
                 .cpu(plugin: "\(plugins)/libCressetBackendOpenBLAS.so")
         case "opencl":
-            return try texts(
+            let all = try texts(
                 subject, suite, plugin: "\(plugins)/libCressetBackendOpenCL.so", preload: nil,
                 [("OPENCL_LAYERS", "\(folder)/libopencl_text.so")])
+            return (nil, all)
         default:
             let plugin = "\(plugins)/libCressetBackendVulkan.so"
-            return try texts(
+            let all = try texts(
                 subject, suite, plugin: plugin, preload: "\(folder)/libvulkan_text.so",
                 [("CRESSET_TEXT_PLUGIN", plugin)])
+            return (nil, all)
         }
     }
 
@@ -124,16 +127,19 @@ struct Generated: ParsableCommand {
 
     private func programs(_ suite: Suite) throws -> [Mutant] {
         let path = "\(folder)/programs.txt"
-        try survey(
+        unlink(path)
+        try runUnedited(
             Mutant(
                 subject: "programs", place: "", kind: "", text: "survey", plugin: mutantPlugin,
-                environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)]), suite)
+                environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)],
+                expectations: SourceMutants.expectations, diary: (path, "case ")), suite)
         let edits = ProgramEdits(survey: try Files.text(path))
         let plugin = mutantPlugin
-        func make(_ place: String, _ kind: String, _ text: String, _ order: String) -> Mutant {
+        func make(_ place: String, _ kind: String, _ text: String, _ order: String, _ first: String?) -> Mutant {
             Mutant(
                 subject: "programs", place: place, kind: kind, text: text, plugin: plugin,
-                environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)])
+                environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)], expectations: SourceMutants.expectations,
+                first: first)
         }
         return edits.everywhere(make) + edits.single(make)
     }
@@ -143,10 +149,11 @@ struct Generated: ParsableCommand {
     ) throws -> [Mutant] {
         let path = "\(folder)/\(subject).txt"
         unlink(path)
-        try survey(
+        try runUnedited(
             Mutant(
                 subject: subject, place: "", kind: "", text: "survey", preload: preload, plugin: plugin,
-                environment: environment + [("CRESSET_TEXT_LOG", path)], patience: 600), suite)
+                environment: environment + [("CRESSET_TEXT_LOG", path)], diary: (path, KernelTexts.mark),
+                patience: 600), suite)
         let maths = try ["f32", "f64", "opencl", "glsl"].map {
             try Files.text("\(SourceMutants.headers)/cresset_maths_\($0).inc")
         }
@@ -154,9 +161,10 @@ struct Generated: ParsableCommand {
             .mutants(subject, plugin: plugin, preload: preload, environment: environment)
     }
 
-    /// Runs what should be right.
-    private func survey(_ mutant: Mutant, _ suite: Suite) throws {
+    /// Runs what should be right: where that fails, it would be said of every edit that it is caught.
+    private func runUnedited(_ mutant: Mutant, _ suite: Suite) throws {
         try Runner(suite: suite, folder: folder, jobs: 1).run([mutant]) { mutant, outcome in
+            Files.say("\(mutant.subject), unedited: \(outcome == .survived ? "passes" : "\(outcome)")")
             guard outcome == .survived else {
                 throw CressetError(.internal, op: "mutate", "\(mutant.subject) without an edit should pass: \(outcome)")
             }
@@ -166,10 +174,12 @@ struct Generated: ParsableCommand {
     // MARK: Running
 
     /// As many as wanted, of all files and kinds alike; those known from before are not run again.
-    private func run(_ all: [Mutant], _ wanted: Int, _ suite: Suite, _ results: inout Results) throws -> [Mutant] {
-        var numbers = SeededNumbers(state: seed)
+    private func run(
+        _ all: [Mutant], _ wanted: Int, _ unedited: Mutant?, _ suite: Suite, _ results: inout Results
+    ) throws -> [Mutant] {
+        var unedited = unedited
         var strata: [String: [Mutant]] = [:]
-        for mutant in all.shuffled(using: &numbers) {
+        for mutant in all.map({ ($0, $0.lot(seed)) }).sorted(by: { $0.1 < $1.1 }).map(\.0) {
             // Of programs, first what concerns all of them.
             strata[mutant.place == "every program" ? "" : "\(mutant.place) \(mutant.kind)", default: []].append(mutant)
         }
@@ -191,6 +201,10 @@ struct Generated: ParsableCommand {
             let new = next.filter { mutant in
                 guard let outcome = results.known[mutant.key] else { return true }
                 return survivors && outcome == .survived
+            }
+            if let right = unedited, !new.isEmpty {
+                try runUnedited(right, suite)
+                unedited = nil
             }
             try Runner(suite: suite, folder: folder, jobs: jobs).run(new) { mutant, outcome in
                 try results.add(mutant, outcome)

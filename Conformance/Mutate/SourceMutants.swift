@@ -10,6 +10,8 @@ struct SourceMutants: Sendable {
     static let headers = "Sources/CBackend/include"
     static let kernels = "Backends/OpenBLAS/Kernels"
     static let example = "Examples/CustomBackend/naive_backend.c"
+    /// What is known to be wrong in the example.
+    static let expectations = "Tests/CPlugin/naive.conformance.json"
     /// The files of the cpu's kernels in which the work is done. (The others start threads, give memory, find OpenBLAS
     /// and choose an instruction set.)
     private static let files = [
@@ -43,27 +45,45 @@ struct SourceMutants: Sendable {
 
     // MARK: The C example
 
-    func naive() throws -> [Mutant] {
+    func naive() throws -> (unedited: Mutant, [Mutant]) {
         let bytes = try Files.bytes(Self.example)
-        return edits(of: bytes).map { edit in
+        let right = Mutant(
+            subject: "naive", place: "naive_backend.c", kind: "", text: "unedited",
+            build: { folder in
+                mkdir(folder, 0o755)
+                return link("\(self.folder)/naive.o -lm", "\(folder)/plugin.so")
+            }, plugin: "%/plugin.so", expectations: Self.expectations)
+        let wrong = edits(of: bytes).map { edit in
             var mutant = self.mutant(edit, of: bytes, "naive", "naive_backend.c")
             mutant.plugin = "%/plugin.so"
+            mutant.expectations = Self.expectations
             mutant.build = { folder in
                 mkdir(folder, 0o755)
                 try Files.write(edit.applied(to: bytes), to: "\(folder)/naive_backend.c")
                 let flags = "\(flags) -DBACKEND_NAME='\"mutant\"'"
                 guard shell("\(flags) -c -o \(folder)/naive.o \(folder)/naive_backend.c") else { return .invalid }
                 if try Files.bytes("\(folder)/naive.o") == Files.bytes("\(self.folder)/naive.o") { return .same }
-                return shell("-shared -o \(folder)/plugin.so \(folder)/naive.o -lm") ? .built : .invalid
+                return link("\(folder)/naive.o -lm", "\(folder)/plugin.so")
             }
             return mutant
         }
+        return (right, wrong)
+    }
+
+    private func link(_ objects: String, _ library: String) -> BuildOutcome {
+        shell("-shared -o \(library) \(objects)") ? .built : .invalid
     }
 
     // MARK: The cpu's kernels
 
-    func cpu(plugin: String) throws -> [Mutant] {
-        try Self.files.flatMap { file in
+    func cpu(plugin: String) throws -> (unedited: Mutant, [Mutant]) {
+        let right = Mutant(
+            subject: "cpu", place: "", kind: "", text: "unedited",
+            build: { folder in
+                mkdir(folder, 0o755)
+                return linkKernels(folder, exchanged: nil)
+            }, preload: "%/kernels.so", plugin: plugin, environment: Self.scalar)
+        let wrong = try Self.files.flatMap { file in
             let bytes = try Files.bytes("\(Self.kernels)/\(file)")
             // Headers hold the inner loops, which every instruction set compiles anew; the plainest will do.
             let unit = file.hasSuffix(".h") ? "loops_scalar" : String(file.dropLast(2))
@@ -71,7 +91,7 @@ struct SourceMutants: Sendable {
                 var mutant = self.mutant(edit, of: bytes, "cpu", file)
                 mutant.plugin = plugin
                 mutant.preload = "%/kernels.so"
-                mutant.environment = [("CRESSET_CPU_ISA", "scalar")]
+                mutant.environment = Self.scalar
                 mutant.build = { folder in
                     mkdir(folder, 0o755)
                     guard Files.shell("rm -rf \(folder)/Kernels && cp -r \(Self.kernels) \(folder)/Kernels") else {
@@ -83,13 +103,19 @@ struct SourceMutants: Sendable {
                     if try Files.bytes("\(folder)/\(unit).o") == Files.bytes("\(self.folder)/\(unit).o") {
                         return .same
                     }
-                    let objects = Self.all.map { $0 == unit ? "\(folder)/\($0).o" : "\(self.folder)/\($0).o" }
-                    let libraries = "\(objects.joined(separator: " ")) -lm -lpthread -ldl"
-                    return shell("-shared -o \(folder)/kernels.so \(libraries)") ? .built : .invalid
+                    return linkKernels(folder, exchanged: unit)
                 }
                 return mutant
             }
         }
+        return (right, wrong)
+    }
+
+    private static let scalar = [("CRESSET_CPU_ISA", "scalar")]
+
+    private func linkKernels(_ folder: String, exchanged unit: String?) -> BuildOutcome {
+        let objects = Self.all.map { $0 == unit ? "\(folder)/\($0).o" : "\(self.folder)/\($0).o" }
+        return link("\(objects.joined(separator: " ")) -lm -lpthread -ldl", "\(folder)/kernels.so")
     }
 
     // MARK: Both

@@ -83,9 +83,14 @@ struct Worker {
                 }
             }
             let type = try Registry.load(path: mutant.plugin.replacing("%", with: folder))
+            suite.context.first = mutant.first
+            suite.context.expectations = mutant.expectations
+            let diary = mutant.diary
             suite.context.events = { event in
                 switch event {
-                case .starting(_, let entry): tell("at \(entry.id)")
+                case .starting(_, let entry):
+                    tell("at \(entry.id)")
+                    if let diary { try? Files.append("\(diary.mark)\(entry.id)\n", to: diary.path) }
                 case .found(let entry, .failed(let message)): tell("caught \(entry.id)\t\(message.prefix(300))")
                 default: break
                 }

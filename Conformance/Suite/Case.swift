@@ -31,6 +31,12 @@ package struct Case: Sendable {
         reduction.isEmpty ? wholeID : wholeID + "@" + reduction.map(String.init).joined(separator: ".")
     }
 
+    /// True where each tensor holds one number, which may be repeated.
+    var isOfOneNumber: Bool {
+        cell.layout == .zeroDim
+            || cell.layout == .expanded && arguments.flatMap(\.placed).allSatisfy { $0.base.count == 1 }
+    }
+
     /// Of the case that it was made from.
     var wholeID: String {
         "\(cell.op)/\(cell.dtype)/\(sample)/\(cell.layout.rawValue)/\(cell.direction.rawValue)"
@@ -237,7 +243,7 @@ extension HostValue {
 
 extension String {
     /// FNV-1a: the same in every process.
-    var stableHash: UInt64 {
+    package var stableHash: UInt64 {
         utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 }

@@ -42,7 +42,7 @@ struct DeviceRunner {
         case .success(let expected):
             if Self.isSilent(item, expected) {
                 // Of extremes, and of a single number, that is so now and then; another sample of the cell says more.
-                if item.cell.layout.isVariant || item.cell.layout == .zeroDim {
+                if item.cell.layout.isVariant || item.isOfOneNumber {
                     silent.insert(item.cell)
                     return nil
                 }

@@ -62,7 +62,8 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = order(for: properties.dtypes)
+        let cases = context.first.map { beginning(with: $0, order(for: properties.dtypes)) }
+            ?? order(for: properties.dtypes)
         let runner = try run(cases, on: device, holding: properties.dtypes, &report)
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
@@ -196,6 +197,15 @@ package final class Suite {
             events(.ran(Array(runner.kernels.subtracting(known))))
         }
         if let kind, kind != .judge, kind != .refusal { minimise(item, kind, runner, &report) }
+    }
+
+    /// Those of one operation and dtype, then the others.
+    private func beginning(with group: String, _ cases: [Case]) -> [Case] {
+        let parts = group.split(separator: "/")
+        guard parts.count >= 2, let dtype = DType(name: String(parts[1])) else { return cases }
+        let op = String(parts[0])
+        func isFirst(_ item: Case) -> Bool { item.cell.dtype == dtype && item.cell.op == op }
+        return cases.filter(isFirst) + cases.filter { !isFirst($0) }
     }
 
     /// A case of each group, then the next of each.
