@@ -12,15 +12,19 @@ package struct Cell: Hashable, Sendable {
     package var dtype: DType
     package var layout: Layout
     package var direction: Direction
+
+    package init(op: String, dtype: DType, layout: Layout, direction: Direction) {
+        (self.op, self.dtype, self.layout, self.direction) = (op, dtype, layout, direction)
+    }
 }
 
 /// One call, with everything that makes it the same on every device.
 package struct Case: Sendable {
     package let cell: Cell
-    let declaration: Operator
+    package let declaration: Operator
     /// Which of the declaration's samples it is.
     let sample: Int
-    let arguments: [CaseValue]
+    package let arguments: [CaseValue]
     /// For the gradients handed to backward.
     let seed: UInt64
     /// The steps by which it was made smaller.

@@ -6,7 +6,7 @@ struct Outcome {
 }
 
 /// The results of a call, still on their device.
-struct Results {
+package struct Results {
     var tensors: [Tensor?]
 
     func hosted() throws(CressetError) -> Outcome {
@@ -22,7 +22,7 @@ extension Case {
     /// Runs the case on a device; its tensors are placed already.
     ///
     /// Results that are no row-major tensors are copied to one, which is part of what is tested.
-    func run(_ arguments: PlacedArguments, on device: Device) throws -> Results {
+    package func run(_ arguments: PlacedArguments, on device: Device) throws -> Results {
         try catching {
             switch cell.direction {
             case .forward:

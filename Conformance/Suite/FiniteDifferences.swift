@@ -29,7 +29,7 @@ package struct FiniteDifferences {
     }
 
     /// One sample and the derivatives that are looked at.
-    struct Item {
+    package struct Item {
         var id: String
         var dtype: DType
         var order: Order
@@ -95,12 +95,12 @@ package struct FiniteDifferences {
         }
     }
 
-    func item(_ call: VariableCall, _ order: Order) -> Item {
+    package func item(_ call: VariableCall, _ order: Order) -> Item {
         Item(id: "\(call.op.name)/\(order.rawValue)", dtype: .float64, order: order, call: call, seed: 1)
     }
 
     /// nil where there is nothing to differentiate in float64.
-    func verdict(on item: Item) -> Verdict? {
+    package func verdict(on item: Item) -> Verdict? {
         do {
             return try check(item)
         } catch {

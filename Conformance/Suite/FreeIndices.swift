@@ -4,14 +4,14 @@ import Cresset
 ///
 /// PyTorch's topk, kthvalue, mode and median name any of them, its unstable sort orders them as it likes. Such a
 /// result is right if it names places, no place twice in a row, and what lies there is equal.
-struct FreeIndices {
+package struct FreeIndices {
     /// The values that are pointed at, and along which dim.
     private let values: Tensor
     private let dim: Int
 
     /// - Parameters:
     ///   - arguments: by position or by name, of a call of `op`, whose first is the values.
-    init(_ op: Operator, _ arguments: [Value], _ named: [String: Value]) throws {
+    package init(_ op: Operator, _ arguments: [Value], _ named: [String: Value]) throws {
         func argument(_ name: String) -> Value? {
             guard let i = op.schema.arguments.firstIndex(where: { $0.name == name }) else { return nil }
             return named[name] ?? (i < arguments.count ? arguments[i] : op.schema.arguments[i].defaultValue)
@@ -24,7 +24,7 @@ struct FreeIndices {
     }
 
     /// True if both name equal values everywhere.
-    func agree(_ got: Tensor, _ right: Tensor) throws -> Bool {
+    package func agree(_ got: Tensor, _ right: Tensor) throws -> Bool {
         guard got.shape == right.shape, got.dtype == right.dtype else { return false }
         if values.ndim == 0 { return false }
         func placed(_ x: Tensor) -> Tensor { x.ndim < values.ndim ? x.unsqueeze(dim) : x }

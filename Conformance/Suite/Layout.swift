@@ -174,12 +174,12 @@ package enum CaseValue: Sendable {
 }
 
 /// The tensors of a case's arguments on a device.
-struct PlacedArguments {
-    var values: [Value] = []
+package struct PlacedArguments {
+    package private(set) var values: [Value] = []
     /// What the operation sees, in the order of the arguments, and the memory behind it.
-    var tensors: [(view: Tensor, memory: Tensor, original: HostTensor)] = []
+    package private(set) var tensors: [(view: Tensor, memory: Tensor, original: HostTensor)] = []
 
-    init(_ arguments: [CaseValue], on device: Device) throws(CressetError) {
+    package init(_ arguments: [CaseValue], on device: Device) throws(CressetError) {
         var shared: [Int: Tensor] = [:]
         func place(_ x: Placed) throws(CressetError) -> Tensor {
             let (memory, view) = try x.place(on: device, in: x.sharing.flatMap { shared[$0] })

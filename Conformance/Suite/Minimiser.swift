@@ -109,7 +109,7 @@ extension HostTensor {
     var listed: String { "[" + (0..<count).map(told).joined(separator: ", ") + "]" }
 
     /// Element `i`, with enough digits to tell it from its neighbours.
-    func told(_ i: Int) -> String {
+    package func told(_ i: Int) -> String {
         switch dtype {
         case .bool: integer(i) == 0 ? "false" : "true"
         case _ where dtype.isFloatingPoint: double(i).short(dtype)

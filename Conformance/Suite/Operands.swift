@@ -4,7 +4,7 @@ extension Case {
     /// The inputs' elements at these places of a result, where an element of it is made of those and no others.
     ///
     /// - Parameter places: of complex results, places of their parts.
-    func operands(at places: [Int], of got: HostTensor) -> String? {
+    package func operands(at places: [Int], of got: HostTensor) -> String? {
         guard !places.isEmpty, isElementwise else { return nil }
         var inputs: [(name: String, tensor: HostTensor)] = []
         for (argument, value) in zip(declaration.schema.arguments, arguments) {

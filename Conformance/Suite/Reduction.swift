@@ -4,7 +4,7 @@ import Cresset
 ///
 /// They come in an order that depends on nothing but the case and on which of them were taken, so that
 /// the numbers of those are a name for what they led to.
-struct Reduction {
+package struct Reduction {
     /// The arguments of a case, apart from how they lie in memory.
     struct State {
         var values: [HostValue]
@@ -13,12 +13,12 @@ struct Reduction {
 
     let original: Case
 
-    init(_ original: Case) { self.original = original }
+    package init(_ original: Case) { self.original = original }
 
     /// Tries one step after the other, from the case as it is.
     ///
     /// - Parameter takes: whether the step of this number, which leads to this case, is taken; nil to stop.
-    func walk(_ takes: (_ step: Int, Case) -> Bool?) {
+    package func walk(_ takes: (_ step: Int, Case) -> Bool?) {
         guard var state = State(original) else { return }
         var step = 0
         var changes = true
@@ -47,7 +47,7 @@ struct Reduction {
     }
 
     /// What these steps lead to.
-    func apply(_ steps: [Int]) -> Case {
+    package func apply(_ steps: [Int]) -> Case {
         var result = original
         walk { step, smaller in
             guard let last = steps.last, step <= last else { return nil }

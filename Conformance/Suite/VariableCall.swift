@@ -1,7 +1,7 @@
 import Cresset
 
 /// A call on a device as a function of its float64 and complex128 arguments.
-struct VariableCall {
+package struct VariableCall {
     let op: Operator
     let variables: [HostTensor]
     /// Of each variable the argument that it is, or is in.
@@ -9,7 +9,7 @@ struct VariableCall {
     private let arguments: [HostValue]
     private let device: Device
 
-    init(_ op: Operator, _ values: [Value], on device: Device) throws {
+    package init(_ op: Operator, _ values: [Value], on device: Device) throws {
         self.op = op
         self.device = device
         arguments = try values.map(HostValue.init)

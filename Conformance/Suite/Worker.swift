@@ -37,6 +37,14 @@ package enum RunEvent: Sendable {
         package var cell: Cell?
         package var command: String?
         package var evidence = Evidence()
+
+        package init(
+            id: String, op: String, dtype: DType? = nil, cell: Cell? = nil, command: String? = nil,
+            evidence: Evidence = Evidence()
+        ) {
+            (self.id, self.op, self.dtype, self.cell) = (id, op, dtype, cell)
+            (self.command, self.evidence) = (command, evidence)
+        }
     }
 }
 

@@ -3,7 +3,7 @@ import CressetIO
 import Foundation
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// What a backend's file of expectations does to a report, rule by rule.
 @Suite struct ExpectationsTests {

@@ -1,7 +1,7 @@
 import Cresset
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// Where PyTorch leaves open which of several equal values is named, any may be, and nothing else.
 @Suite struct FreeIndicesTests {

@@ -1,7 +1,7 @@
 import Cresset
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// How failing cases are made smaller.
 @Suite struct ReductionTests {

@@ -3,7 +3,7 @@ import CressetIO
 import Foundation
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// The forms in which reports are written.
 @Suite struct ReportFormTests {

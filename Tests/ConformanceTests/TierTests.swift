@@ -1,7 +1,7 @@
 import Cresset
 import Testing
 
-@testable import ConformanceSuite
+import ConformanceSuite
 
 /// What tiers leave out, and what they may not.
 @Suite struct TierTests {
