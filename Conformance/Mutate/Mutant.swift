@@ -1,3 +1,5 @@
+import ConformanceSuite
+
 /// A wrong backend: what is edited, how it is built, and how it is loaded.
 struct Mutant {
     /// What the table lists together: "programs", "naive", "cpu", "opencl", "vulkan".
@@ -46,7 +48,8 @@ enum BuildOutcome: UInt8 {
 enum Outcome: Equatable {
     /// By this case, in this way.
     case caught(by: String, how: String)
-    case survived
+    /// All cases of this tier.
+    case survived(Tier)
     /// No mutant: it does not compile, or is proved equivalent by the compiler.
     case invalid
     case same
@@ -56,18 +59,22 @@ enum Outcome: Equatable {
     var line: String {
         switch self {
         case .caught(let by, let how): "caught\t\(by)\t\(how)"
-        case .survived: "survived\t\t"
+        case .survived(let tier): "survived\t\(tier)\t"
         case .invalid: "invalid\t\t"
         case .same: "same\t\t"
         case .broken(let why): "broken\t\t\(why)"
         }
     }
 
+    var isSurvival: Bool {
+        if case .survived = self { true } else { false }
+    }
+
     init?(_ fields: [Substring]) {
         guard fields.count >= 3 else { return nil }
         switch fields[0] {
         case "caught": self = .caught(by: String(fields[1]), how: String(fields[2]))
-        case "survived": self = .survived
+        case "survived": self = .survived(Tier(rawValue: String(fields[1])) ?? .smoke)
         case "invalid": self = .invalid
         case "same": self = .same
         default: return nil

@@ -11,6 +11,7 @@ struct Worker {
     let pipe: Int32
     /// "name %" has the worker's own folder for "%".
     let folder: String
+    private let tier: Tier
     private var buffer: [UInt8] = []
     private var current = "load"
     private var result: Outcome?
@@ -41,6 +42,7 @@ struct Worker {
         self.mutant = mutant
         self.process = process
         self.folder = folder
+        tier = suite.selection.tier
         pipe = ends[0]
         since.wall = Self.now
     }
@@ -150,7 +152,7 @@ struct Worker {
         case "invalid": result = .invalid
         case "same": result = .same
         case "broken": result = .broken(rest)
-        case "done": result = result ?? .survived
+        case "done": result = result ?? .survived(tier)
         default: break
         }
     }

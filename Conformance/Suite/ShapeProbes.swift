@@ -142,6 +142,16 @@ extension Probes {
                 probe("bad_index_\(dtype)", [.float32], ["gather", "scatter"], samples: { g in [[g.tensor([5])]] }) {
                     (x) throws(CressetError) in try badIndices(x[0], dtype)
                 },
+                // Beside a bad index the good ones count.
+                probe("skipped_index_\(dtype)", few, ["scatter"], samples: { g in [[g.tensor([5])]] }) {
+                    (x) throws(CressetError) in
+                    let sums = x[0].clone()
+                    let index = try HostTensor(Probes.index([1, 5, -6, 2], [4], dtype)).tensor(on: sums.device)
+                    let values = sums.slice(0, from: 1, to: 5).clone()
+                    _ = IndexErrors.launch { sums.scatterAdd_(0, index, values) }
+                    _ = IndexErrors.told { () throws(CressetError) in try sums.device.synchronize() }
+                    return sums
+                },
             ]
         }
         + ["set", "add", "mul", "max", "min"].map { reduce in

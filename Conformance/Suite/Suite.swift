@@ -62,7 +62,8 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = context.first.map { beginning(with: $0, order(for: properties.dtypes)) }
+        let cases =
+            context.first.map { beginning(with: $0, order(for: properties.dtypes)) }
             ?? order(for: properties.dtypes)
         let runner = try run(cases, on: device, holding: properties.dtypes, &report)
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {

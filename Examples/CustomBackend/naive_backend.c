@@ -209,8 +209,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_SELECT: v[k] = v[a].i ? second : v[i->c]; break;
       case CRESSET_OP_FMA:
         if (i->type == F32) v[k].f = fmaf(v[a].f, second.f, v[i->c].f);
-        else if (i->type == F64) v[k].d = fma(v[a].d, second.d, v[i->c].d);
-        else v[k] = operation(CRESSET_OP_ADD, i->type, operation(CRESSET_OP_MUL, i->type, v[a], second), v[i->c]);
+        else v[k].d = fma(v[a].d, second.d, v[i->c].d);
         break;
       case CRESSET_OP_CALL: /* in double, rounded to the type */
         v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second))); break;
