@@ -126,9 +126,16 @@ struct TextEdits {
         }
     }
 
+    /// Functions that do not care which of the first two arguments is which.
+    private static let commutative: Set<String> = [
+        "fma", "fmaf", "__builtin_elementwise_fma", "fmax", "fmin", "cpu_max", "cpu_min", "calloc",
+    ]
+
     /// f(a, b, …) → f(b, a, …)
     private mutating func arguments(_ i: Int) {
-        guard i > 0, text.tokens[i - 1].kind == .name, let end = text.closing(i) else { return }
+        guard i > 0, text.tokens[i - 1].kind == .name, !Self.commutative.contains(token(i - 1)),
+            let end = text.closing(i)
+        else { return }
         var commas: [Int] = []
         var depth = 0
         for k in i + 1..<end {

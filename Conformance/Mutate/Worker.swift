@@ -93,12 +93,14 @@ struct Worker {
                 case .starting(_, let entry):
                     tell("at \(entry.id)")
                     if let diary { try? Files.append("\(diary.mark)\(entry.id)\n", to: diary.path) }
-                case .found(let entry, .failed(let message)): tell("caught \(entry.id)\t\(message.prefix(300))")
                 default: break
                 }
             }
             let report = try suite.run(on: try Device("\(type):0"))
-            if !report.isGood && report.failed == 0 && report.judge == nil {
+            // (Events tell what was seen; the report knows what was expected.)
+            if let failure = report.failures.first(where: { $0.status == "failed" }) {
+                tell("caught \(failure.id)\t\(failure.message.prefix(300))")
+            } else if !report.isGood && report.judge == nil {
                 tell("caught \(report.device)\tnothing was executed")
             }
             tell("done")
