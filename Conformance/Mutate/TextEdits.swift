@@ -85,6 +85,11 @@ struct TextEdits {
             let first = text.tokens[..<open].lastIndex { $0.text == "[" }
             return first.map { isDeclarator($0) } ?? false
         }
+        // T *name[…];  and  …, name[…] = {…}
+        if open > 3, token(open - 2) == "*", [";", "{", "}", "const", "static"].contains(token(open - 4)) {
+            return true
+        }
+        if let end = text.closing(open), token(end + 1) == "=", token(end + 2) == "{" { return true }
         guard open > 1, text.tokens[open - 1].kind == .name, text.tokens[open - 2].kind == .name else { return false }
         return !["return", "else", "sizeof", "case"].contains(token(open - 2))
     }

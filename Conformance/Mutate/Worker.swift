@@ -78,6 +78,11 @@ struct Worker {
             tell("at load")
             for (name, value) in mutant.environment { setenv(name, value, 1) }
             if let preload = mutant.preload {
+                // What is loaded already calls its own functions.
+                guard dlopen(mutant.plugin, RTLD_NOW | RTLD_NOLOAD) == nil else {
+                    tell("broken \(mutant.plugin) was loaded before what replaces its functions")
+                    _exit(0)
+                }
                 let path = preload.replacing("%", with: folder)
                 guard dlopen(path, RTLD_NOW | RTLD_GLOBAL) != nil else {
                     tell("broken \(dlerror().map { String(cString: $0) } ?? path)")

@@ -203,7 +203,7 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_INDEX: v[k].i = index; break;
       case CRESSET_OP_STORE: store(i->aux, outputs[i->b], i->type, v[a]); break;
       case CRESSET_OP_NARROW: /* by way of memory, where elements are narrow */
-        store(i->aux, cell, i->type, v[a]), v[k] = cast(widened[i->aux], i->type, load(i->aux, cell)); break;
+        store(i->aux, cell, i->type, v[a]), v[k] = load(i->aux, cell); break;
       case CRESSET_OP_CAST: v[k] = cast(type_of(program, a), i->type, v[a]); break;
       case CRESSET_OP_BITCAST: v[k] = i->type == I32 ? from_integer(I32, (uint64_t)v[a].i) : v[a]; break;
       case CRESSET_OP_SELECT: v[k] = v[a].i ? second : v[i->c]; break;
