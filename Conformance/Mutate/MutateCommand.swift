@@ -69,7 +69,7 @@ struct Generated: ParsableCommand {
     var survivors = false
 
     /// The share of each subject, of 100.
-    private static let shares = [("programs", 58), ("naive", 15), ("cpu", 11), ("opencl", 8), ("vulkan", 8)]
+    private static let shares = [("programs", 66), ("naive", 15), ("cpu", 7), ("opencl", 6), ("vulkan", 6)]
 
     /// What the devices that compile slowly are run on: each family in several dtypes.
     private static let few = [

@@ -23,7 +23,9 @@ struct SourceMutants: Sendable {
         "pointwise", "pool", "program", "reduce", "space", "status",
     ]
     /// Lines that say how much is worth doing at once, not what is done.
-    private static let tuning = ["grain", "cost", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count"]
+    private static let tuning = [
+        "grain", "cost", "tile_work", "job.tile_columns > 96", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count",
+    ]
 
     private var flags: String { "-O1 -fPIC -w -std=gnu2x -D_GNU_SOURCE -I\(Self.headers)" }
 

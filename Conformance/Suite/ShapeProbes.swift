@@ -67,7 +67,10 @@ extension Probes {
         probe(
             "tiles", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2"],
             samples: { g in
-                [(1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2)].map { m, k, n in
+                [
+                    (1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2), (3, 2, 530), (530, 2, 3),
+                    (2, 4100, 2),
+                ].map { m, k, n in
                     [g.tensor([m, k]), g.tensor([k, n])]
                 }
             }
@@ -114,7 +117,10 @@ extension Probes {
                 probe(
                     "gather_by_\(dtype)", few, ["gather"], arguments: ["self", "index"],
                     samples: { g in
-                        [[g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)]]
+                        [
+                            [g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)],
+                            [g.tensor([2, 6]), index((0..<2200).map { $0 % 11 - 5 }, [2, 1100], dtype)],
+                        ]
                     }
                 ) { (x) throws(CressetError) in x[0].gather(1, x[1]) },
                 probe(
@@ -124,7 +130,11 @@ extension Probes {
                             [
                                 g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 1, 1, 0], [4, 3], dtype),
                                 g.tensor([4, 3]),
-                            ]
+                            ],
+                            [
+                                g.tensor([2, 6]), index((0..<2200).map { $0 % 11 - 5 }, [2, 1100], dtype),
+                                g.tensor([2, 1100]),
+                            ],
                         ]
                     }
                 ) { (x) throws(CressetError) in x[0].scatterAdd(1, x[1], x[2]) },
