@@ -4,6 +4,8 @@ import Cresset
 struct KernelTexts {
     /// Distinct lines, each within the first text that has it.
     private var lines: [(line: String, edit: TextEdit, made: String, first: String?)] = []
+    /// How OpenCL's and Vulkan's plugins say that a text does not compile.
+    private static let refusals = ["could not compile", "did not compile"]
     /// What names a case in a log.
     static let mark = "\u{C}\ncase "
 
@@ -52,6 +54,7 @@ struct KernelTexts {
                 text: "\(before.squeezed)⟦\(old.squeezed) → \(edit.replacement.squeezed)⟧\(after.squeezed)",
                 preload: preload, plugin: plugin,
                 environment: environment + [("CRESSET_TEXT_FROM", line), ("CRESSET_TEXT_TO", made)], first: first,
+                refusals: Self.refusals,
                 patience: 120)
         }
     }

@@ -23,6 +23,8 @@ struct Mutant {
     var first: String?
     /// Each case that begins is noted at the end of this file, behind the mark.
     var diary: (path: String, mark: String)?
+    /// What a failure says where the device's compiler refused the edit, which then makes no mutant.
+    var refusals: [String] = []
     /// Seconds of work after which a case counts as hung.
     var patience = 5.0
 

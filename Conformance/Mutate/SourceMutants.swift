@@ -24,8 +24,10 @@ struct SourceMutants: Sendable {
     ]
     /// Lines that say how much is worth doing at once, not what is done.
     private static let tuning = [
-        "grain", "cost", "tile_work", "job.tile_columns > 96", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count",
+        "grain", "cost", "tile_work", "tile_columns > 96", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count",
     ]
+    /// Lines for the end of memory, which nothing brings about at will.
+    private static let unreachable = ["no_memory", "(!memory)", "out of host memory"]
 
     private var flags: String { "-O1 -fPIC -w -std=gnu2x -D_GNU_SOURCE -I\(Self.headers)" }
 
@@ -126,7 +128,7 @@ struct SourceMutants: Sendable {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         return TextEdits(String(decoding: bytes, as: UTF8.self)).edits.filter { edit in
             let line = String(decoding: lines[edit.line - 1], as: UTF8.self)
-            return !Self.tuning.contains { line.contains($0) }
+            return !(Self.tuning + Self.unreachable).contains { line.contains($0) }
         }
     }
 

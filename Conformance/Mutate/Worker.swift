@@ -104,7 +104,8 @@ struct Worker {
             let report = try suite.run(on: try Device("\(type):0"))
             // (Events tell what was seen; the report knows what was expected.)
             if let failure = report.failures.first(where: { $0.status == "failed" }) {
-                tell("caught \(failure.id)\t\(failure.message.prefix(300))")
+                let isRefused = mutant.refusals.contains { failure.message.firstRange(of: $0) != nil }
+                tell(isRefused ? "invalid" : "caught \(failure.id)\t\(failure.message.prefix(300))")
             } else if !report.isGood && report.judge == nil {
                 tell("caught \(report.device)\tnothing was executed")
             }
