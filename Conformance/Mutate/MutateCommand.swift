@@ -88,6 +88,9 @@ struct Generated: ParsableCommand {
             let few = Self.isSlow(subject) ? Self.few : []
             let smoke = try suites.prepared(few, .smoke)
             let (unedited, all) = try mutants(subject, smoke)
+            guard !all.isEmpty else {
+                throw CressetError(.internal, op: "mutate", "\(subject): nothing was seen that could be edited")
+            }
             let chosen = try draw(all, max(1, sample * share / 100), smoke, &results)
             drawn += chosen
             try runAgain(chosen, unedited, { try suites.prepared(few, .full) }, &results)
