@@ -39,7 +39,7 @@ struct Generated: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Run the suite on generated mutants.")
 
     @Option(help: "How many mutants in all; shared out among programs and sources.")
-    var sample = 2000
+    var sample = 1200
 
     @Option(help: "Which of all possible ones are drawn.")
     var seed: UInt64 = 1
@@ -69,7 +69,7 @@ struct Generated: ParsableCommand {
     var survivors = false
 
     /// The share of each subject, of 100.
-    private static let shares = [("programs", 66), ("naive", 15), ("cpu", 7), ("opencl", 6), ("vulkan", 6)]
+    private static let shares = [("programs", 52), ("naive", 25), ("cpu", 11), ("opencl", 6), ("vulkan", 6)]
 
     /// What the devices that compile slowly are run on: each family in several dtypes.
     private static let few = [

@@ -90,7 +90,8 @@ struct Worker {
                 }
             }
             let type = try Registry.load(path: mutant.plugin.replacing("%", with: folder))
-            suite.context.first = mutant.first
+            // (A case's name begins with its operation and dtype.)
+            suite.context.first = mutant.first.map { $0.split(separator: "/").prefix(2).joined(separator: "/") }
             suite.context.expectations = mutant.expectations
             let diary = mutant.diary
             suite.context.events = { event in

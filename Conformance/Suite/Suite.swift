@@ -62,9 +62,8 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases =
-            context.first.map { beginning(with: $0, order(for: properties.dtypes)) }
-            ?? order(for: properties.dtypes)
+        var cases = order(for: properties.dtypes)
+        if let first = context.first { cases = beginning(with: first, cases, for: properties.dtypes) }
         let runner = try run(cases, on: device, holding: properties.dtypes, &report)
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
@@ -200,13 +199,11 @@ package final class Suite {
         if let kind, kind != .judge, kind != .refusal { minimise(item, kind, runner, &report) }
     }
 
-    /// Those of one operation and dtype, then the others.
-    private func beginning(with group: String, _ cases: [Case]) -> [Case] {
-        let parts = group.split(separator: "/")
-        guard parts.count >= 2, let dtype = DType(name: String(parts[1])) else { return cases }
-        let op = String(parts[0])
-        func isFirst(_ item: Case) -> Bool { item.cell.dtype == dtype && item.cell.op == op }
-        return cases.filter(isFirst) + cases.filter { !isFirst($0) }
+    /// All of one operation and dtype, also where the tier chooses, then the others.
+    private func beginning(with first: String, _ cases: [Case], for dtypes: [DType]) -> [Case] {
+        let group = groups(for: dtypes, .whole).first { "\($0.0.op)/\($0.0.dtype)" == first }
+        guard let group else { return cases }
+        return group.1.cases + cases.filter { $0.cell.op != group.0.op || $0.cell.dtype != group.0.dtype }
     }
 
     /// A case of each group, then the next of each.
