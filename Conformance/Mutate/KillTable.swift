@@ -59,8 +59,7 @@ struct KillTable: ParsableCommand {
         Mutant(
             subject: "hand-written", place: Self.list, kind: "", text: name,
             plugin: "\(folder)/libcresset_backend_mutant.so",
-            environment: [("CRESSET_MUTANT", name)] + (judge.map { [("CRESSET_JUDGE", $0.rawValue)] } ?? []),
-            expectations: SourceMutants.expectations)
+            environment: [("CRESSET_MUTANT", name)] + (judge.map { [("CRESSET_JUDGE", $0.rawValue)] } ?? []))
     }
 
     /// Names, and what they imitate: lines `KIND(name, "what")`.

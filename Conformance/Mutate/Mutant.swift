@@ -17,8 +17,6 @@ struct Mutant {
     /// "%" stands for the worker's folder.
     var plugin: String
     var environment: [(String, String)] = []
-    /// What is wrong without an edit too; nil for the file that lies with the plugin.
-    var expectations: String?
     /// The case where what is edited was first seen: its operation's cases are run before others.
     var first: String?
     /// Each case that begins is noted at the end of this file, behind the mark.

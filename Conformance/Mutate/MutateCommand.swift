@@ -141,7 +141,7 @@ struct Generated: ParsableCommand {
         let survey = Mutant(
             subject: "programs", place: "", kind: "", text: "unedited", plugin: mutantPlugin,
             environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)],
-            expectations: SourceMutants.expectations, diary: (path, "case "))
+            diary: (path, "case "))
         try runUnedited(survey, suite)
         let edits = ProgramEdits(survey: try Files.text(path))
         let plugin = mutantPlugin
@@ -149,7 +149,7 @@ struct Generated: ParsableCommand {
             Mutant(
                 subject: "programs", place: place, kind: kind, text: text, plugin: plugin,
                 environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)],
-                expectations: SourceMutants.expectations, first: first)
+                first: first)
         }
         return (survey, edits.everywhere(make) + edits.single(make))
     }

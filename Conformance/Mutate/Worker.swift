@@ -92,7 +92,6 @@ struct Worker {
             let type = try Registry.load(path: mutant.plugin.replacing("%", with: folder))
             // (A case's name begins with its operation and dtype.)
             suite.context.first = mutant.first.map { $0.split(separator: "/").prefix(2).joined(separator: "/") }
-            suite.context.expectations = mutant.expectations
             let diary = mutant.diary
             suite.context.events = { event in
                 switch event {

@@ -27,18 +27,14 @@ package struct Case: Sendable {
     package let arguments: [CaseValue]
     /// For the gradients handed to backward.
     let seed: UInt64
+    /// Arguments that keep their values where others are tried.
+    var keeping: Set<String> = []
     /// The steps by which it was made smaller.
     var reduction: [Int] = []
 
     /// "aten::add.Tensor/float32/2/sliced/gradient", with the steps of a smaller one "…/gradient@3.17"
     package var id: String {
         reduction.isEmpty ? wholeID : wholeID + "@" + reduction.map(String.init).joined(separator: ".")
-    }
-
-    /// True where each tensor holds one number, which may be repeated.
-    var isOfOneNumber: Bool {
-        cell.layout == .zeroDim
-            || cell.layout == .expanded && arguments.flatMap(\.placed).allSatisfy { $0.base.count == 1 }
     }
 
     /// Of the case that it was made from.
@@ -92,7 +88,7 @@ package struct Selection: Sendable {
 package struct CaseGroup {
     package let cases: [Case]
     /// Samples that the declaration could not make.
-    var failure: CressetError?
+    package private(set) var failure: CressetError?
 
     /// What a smoke run takes of them.
     package let smoke: [Case]
@@ -124,12 +120,13 @@ package struct CaseGroup {
         var made: [Case] = []
         var used: [Layout: Int] = [:]
         for (i, sample) in samples.enumerated() {
-            guard let hosted = try? sample.values.map(HostValue.init) else { continue }
+            let hosted = try sample.values.map(HostValue.init)
             let variants =
                 sample.takesOtherValues
-                ? variants(of: hosted, op, &maker, &used, limit: selection.tier.variantLimit) : []
+                ? variants(
+                    of: hosted, op, keeping: sample.keeping, &maker, &used, limit: selection.tier.variantLimit) : []
             for (layout, arguments) in layouts(of: hosted) + variants {
-                if op.readsMemory && ![.contiguous, .zeroSize, .zeroDim].contains(layout) { continue }
+                if op.readsMemory && (layout.isMoved || layout == .aliased) { continue }
                 // (Repeated rows or extremes would make another matrix: a singular one, for which nothing is declared.)
                 if op.judgement != nil && (layout.isVariant || layout == .expanded || layout == .overlapping) {
                     continue
@@ -146,7 +143,8 @@ package struct CaseGroup {
                     made.append(
                         Case(
                             cell: Cell(op: op.name, dtype: dtype, layout: layout, direction: direction),
-                            declaration: op, sample: number + i, arguments: arguments, seed: seed &+ UInt64(i)))
+                            declaration: op, sample: number + i, arguments: arguments, seed: seed &+ UInt64(i),
+                            keeping: sample.keeping))
                 }
             }
         }
@@ -172,21 +170,20 @@ package struct CaseGroup {
             case .device: .device
             }
         }
-        return changes || values.flatMap(\.tensors).isEmpty ? arguments : nil
+        return changes ? arguments : nil
     }
 
     /// The sample as it is, and in every layout that makes a difference to it.
     private static func layouts(of values: [HostValue]) -> [(Layout, [CaseValue])] {
-        func placed(_ layout: Layout) -> [CaseValue]? { Self.placed(values, layout) }
         let tensors = values.flatMap(\.tensors)
         let special: Layout? =
-            tensors.contains { $0.count == 0 } ? .zeroSize : tensors.contains { $0.shape.isEmpty } ? .zeroDim : nil
-        if special == .zeroSize { return [(.zeroSize, placed(.zeroSize) ?? [])] }
-        var result: [(Layout, [CaseValue])] = [(special ?? .contiguous, placed(.contiguous) ?? [])]
+            tensors.contains { $0.count == 0 } ? .zeroSize : tensors.first?.shape.isEmpty == true ? .zeroDim : nil
+        var result = [(special ?? .contiguous, values.map(\.placed))]
+        if special == .zeroSize { return result }
         // What is there for its size is not copied about.
         if tensors.contains(where: { $0.count > 1 << 20 }) { return result }
         for layout in Layout.allCases where layout.isMoved {
-            if let arguments = placed(layout) { result.append((layout, arguments)) }
+            if let arguments = placed(values, layout) { result.append((layout, arguments)) }
         }
         return result
     }

@@ -41,8 +41,8 @@ struct DeviceRunner {
             )
         case .success(let expected):
             if Self.isSilent(item, expected) {
-                // Of extremes, and of a single number, that is so now and then; another sample of the cell says more.
-                if item.cell.layout.isVariant || item.isOfOneNumber {
+                // Of extremes that is so now and then; another sample of the cell says more.
+                if item.cell.layout.isVariant {
                     silent.insert(item.cell)
                     return nil
                 }

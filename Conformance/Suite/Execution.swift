@@ -76,7 +76,11 @@ extension Operator {
     }
 
     /// Calls it with the arguments of a case.
-    func call(_ values: [Value]) throws(CressetError) -> [Value] { try run(values) }
+    func call(_ values: [Value]) throws(CressetError) -> [Value] {
+        let results = try run(values)
+        // (What a result happens to hold is neither right nor wrong.)
+        return isUninitialized ? results.compactMap { $0.tensor.map { .tensor(Tensor.zerosLike($0)) } } : results
+    }
 }
 
 extension Value {

@@ -134,7 +134,8 @@ struct RandomChain {
         // (Other values, or others beside them in memory, need not make a valid call.)
         let isFixed = !sample.takesOtherValues || op.readsMemory
         func argument(_ x: HostTensor, _ name: String) -> Argument {
-            guard !isFixed, !CaseGroup.positions.contains(name), x.count > 0, g.chance(75),
+            guard !isFixed, !CaseGroup.positions.contains(name), !sample.keeping.contains(name), x.count > 0,
+                g.chance(75),
                 let view = view(x.shape, x.dtype, &g)
             else { return .fixed(x) }
             return .view(view)

@@ -22,9 +22,9 @@ package enum Layout: String, CaseIterable, Sendable {
     case special
     /// Row-major, with finite extremes, ties, denormals.
     case extreme
-    /// Without elements.
+    /// Without elements, some tensor at least.
     case zeroSize = "zero-size"
-    /// Without dims.
+    /// Without dims, the first tensor at least.
     case zeroDim = "0-d"
 }
 

@@ -255,16 +255,18 @@ extension Case {
     fileprivate func with(_ state: Reduction.State, _ step: Int) -> Case? {
         let placed =
             state.layout == .aliased
-            ? CaseGroup.aliased(state.values, declaration) : CaseGroup.placed(state.values, state.layout)
+            ? CaseGroup.aliased(state.values, declaration, keeping: keeping)
+            : CaseGroup.placed(state.values, state.layout)
         guard let placed else { return nil }
         return Case(
             cell: cell, declaration: declaration, sample: sample, arguments: placed, seed: seed,
-            reduction: reduction + [step])
+            keeping: keeping, reduction: reduction + [step])
     }
 
     func reduced(by steps: [Int]) -> Case {
         Case(
-            cell: cell, declaration: declaration, sample: sample, arguments: arguments, seed: seed, reduction: steps)
+            cell: cell, declaration: declaration, sample: sample, arguments: arguments, seed: seed,
+            keeping: keeping, reduction: steps)
     }
 }
 

@@ -91,13 +91,13 @@ extension CaseGroup {
     ]
     /// The sample with special values, with extreme ones, and with arguments that share memory.
     static func variants(
-        of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker, _ used: inout [Layout: Int],
-        limit: Int
+        of values: [HostValue], _ op: Operator, keeping kept: Set<String>, _ maker: inout SampleMaker,
+        _ used: inout [Layout: Int], limit: Int
     ) -> [(Layout, [CaseValue])] {
         guard values.flatMap(\.tensors).contains(where: { $0.count > 1 }) else { return [] }
         var made: [(Layout, [CaseValue])] = []
         for layout in [Layout.extreme, .special, .aliased] where used[layout, default: 0] < limit {
-            guard let arguments = try? variant(layout, of: values, op, &maker) else { continue }
+            guard let arguments = try? variant(layout, of: values, op, keeping: kept, &maker) else { continue }
             used[layout, default: 0] += 1
             made.append((layout, arguments))
         }
@@ -105,13 +105,15 @@ extension CaseGroup {
     }
 
     private static func variant(
-        _ layout: Layout, of values: [HostValue], _ op: Operator, _ maker: inout SampleMaker
+        _ layout: Layout, of values: [HostValue], _ op: Operator, keeping kept: Set<String>, _ maker: inout SampleMaker
     ) throws -> [CaseValue]? {
-        if layout == .aliased { return aliased(values, op) }
+        if layout == .aliased { return aliased(values, op, keeping: kept) }
         let overflowing = !op.multipliesMatrices
         var changes = false
-        func other(_ x: HostTensor) throws -> Placed {
-            if layout == .special && !x.dtype.hasGradient { return Placed(x) }
+        func other(_ x: HostTensor, _ name: String) throws -> Placed {
+            if positions.contains(name) || kept.contains(name) || layout == .special && !x.dtype.hasGradient {
+                return Placed(x)
+            }
             changes = true
             return Placed(
                 try SpecialValues.tensor(
@@ -121,12 +123,10 @@ extension CaseGroup {
             let name = i < op.schema.arguments.count ? op.schema.arguments[i].name : ""
             switch value {
             case .plain(let x): return .plain(x)
-            case .tensor(let x): return .tensor(positions.contains(name) ? Placed(x) : try other(x))
-            case .tensors(let list): return .tensors(try list.map(other))
+            case .tensor(let x): return .tensor(try other(x, name))
+            case .tensors(let list): return .tensors(try list.map { try other($0, name) })
             case .optionalTensors(let list):
-                let isPosition = positions.contains(name)
-                return .optionalTensors(
-                    try list.map { x in try x.map { isPosition ? Placed($0) : try other($0) } })
+                return .optionalTensors(try list.map { x in try x.map { try other($0, name) } })
             case .device: return .device
             }
         }
@@ -134,9 +134,10 @@ extension CaseGroup {
     }
 
     /// The first two arguments of one shape and dtype in one memory.
-    static func aliased(_ values: [HostValue], _ op: Operator) -> [CaseValue]? {
+    static func aliased(_ values: [HostValue], _ op: Operator, keeping kept: Set<String>) -> [CaseValue]? {
         let tensors = values.indices.compactMap { i -> (Int, HostTensor)? in
-            guard case .tensor(let x) = values[i], !positions.contains(op.schema.arguments[i].name) else { return nil }
+            let name = op.schema.arguments[i].name
+            guard case .tensor(let x) = values[i], !positions.contains(name), !kept.contains(name) else { return nil }
             return x.count > 1 ? (i, x) : nil
         }
         for (n, (i, x)) in tensors.enumerated() {

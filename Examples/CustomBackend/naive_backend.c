@@ -92,14 +92,15 @@ static void store(uint32_t dtype, char *p, uint32_t type, Scalar v) {
 /* A backend with a compiler compiles services->maths_source and has the same bits as every other device. This one calls
  * the C library in double precision: CALLs, and so normal random numbers, agree only up to rounding. C lacks three: */
 /* z >= 0 with erf(z) = y and erfc(z) = q, where q = 1 - y; both are given because each is exact only where it is small.
- * Winitzki's formula gives three digits, and each step of Halley's method triples them. */
+ * Winitzki's formula gives three digits, each step of Halley's method triples them; in erfc's tail its series goes on. */
 static double solve_erf(double y, double q) {
   if (!(y > 0 && q > 0)) return y == 0 ? 0 : q == 0 ? INFINITY : NAN;
   double l = y < 0.5 ? log1p(-y * y) : log(q) + log(2 - q), t = 4.330746750799873 + l / 2;
   double z = sqrt(fmax(sqrt(t * t - l / 0.147) - t, 0));
   for (int i = 0; i < 4; i++) {
     double step = (y < 0.5 ? erf(z) - y : q - erfc(z)) / (1.1283791670955126 * exp(-z * z)); /* 2 / sqrt(pi) */
-    z -= step / (1 + z * step);
+    double w = 0.5 / (z * z), tail = log1p(-w * (1 - 3 * w * (1 - 5 * w * (1 - 7 * w)))) - log(1.772453850905516 * z);
+    z = q < 1e-290 ? sqrt(tail - log(q)) : z - step / (1 + z * step);
   }
   return z;
 }

@@ -109,6 +109,17 @@ public struct Dialect: Sendable, Hashable {
         }
     }
 
+    /// A constant of a program, exact to the bit.
+    ///
+    /// In GLSL a zero is read from a built-in that is 0 in every launch of one layer of workgroups: where llvmpipe
+    /// (Mesa 22.3) sees a zero, it takes x * 0 for 0 and x + 0 for x, whatever the shader says of NaN and signed zeros.
+    public func constant(_ bits: UInt64, _ type: ArithmeticType) -> String {
+        let sign: UInt64 = type == .f64 ? 1 << 63 : 1 << 31
+        guard language == .glsl, type.isFloat, bits & ~sign == 0 else { return literal(bits, type) }
+        let high = bits == 0 ? "gl_WorkGroupID.z" : "(gl_WorkGroupID.z | 0x80000000u)"
+        return type == .f64 ? "FROM_BITS_F64(PACK_U64(\(high), 0u))" : "FROM_BITS_F32(\(high))"
+    }
+
     private func hexadecimal(_ x: UInt32) -> String { "0x" + String(x, radix: 16) + "u" }
 
     /// What goes before everything else in a source; after `#version` in GLSL.

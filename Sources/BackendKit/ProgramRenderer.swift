@@ -88,7 +88,7 @@ public struct ProgramRenderer {
         switch ins.opcode {
         case .load: return template.load(ins.a, ins.dtype)
         case .param: return template.param(ins.a, type)
-        case .const: return dialect.literal(UInt64(bitPattern: ins.integer), type)
+        case .const: return dialect.constant(UInt64(bitPattern: ins.integer), type)
         case .index: return template.index
         case .neg: return negation(a, type)
         case .abs: return absolute(a, type)

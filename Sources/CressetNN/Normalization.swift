@@ -48,6 +48,18 @@ public class RunningNorm: Module {
 
 /// [batch, channels, …] normalised by channel over the batch.
 public class BatchNorm: RunningNorm {
+    /// The dims that an input may have.
+    class var ranks: ClosedRange<Int> { 2...maxRank }
+
+    public init(
+        _ features: Int, eps: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true,
+        trackRunningStats: Bool = true, dtype: DType = .float32, device: Device? = nil
+    ) {
+        super.init(
+            features, eps: eps, momentum: momentum, affine: affine, tracks: trackRunningStats, ranks: Self.ranks,
+            dtype: dtype, device: device)
+    }
+
     /// Counts a batch, and gives its share in the running statistics.
     private func momentumOfNextBatch() -> Double {
         guard isTraining, let numBatchesTracked else { return momentum ?? 0 }
@@ -66,38 +78,17 @@ public class BatchNorm: RunningNorm {
 
 /// A batch norm of [batch, channels] or [batch, channels, length].
 public final class BatchNorm1d: BatchNorm {
-    public init(
-        _ features: Int, eps: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true,
-        trackRunningStats: Bool = true, dtype: DType = .float32, device: Device? = nil
-    ) {
-        super.init(
-            features, eps: eps, momentum: momentum, affine: affine, tracks: trackRunningStats, ranks: 2...3,
-            dtype: dtype, device: device)
-    }
+    override class var ranks: ClosedRange<Int> { 2...3 }
 }
 
 /// A batch norm of [batch, channels, height, width].
 public final class BatchNorm2d: BatchNorm {
-    public init(
-        _ features: Int, eps: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true,
-        trackRunningStats: Bool = true, dtype: DType = .float32, device: Device? = nil
-    ) {
-        super.init(
-            features, eps: eps, momentum: momentum, affine: affine, tracks: trackRunningStats, ranks: 4...4,
-            dtype: dtype, device: device)
-    }
+    override class var ranks: ClosedRange<Int> { 4...4 }
 }
 
 /// A batch norm of [batch, channels, depth, height, width].
 public final class BatchNorm3d: BatchNorm {
-    public init(
-        _ features: Int, eps: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true,
-        trackRunningStats: Bool = true, dtype: DType = .float32, device: Device? = nil
-    ) {
-        super.init(
-            features, eps: eps, momentum: momentum, affine: affine, tracks: trackRunningStats, ranks: 5...5,
-            dtype: dtype, device: device)
-    }
+    override class var ranks: ClosedRange<Int> { 5...5 }
 }
 
 /// [batch, channels, …] normalised by channel, each sample by itself.

@@ -90,66 +90,6 @@ import ConformanceSuite
         #expect(throws: CressetError.self) { try Suite(selection("aten::neg")).run(on: try OracleDevice.device) }
     }
 
-    /// True where an operation has no result for tensors without dims: its own samples are refused once theirs
-    /// have none.
-    private func refusesZeroDim(_ op: Operator, _ dtype: DType) -> Bool { refuses(op, dtype, []) }
-
-    /// True where each of the operation's samples is refused once its tensors have this shape.
-    private func refuses(_ op: Operator, _ dtype: DType, _ shape: Shape) -> Bool {
-        var maker = SampleMaker(dtype: dtype, seed: 0)
-        return op.samples(&maker).allSatisfy { sample in
-            let values = sample.values.map { value -> Value in
-                switch value {
-                case .tensor(let x): .tensor(Tensor.ones(shape, dtype: x.dtype, device: .reference))
-                case .tensors(let list): .tensors(list.map { .ones(shape, dtype: $0.dtype, device: .reference) })
-                default: value
-                }
-            }
-            return (try? Operators.call(op.name, values)) == nil
-        }
-    }
-
-    /// What is known to be missing: "aten::op: zeroSize, zeroDim" a line.
-    private static func knownMissing() throws -> [String: Set<String>] {
-        let path = #filePath.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/missing-samples.txt"
-        var known: [String: Set<String>] = [:]
-        for line in try FileSystem.text(of: path).split(separator: "\n") where !line.hasPrefix("#") {
-            guard let colon = line.firstRange(of: ": ") else { continue }
-            known[String(line[..<colon.lowerBound])] = Set(
-                line[colon.upperBound...].split(separator: ", ").map(String.init))
-        }
-        return known
-    }
-
-    @Test func everyOperationHasEachLayoutThatItCanHave() throws {
-        let known = try Self.knownMissing()
-        for name in known.keys { #expect(Operators.find(name) != nil, "there is no operation \(name)") }
-        for op in Operators.all {
-            guard let dtype = op.dtypes.contains(.float32) ? .float32 : op.dtypes.first else { continue }
-            let layouts = Set(CaseGroup(op, dtype, Selection()).cases.map(\.cell.layout))
-            var missing = Set(Layout.allCases).subtracting(layouts)
-            missing.subtract([.aliased, .permuted])
-            // Such samples would be other matrices, of which nothing is declared.
-            if op.judgement != nil { missing.subtract([.expanded, .overlapping, .special, .extreme]) }
-            if !dtype.isFloatingPoint { missing.remove(.special) }
-            // A vector has but one order of its dims.
-            if missing.contains(.transposed) && refuses(op, dtype, [2, 2]) {
-                missing.subtract([.transposed, .overlapping])
-            }
-            // Degrees are given no values but those of their sample.
-            if op.schema.arguments.allSatisfy({ !$0.isTensor || $0.name == "n" }) {
-                missing.subtract([.special, .extreme])
-            }
-            if missing.contains(.zeroDim) && refusesZeroDim(op, dtype) { missing.remove(.zeroDim) }
-            let names = Set(missing.map { "\($0)" })
-            let listed = known[op.name] ?? []
-            #expect(names.isSubset(of: listed), "\(op.name) has no sample for \(names.subtracting(listed).sorted())")
-            #expect(
-                listed.isSubset(of: names),
-                "\(op.name) has samples for \(listed.subtracting(names).sorted()): unlist it")
-        }
-    }
-
     @Test func argumentsThatShareMemoryAreShifted() throws {
         var maker = SampleMaker(dtype: .float32, seed: 3)
         let values = try HostTensor(maker.tensor([2, 3]))

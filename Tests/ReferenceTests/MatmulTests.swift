@@ -50,26 +50,13 @@ import Testing
         #expect(try output.read() == [3.5, 14, 0, 2] as [Float16])
     }
 
-    /// The first layer of the digits network: what the reference must not be too slow for.
-    @Test func timing() throws {
+    /// The first layer of a network for 28×28 images.
+    @Test func aLayerOfANetwork() throws {
         let device = try Driver.reference()
         let a = try device.tensor([Float](repeating: 1, count: 64 * 784), .float32, [64, 784])
         let b = try device.tensor([Float](repeating: 2, count: 784 * 128), .float32, [784, 128])
         let c = try device.empty(.float32, [64, 128])
-        let time = try ContinuousClock().measure { try device.launch(.matmul, [a, b], [c]) }
+        try device.launch(.matmul, [a, b], [c])
         #expect(try c.read().allSatisfy { $0 == 1568 as Float })
-        print("matmul [64x784]x[784x128]: \(time)")
-        let n = 1_000_000
-        let x = try device.tensor([Float](repeating: 0.5, count: n), .float32)
-        let y = try device.empty(.float32, [n])
-        var p = ProgramBuilder()
-        var value = p.load(0, .float32)
-        for _ in 0..<4 { value = p.binary(.add, p.binary(.mul, value, value), p.const(0.1, .f32)) }
-        p.store(p.call(.exp, value), to: 0, as: .float32)
-        let pointwise = try ContinuousClock().measure { try device.launch(.pointwise, [x], [y], program: p.finish()) }
-        print("a million elements, 8 instructions and exp: \(pointwise)")
-        // Code that a sanitizer watches has more to do.
-        let allowance = getenv("CRESSET_SANITIZED") == nil ? 1 : 20
-        #expect(time < .seconds(allowance) && pointwise < .seconds(5 * allowance))
     }
 }

@@ -10,6 +10,8 @@ final class DeviceRuntime: @unchecked Sendable {
     let info: CressetDeviceInfo
     let name: String
     let isHostVisible: Bool
+    /// Its bit among the devices that a thread used.
+    var bit: UInt64 { 1 << UInt64(device.id) }
     /// Bit by dtype of `holds`.
     private let held: UInt32
     private let handle: OpaquePointer
@@ -136,6 +138,7 @@ final class DeviceRuntime: @unchecked Sendable {
     /// Launches one kernel; the failure, if any, is for `fail`.
     @inline(__always)
     func launch(_ kernel: KernelRecord, _ call: UnsafePointer<CressetCall>) -> UnsafeMutablePointer<CressetStatus>? {
+        threadState.pointee.used_devices |= bit
         queueLock._unsafeLock()
         var status = kernel.launch(kernel.context, queue, call)
         if Self.isSynchronousByWish && status == nil { status = backend.table.synchronize(queue) }
@@ -159,6 +162,7 @@ final class DeviceRuntime: @unchecked Sendable {
     private func withQueue(
         op: String, _ body: (OpaquePointer) -> UnsafeMutablePointer<CressetStatus>?
     ) throws(CressetError) {
+        threadState.pointee.used_devices |= bit
         queueLock._unsafeLock()
         let status = body(queue)
         queueLock._unsafeUnlock()

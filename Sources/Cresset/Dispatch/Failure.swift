@@ -3,13 +3,26 @@ import CCresset
 /// Runs `body`; a failing operation inside it throws here instead of trapping.
 ///
 /// The operation that failed gives an invalid tensor (rank 0, reads as zero), which later operations
-/// pass through untouched; at the end the devices that were used are synchronised and the first error
-/// is thrown.
+/// pass through untouched; at the end the devices that this thread used are synchronised and the first
+/// error is thrown, so that nothing of what was done here is told to anybody later.
 public func catching<Result>(_ body: () throws -> Result) throws -> Result {
-    try catchingFirst {
-        let result = try body()
-        for device in DeviceTable.shared.opened { try device.synchronize(op: "catching") }
-        return result
+    let state = threadState
+    let outer = state.pointee.used_devices
+    state.pointee.used_devices = 0
+    defer { state.pointee.used_devices |= outer }
+    return try catchingFirst {
+        let result = Swift.Result { try body() }
+        var late: CressetError?
+        for device in DeviceTable.shared.opened where state.pointee.used_devices & device.bit != 0 {
+            do throws(CressetError) {
+                try device.synchronize(op: "catching")
+            } catch {
+                late = late ?? error
+            }
+        }
+        let value = try result.get()
+        if let late { throw late }
+        return value
     }
 }
 

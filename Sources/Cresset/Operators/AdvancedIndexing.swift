@@ -294,7 +294,11 @@ extension Operators {
                     Sample([
                         .tensor(g.tensor([3, 4])), .tensor(g.tensor([2, 5], dtype: .bool)),
                         .tensors([g.indices([2, 1], below: 3), g.indices([5], below: 4)]), 1,
-                    ])
+                    ]),
+                    Sample([
+                        .tensor(g.tensor([3, 4])), .tensor(g.tensor([0, 2], dtype: .bool)),
+                        .tensors([g.indices([0, 1], below: 3), g.indices([2], below: 4)]), 1,
+                    ]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -312,7 +316,11 @@ extension Operators {
                     Sample([
                         .tensor(g.tensor([3, 4])), .tensor(g.tensor([2, 5], dtype: .bool)),
                         .tensors([g.indices([2, 1], below: 3), g.indices([5], below: 4)]), .tensor(g.tensor([2, 5])),
-                    ])
+                    ]),
+                    Sample([
+                        .tensor(g.tensor([3, 4])), .tensor(g.tensor([0, 2], dtype: .bool)),
+                        .tensors([g.indices([0, 1], below: 3), g.indices([2], below: 4)]), .tensor(g.tensor([0, 2])),
+                    ]),
                 ]
             },
             call: { (a) throws(CressetError) in

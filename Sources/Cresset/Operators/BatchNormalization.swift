@@ -133,7 +133,7 @@ extension Operators {
             dtypes: .floating, composition: ["reduce", "pointwise"], notOverridable: writesStatistics,
             samples: { g in batchSamples(&g).map { Sample($0 + [true]) } },
             call: { (a) throws(CressetError) in
-                try batchNorm(a, statistics(a), "aten::batch_norm").prefix(1).map(Value.tensor)
+                try batchNorm(a, statistics(a)).prefix(1).map(Value.tensor)
             }),
         Operator(
             "native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
@@ -141,7 +141,7 @@ extension Operators {
             // (Evaluation has no statistics of the batch, so no gradient of them; batch_norm tries it.)
             samples: { g in batchSamples(&g).filter { $0[3].isNone }.map { Sample($0) } },
             call: { (a) throws(CressetError) in
-                try batchNorm(a, statistics(a), "aten::native_batch_norm").map(Value.tensor)
+                try batchNorm(try trainable(a), statistics(a)).map(Value.tensor)
             }),
         Operator(
             "_native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
@@ -151,7 +151,7 @@ extension Operators {
                 batchSamples(&g).filter { $0[3].isNone }.map { Sample(Array($0[..<3] + $0[5...])) }
             },
             call: { (a) throws(CressetError) in
-                try batchNorm(a, RunningStatistics(), "aten::_native_batch_norm_legit.no_stats").map(Value.tensor)
+                try batchNorm(try trainable(a), RunningStatistics()).map(Value.tensor)
             }),
         Operator(
             "instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor",
@@ -169,11 +169,20 @@ extension Operators {
     ]
 
     private static func batchNorm(
-        _ a: Arguments, _ running: RunningStatistics, _ op: String
+        _ a: Arguments, _ running: RunningStatistics
     ) throws(CressetError) -> [Tensor] {
         try BatchNormalization.run(
             try a.tensor("input"), try a.optionalTensor("weight"), try a.optionalTensor("bias"), running: running,
-            training: try a.bool("training"), momentum: try a.double("momentum"), eps: try a.double("eps"), op: op)
+            training: try a.bool("training"), momentum: try a.double("momentum"), eps: try a.double("eps"), op: a.op)
+    }
+
+    /// The arguments of a call whose statistics of the batch are results: of nothing there are none.
+    private static func trainable(_ a: Arguments) throws(CressetError) -> Arguments {
+        let (x, trains) = (try a.tensor("input"), try a.bool("training"))
+        guard x.numel > 0 || !trains else {
+            throw CressetError(.shape, op: a.op, "the input needs elements to train, got \(x.summary)")
+        }
+        return a
     }
 
     /// Input, weight, bias, running mean and variance, whether to train, momentum, ε. Only evaluation is

@@ -90,7 +90,21 @@ extension Operators {
                         ]),
                         Sample([.tensor(g.tensor([5])), .tensor(g.indices([], below: 5)), .none, 1]),
                         Sample([.tensor(g.tensor([0, 5])), .tensor(g.indices([0], below: 5)), .none, 2]),
+                        Sample(
+                            [.tensor(g.tensor([0, 5])), .tensor(g.tensor([0, 5])), .none, 1], checksGradient: false),
+                        Sample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([2, 3])), .none, 1]),
                     ]
+            },
+            errors: { g in
+                [
+                    ErrorSample([.tensor(g.tensor([])), .tensor(g.indices([], below: 1))], "needs [classes]"),
+                    ErrorSample(
+                        [.tensor(g.tensor([2, 3])), .tensor(g.indices([2], below: 3)), .tensor(g.tensor([1]))],
+                        "one weight for each of 3 classes"),
+                    ErrorSample(
+                        [.tensor(g.tensor([2, 3])), .tensor(g.indices([2], below: 3)), .none, 1, 1, 2.0],
+                        "label_smoothing", "2.0"),
+                ]
             },
             call: { (a) throws(CressetError) in
                 let reductions: [LossReduction] = [.none, .mean, .sum]

@@ -34,10 +34,10 @@ enum ClassLosses {
         "multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=1) -> Tensor",
         of: ["gather", "pointwise", "reduce"],
         samples: { g in
-            let shapes: [(Shape, Shape)] = [([5, 7], [5]), ([6], []), ([0, 3], [0])]
+            let shapes: [(Shape, Shape)] = [([5, 7], [5]), ([6], []), ([0, 3], [0]), ([], [])]
             return [1, 2].flatMap { p in
                 shapes.enumerated().map { i, shapes in
-                    let target = g.indices(shapes.1, below: 3)
+                    let target = g.indices(shapes.1, below: Swift.min(3, shapes.0.last ?? 1))
                     let weight: Value = p == 2 ? .tensor(g.tensor([shapes.0.last ?? 1], 0.5, 2)) : .none
                     return Sample([
                         .tensor(g.tensor(shapes.0)), .tensor(target), Value(p), .scalar(.double(0.75)), weight,

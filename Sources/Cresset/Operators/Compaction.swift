@@ -146,7 +146,7 @@ extension Operators {
             "nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", .all,
             of: ["aten::nonzero", "aten::constant_pad_nd"], isDifferentiable: false,
             samples: { g in
-                [[5, 7], [2, 2], [3]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), 4, -1]) }
+                [[5, 7], [2, 2], [3], [], [0, 2]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5)), 4, -1]) }
             },
             call: { (a) throws(CressetError) in
                 [
@@ -157,7 +157,7 @@ extension Operators {
             }),
         .composed(
             "nonzero_numpy(Tensor self) -> Tensor[]", .all, of: ["aten::nonzero"], isDifferentiable: false,
-            samples: { g in [[5, 3], []].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
+            samples: { g in [[5, 3], [], [0, 3]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },
             call: { (a) throws(CressetError) in [.tensors(Tensor.where(try a.tensor("self")))] }),
     ]
 }

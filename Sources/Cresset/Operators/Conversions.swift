@@ -95,14 +95,14 @@ extension Operators {
             "to.other(Tensor self, Tensor other, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
             of: ["aten::to.dtype"],
             samples: { g in
-                [Sample([.tensor(g.tensor([4, 3])), .tensor(g.tensor([2], dtype: .float32)), false, true])]
+                shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor([2], dtype: .float32)), false, true]) }
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").to(try a.tensor("other"), copy: try a.bool("copy")))]
             }),
         .composed(
             "type_as(Tensor self, Tensor other) -> Tensor", of: ["aten::to.dtype"],
-            samples: { g in [Sample([.tensor(g.tensor([4, 3])), .tensor(g.tensor([2], dtype: .float32))])] },
+            samples: { g in shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor([2], dtype: .float32))]) } },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").typeAs(try a.tensor("other")))] }),
         conversion("fill.Scalar(Tensor self, Scalar value) -> Tensor", of: ["aten::clone"], [2]) {
             (x, a) throws(CressetError) in x.fill(try a.scalar("value"))
@@ -114,8 +114,8 @@ extension Operators {
         .composed(
             "copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", of: ["aten::clone"],
             samples: { g in
-                let sources: [Shape] = [[4, 5], [5], []]
-                return sources.map { Sample([.tensor(g.tensor([4, 5])), .tensor(g.tensor($0))]) }
+                let pairs: [(Shape, Shape)] = [([4, 5], [4, 5]), ([4, 5], [5]), ([], []), ([0, 3], [3])]
+                return pairs.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1))]) }
             },
             call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").copy(try a.tensor("src")))] }),
         .composed(

@@ -90,13 +90,13 @@ extension Operators {
 
     /// An operation without tensors; samples are made on the device that is tested.
     private static func creation(
-        _ schema: String, dtypes: Set<DType> = .all, format: Bool = false, _ cases: [[Value]],
+        _ schema: String, dtypes: Set<DType> = .all, isUninitialized: Bool = false, format: Bool = false,
+        _ cases: [[Value]],
         _ body: @escaping @Sendable (Arguments) throws(CressetError) -> Tensor
     ) -> Operator {
         .composed(
             "\(schema.dropLast()), \(options)\(format ? ", MemoryFormat? memory_format=None" : "")) -> Tensor", dtypes,
-            of: made,
-            isDifferentiable: false,
+            of: made, isDifferentiable: false, isUninitialized: isUninitialized,
             samples: { g in
                 let dtype = g.dtype
                 return cases.map { Sample($0 + [.dtype(dtype), .none, .device(.reference), .none]) }
@@ -106,12 +106,12 @@ extension Operators {
 
     /// x_like and new_x.
     private static func like(
-        _ schema: String, _ cases: [(Shape, [Value])], format: Bool = false,
+        _ schema: String, _ cases: [(Shape, [Value])], isUninitialized: Bool = false, format: Bool = false,
         _ body: @escaping @Sendable (Tensor, Arguments) throws(CressetError) -> Tensor
     ) -> Operator {
         .composed(
             "\(schema.dropLast()), \(options)\(format ? ", MemoryFormat? memory_format=None" : "")) -> Tensor",
-            of: made, isDifferentiable: false, samples: { $0.samples(cases) },
+            of: made, isDifferentiable: false, isUninitialized: isUninitialized, samples: { $0.samples(cases) },
             call: { (a) throws(CressetError) in [.tensor(try body(try a.tensor("self"), a))] })
     }
 
@@ -151,7 +151,8 @@ extension Operators {
                     try a.scalar("start"), try a.scalar("end"), step: try a.scalar("step"), dtype: try dtype(a),
                     device: try device(a))
             },
-            creation("empty.memory_format(SymInt[] size)", format: true, [[[0, 3]]]) { (a) throws(CressetError) in
+            creation("empty.memory_format(SymInt[] size)", isUninitialized: true, format: true, [[[2, 3]], [[0, 3]]]) {
+                (a) throws(CressetError) in
                 .empty(try shape(a), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
             like("zeros_like(Tensor self)", [([2, 3], []), ([], []), ([0, 2], [])], format: true) {
@@ -166,20 +167,29 @@ extension Operators {
                 (x, a) throws(CressetError) in
                 x.newFull(x.shape, try a.scalar("fill_value"), dtype: try dtype(a), device: try device(a))
             },
-            like("empty_like(Tensor self)", [([0, 2], [])], format: true) { (x, a) throws(CressetError) in
+            like(
+                "empty_like(Tensor self)", [([2, 3], []), ([], []), ([0, 2], [])], isUninitialized: true, format: true
+            ) {
+                (x, a) throws(CressetError) in
                 .emptyLike(x, dtype: try dtype(a), device: try device(a))
             },
-            like("new_zeros(Tensor self, SymInt[] size)", [([2], [[2, 3]]), ([], [.ints([])])]) {
+            like("new_zeros(Tensor self, SymInt[] size)", [([2, 3], [[3, 2]]), ([], [.ints([])]), ([0], [[2]])]) {
                 (x, a) throws(CressetError) in x.newZeros(try shape(a), dtype: try dtype(a), device: try device(a))
             },
-            like("new_ones(Tensor self, SymInt[] size)", [([2], [[2, 3]]), ([], [[0]])]) {
+            like("new_ones(Tensor self, SymInt[] size)", [([2, 3], [[3, 2]]), ([], [[0]]), ([0], [[2]])]) {
                 (x, a) throws(CressetError) in x.newOnes(try shape(a), dtype: try dtype(a), device: try device(a))
             },
-            like("new_full(Tensor self, SymInt[] size, Scalar fill_value)", [([2], [[2, 3], 2]), ([], [[0], 1])]) {
+            like(
+                "new_full(Tensor self, SymInt[] size, Scalar fill_value)",
+                [([2, 3], [[3, 2], 2]), ([], [[0], 1]), ([0], [[2], 1])]
+            ) {
                 (x, a) throws(CressetError) in
                 x.newFull(try shape(a), try a.scalar("fill_value"), dtype: try dtype(a), device: try device(a))
             },
-            like("new_empty(Tensor self, SymInt[] size)", [([2], [[0, 3]])]) { (x, a) throws(CressetError) in
+            like(
+                "new_empty(Tensor self, SymInt[] size)", [([2, 3], [[3, 2]]), ([], [[0, 3]]), ([0], [[2]])],
+                isUninitialized: true
+            ) { (x, a) throws(CressetError) in
                 x.newEmpty(try shape(a), dtype: try dtype(a), device: try device(a))
             },
             .composed(

@@ -68,7 +68,8 @@ extension Operators {
                 "\(name).x(Tensor y, Tensor x, *, int dim=-1) -> Tensor", .number, of: parts,
                 samples: { g in
                     let cases: [(Shape, Shape, Int)] = [
-                        ([3, 5], [3, 5], -1), ([4, 2], [4], 0), ([2, 3, 2], [3, 1], 1),
+                        ([3, 5], [3, 5], -1), ([4, 2], [4], 0), ([2, 3, 2], [3, 1], 1), ([0, 3], [3], -1),
+                        ([0], [0], 0),
                     ]
                     return cases.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1)), .scalar(Scalar($2))]) }
                 },
@@ -81,13 +82,14 @@ extension Operators {
     /// The overloads of gradient: how the spacing and the dims are given.
     private static let gradients: [Operator] = [
         slopes("scalarint", "Scalar? spacing=None, int? dim=None", [[.none, .none], [2, 0], [0.5, -1]]),
-        slopes("scalararray", "Scalar spacing, int[] dim", [[2, [1, 0]]]),
-        slopes("array", "int[] dim", [[[1]]]),
+        slopes("scalararray", "Scalar spacing, int[] dim", [[2, [1, 0]], [2, [1]]]),
+        slopes("array", "int[] dim", [[[1]], [[1]]]),
         slopes(
             "scalarrayint", "Scalar[] spacing, int? dim=None", [[.doubles([2, 0.5]), .none], [.doubles([2]), 1]]),
-        slopes("scalarrayarray", "Scalar[] spacing, int[] dim", [[.doubles([2, 0.5]), [1, 0]]]),
-        slopes("tensorarrayint", "Tensor[] spacing, int? dim=None", [[.none, 1]]),
-        slopes("tensorarray", "Tensor[] spacing, int[] dim", [[.none, [1]]]),
+        slopes(
+            "scalarrayarray", "Scalar[] spacing, int[] dim", [[.doubles([2, 0.5]), [1, 0]], [.doubles([2]), [1]]]),
+        slopes("tensorarrayint", "Tensor[] spacing, int? dim=None", [[.none, 1], [.none, 1]]),
+        slopes("tensorarray", "Tensor[] spacing, int[] dim", [[.none, [1]], [.none, [1]]]),
     ]
 
     private static func slopes(_ overload: String, _ arguments: String, _ cases: [[Value]]) -> Operator {
@@ -97,14 +99,15 @@ extension Operators {
             of: ["pointwise", "aten::cat"],
             samples: { g in
                 let dtype = g.dtype.isFloatingPoint ? g.dtype : .float32
-                return cases.enumerated().map { i, values in
-                    var values = values
+                // (The last, along the last dim alone, also without rows.)
+                let all = cases.map { (Shape([4, 5]), $0) } + cases.suffix(1).map { (Shape([0, 5]), $0) }
+                return all.enumerated().map { i, sample in
+                    var values = sample.1
                     if takesTensors {
                         values[0] = .tensors([Tensor([0, 1, 2.5, 3, 5], dtype: dtype, device: .reference)])
                     }
                     return Sample(
-                        [.tensor(g.tensor([4, 5]))] + values + [.scalar(Scalar(i % 2 + 1))],
-                        takesOtherValues: !takesTensors)
+                        [.tensor(g.tensor(sample.0))] + values + [.scalar(Scalar(i % 2 + 1))], keeping: ["spacing"])
                 }
             },
             call: { (a) throws(CressetError) in

@@ -159,7 +159,15 @@ extension Operators {
                             .scalar(Scalar(mode)), false, mode == 0 ? .tensor(g.tensor([7])) : .none,
                             .scalar(.bool(mode == 1)),
                         ] + (takesPadding ? [2] : []), checksGradient: !takesPadding)
-                }
+                } + [
+                    // (Bags without anything in them.)
+                    Sample(
+                        [
+                            .tensor(g.distinct([5, 3])), .tensor(g.indices([0], below: 5)),
+                            .tensor(g.indices([2], below: 1)),
+                            false, 1, false, .none, false,
+                        ] + (takesPadding ? [2] : []))
+                ]
             },
             call: { (a) throws(CressetError) in
                 guard let mode = Embeddings.BagMode(rawValue: try a.int("mode")) else {

@@ -107,6 +107,7 @@ extension Operators {
             samples: { g in
                 let cases: [(Shape, Shape, Int?)] = [
                     ([3, 4], [3, 2], 1), ([1, 4], [5, 2], -1), ([3, 4], [2, 1], 0), ([3, 2], [4], nil), ([], [1], nil),
+                    ([3, 2], [0, 2], 0),
                 ]
                 return cases.map { shape, index, dim in
                     let size = dim.map { shape[$0 < 0 ? $0 + shape.count : $0] } ?? shape.elementCount

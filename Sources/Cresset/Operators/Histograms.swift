@@ -255,7 +255,7 @@ extension Operators {
                 [
                     Sample([.tensor(g.tensor([4, 8])), 5, -3, 3]),
                     Sample([.tensor(g.tensor([20])), 4, 0, 0], takesOtherValues: false),
-                    Sample([.tensor(g.tensor([0])), 3, 0, 0]),
+                    Sample([.tensor(g.tensor([0])), 3, 0, 0]), Sample([.tensor(g.tensor([])), 5, -3, 3]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -274,6 +274,8 @@ extension Operators {
                     Sample(
                         [.tensor(g.tensor([9])), 4, .doubles([-2, 2]), .tensor(g.tensor([9], 0.5, 2)), true],
                         takesOtherValues: false),
+                    Sample([.tensor(g.tensor([])), 3, .doubles([-5, 5]), .none, false]),
+                    Sample([.tensor(g.tensor([0])), 3, .none, .none, false]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -287,7 +289,9 @@ extension Operators {
             [.float32, .float64], of: ["aten::histogramdd"], isDifferentiable: false,
             samples: { g in
                 let edges = Tensor([-3, -1, 0.5, 4], dtype: g.dtype, device: .reference)
-                return [Sample([.tensor(g.tensor([4, 8])), .tensor(edges), .none, false], takesOtherValues: false)]
+                return [[4, 8], [], [0]].map {
+                    Sample([.tensor(g.tensor($0)), .tensor(edges), .none, false], keeping: ["bins"])
+                }
             },
             call: { (a) throws(CressetError) in
                 let (hist, edges) = try a.tensor("self").histogram(
@@ -298,7 +302,9 @@ extension Operators {
             "histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
             [.float32, .float64], of: ["aten::searchsorted.Tensor", "aten::scatter_add"], isDifferentiable: false,
             samples: { g in
-                [Sample([.tensor(g.tensor([9, 2])), [2, 3], .doubles([-3, 3, -2, 2]), .none, false])]
+                [[9, 2], [0, 2]].map {
+                    Sample([.tensor(g.tensor($0)), [2, 3], .doubles([-3, 3, -2, 2]), .none, false])
+                }
             },
             call: { (a) throws(CressetError) in
                 let (hist, edges) = try a.tensor("self").histogramdd(
@@ -311,13 +317,13 @@ extension Operators {
             [.float32, .float64], of: ["aten::histogramdd"], isDifferentiable: false,
             samples: { g in
                 let edges = Tensor([-3, -1, 0.5, 4], dtype: g.dtype, device: .reference)
-                return [
+                return [9, 0].map {
                     Sample(
                         [
-                            .tensor(g.tensor([9, 2])), .tensors([edges, edges]), .none, .tensor(g.tensor([9], 0.5, 2)),
-                            false,
-                        ], takesOtherValues: false)
-                ]
+                            .tensor(g.tensor([$0, 2])), .tensors([edges, edges]), .none,
+                            .tensor(g.tensor([$0], 0.5, 2)), false,
+                        ], keeping: ["bins"])
+                }
             },
             call: { (a) throws(CressetError) in
                 let (hist, edges) = try a.tensor("self").histogramdd(

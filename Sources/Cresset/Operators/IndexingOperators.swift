@@ -119,7 +119,9 @@ extension Operators {
                     Sample([
                         .tensor(g.tensor([4, 3])), 0, .tensor(Tensor([3, 1], device: .reference)),
                         .tensor(g.tensor([])),
-                    ])
+                    ]),
+                    Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1)), .tensor(g.tensor([]))]),
+                    Sample([.tensor(g.tensor([2, 3])), -1, .tensor(g.indices([0], below: 3)), .tensor(g.tensor([]))]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -131,6 +133,7 @@ extension Operators {
                 [
                     Sample([.tensor(g.tensor([4, 3])), 0, .tensor(g.indices([2, 3], below: 4)), 1]),
                     Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), 1]),
+                    Sample([.tensor(g.tensor([2, 3])), 0, .tensor(g.indices([0, 3], below: 2)), 1]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -140,10 +143,10 @@ extension Operators {
             "scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor",
             of: ["aten::scatter_add", "aten::scatter_reduce.two"],
             samples: { g in
-                (g.dtype.isComplex ? ["add"] : ["add", "multiply"]).map { reduce in
+                combinations(g.dtype).map { shape, index, reduce in
                     Sample([
-                        .tensor(g.tensor([4, 3])), 0, .tensor(g.indices([5, 3], below: 4)), .tensor(g.tensor([5, 3])),
-                        .string(reduce),
+                        .tensor(g.tensor(shape)), 0, .tensor(g.indices(index, below: shape.first ?? 1)),
+                        .tensor(g.tensor(index)), .string(reduce),
                     ])
                 }
             },
@@ -157,9 +160,10 @@ extension Operators {
             "scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor",
             of: ["aten::scatter_add", "aten::scatter_reduce.two"],
             samples: { g in
-                (g.dtype.isComplex ? ["add"] : ["add", "multiply"]).map { reduce in
+                combinations(g.dtype).map { shape, index, reduce in
                     Sample([
-                        .tensor(g.tensor([4, 3])), 0, .tensor(g.indices([5, 3], below: 4)), 2, .string(reduce),
+                        .tensor(g.tensor(shape)), 0, .tensor(g.indices(index, below: shape.first ?? 1)), 2,
+                        .string(reduce),
                     ])
                 }
             },
@@ -170,6 +174,12 @@ extension Operators {
                     try combined(x, try a.int("dim"), index, source, try a.string("reduce"), op: a.op))
             }),
     ]
+
+    /// Shapes of a tensor and an index, and how what is there and what comes are combined.
+    private static func combinations(_ dtype: DType) -> [(Shape, Shape, String)] {
+        let other = dtype.isComplex ? "add" : "multiply"
+        return [([4, 3], [5, 3], "add"), ([4, 3], [5, 3], other), ([], [], other), ([2, 3], [0, 3], "add")]
+    }
 
     private static func combined(
         _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: String, op: String

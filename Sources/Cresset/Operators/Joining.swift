@@ -180,8 +180,14 @@ extension Tensor {
 
     /// Every combination of an element of each vector, one a row.
     public static func cartesianProd(_ tensors: [Tensor]) -> Tensor {
-        if tensors.count == 1 { return tensors[0] }
-        return stack(meshgrid(tensors).map { $0.flatten() }, dim: 1)
+        trapping { () throws(CressetError) in
+            for tensor in tensors where tensor.ndim != 1 {
+                try tensor.checkValid("aten::cartesian_prod")
+                throw CressetError(.shape, op: "aten::cartesian_prod", "needs vectors, got \(tensor.summary)")
+            }
+            if tensors.count == 1 { return tensors[0] }
+            return stack(meshgrid(tensors).map { $0.flatten() }, dim: 1)
+        }
     }
 
     /// The subsets of `r` elements of a vector, in the order of places, one a row.
@@ -251,16 +257,23 @@ extension Operators {
                 call: { (a) throws(CressetError) in
                     [.tensor(Tensor.stack(try a.tensors("tensors"), dim: try a.int("dim")))]
                 }),
-            join("hstack(Tensor[] tensors) -> Tensor", [[[2, 3], [2, 1]], [[2], []], [[0], [3]]]) { .hstack($0) },
+            join("hstack(Tensor[] tensors) -> Tensor", [[[2, 3], [2, 1]], [[], [2]], [[0], [3]]]) { .hstack($0) },
             join("vstack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) { .vstack($0) },
-            join("row_stack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]]]) { .rowStack($0) },
-            join("dstack(Tensor[] tensors) -> Tensor", [[[2, 3, 1], [2, 3]], [[2], [2]], [[], []]]) { .dstack($0) },
+            join("row_stack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) {
+                .rowStack($0)
+            },
+            join(
+                "dstack(Tensor[] tensors) -> Tensor",
+                [[[2, 3, 1], [2, 3]], [[2], [2]], [[], []], [[0, 2], [0, 2]]]
+            ) {
+                .dstack($0)
+            },
             join("column_stack(Tensor[] tensors) -> Tensor", [[[3], [3, 2]], [[], [1]], [[0], [0]]]) {
                 .columnStack($0)
             },
             join(
                 "block_diag(Tensor[] tensors) -> Tensor", of: ["aten::cat", "aten::constant_pad_nd"],
-                [[[2, 3], [2], []], [[0, 2], [1]]]
+                [[[2, 3], [2], []], [[0, 2], [1]], [[], [2]]]
             ) { .blockDiag($0) },
             join(
                 "cartesian_prod(Tensor[] tensors) -> Tensor", of: ["aten::stack"],
@@ -305,7 +318,7 @@ extension Operators {
             schema, dtypes: .all, composition: [],
             samples: { g in
                 let lists: [([Shape], Value)] = [
-                    ([[2], [3], []], "ij"), ([[2], [3], [2]], "xy"), ([[0], [2]], "xy"),
+                    ([[], [2], [3]], "ij"), ([[2], [3], [2]], "xy"), ([[0], [2]], "xy"),
                 ]
                 return lists.map { shapes, indexing in
                     Sample([.tensors(shapes.map { g.tensor($0) })] + (takesIndexing ? [indexing] : []))

@@ -97,6 +97,7 @@ extension Tensor {
 
 extension Operators {
     private static let maskShapes: [(Shape, Shape)] = [([4, 3], [4, 3]), ([3], [2, 1]), ([], []), ([0, 3], [3])]
+    private static let conditions: [(Shape, Shape)] = [([4, 3], [3]), ([], []), ([0, 3], [3])]
 
     static let masking: [Operator] = [
         .composed(
@@ -122,20 +123,24 @@ extension Operators {
             }),
         .composed(
             "where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor", of: ["aten::where.self"],
-            samples: { g in [Sample([.tensor(g.tensor([4, 3], dtype: .bool)), .tensor(g.tensor([3])), 2])] },
+            samples: { g in
+                conditions.map { Sample([.tensor(g.tensor($0, dtype: .bool)), .tensor(g.tensor($1)), 2]) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.scalar("other")))]
             }),
         .composed(
             "where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor", of: ["aten::where.self"],
-            samples: { g in [Sample([.tensor(g.tensor([4, 3], dtype: .bool)), 2, .tensor(g.tensor([3]))])] },
+            samples: { g in
+                conditions.map { Sample([.tensor(g.tensor($0, dtype: .bool)), 2, .tensor(g.tensor($1))]) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.where(try a.tensor("condition"), try a.scalar("self"), try a.tensor("other")))]
             }),
         .composed(
             "where.Scalar(Tensor condition, Scalar self, Scalar other) -> Tensor", [.bool], of: ["aten::where.self"],
             isDifferentiable: false,
-            samples: { g in [Sample([.tensor(g.tensor([4, 3], dtype: .bool)), 2, 1.5])] },
+            samples: { g in conditions.map { Sample([.tensor(g.tensor($0.0, dtype: .bool)), 2, 1.5]) } },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.where(try a.tensor("condition"), try a.scalar("self"), try a.scalar("other")))]
             }),

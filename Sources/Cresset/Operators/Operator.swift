@@ -25,6 +25,8 @@ public final class Operator: Sendable {
     package let freeIndices: [Int]
     /// True where a result depends on how an argument lies in memory, as that of as_strided does.
     package let readsMemory: Bool
+    /// True where the result holds what its memory happened to hold: only its shape and dtype are anybody's.
+    package let isUninitialized: Bool
     /// How it is judged if it comes of a factorisation; nil if the oracle judges it.
     package let judgement: FactorJudgement?
     /// Calls the operation with checked arguments.
@@ -38,7 +40,7 @@ public final class Operator: Sendable {
     package init(
         _ schema: String, dtypes: Set<DType>, composition: [String], isDifferentiable: Bool = true,
         notOverridable: String? = nil, freeIndices: [Int] = [], readsMemory: Bool = false,
-        judgement: FactorJudgement? = nil,
+        isUninitialized: Bool = false, judgement: FactorJudgement? = nil,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
@@ -52,6 +54,7 @@ public final class Operator: Sendable {
         self.isDifferentiable = isDifferentiable
         self.freeIndices = freeIndices
         self.readsMemory = readsMemory
+        self.isUninitialized = isUninitialized
         self.judgement = judgement
         self.samples = samples
         self.errors = errors
@@ -63,14 +66,14 @@ extension Operator {
     /// An operation that is made of others; kernels are registered for those.
     static func composed(
         _ schema: String, _ dtypes: Set<DType> = .all, of parts: [String], isDifferentiable: Bool = true,
-        freeIndices: [Int] = [], readsMemory: Bool = false,
+        freeIndices: [Int] = [], readsMemory: Bool = false, isUninitialized: Bool = false,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) -> Operator {
         Operator(
             schema, dtypes: dtypes, composition: parts, isDifferentiable: isDifferentiable,
             notOverridable: "it is made of \(parts.joined(separator: ", ")), which can be", freeIndices: freeIndices,
-            readsMemory: readsMemory, samples: samples, call: call)
+            readsMemory: readsMemory, isUninitialized: isUninitialized, samples: samples, call: call)
     }
 }
 

@@ -267,7 +267,8 @@ extension Operators {
         .composed(
             "\(name)(Tensor self) -> Tensor", .number, of: ["aten::sort.stable", "aten::gather"],
             samples: { g in
-                let shapes: [Shape] = [[5, 3], [4], []]
+                // (Of nothing it is NaN, which no integer is.)
+                let shapes: [Shape] = [[5, 3], [4], []] + (g.dtype.isFloatingPoint ? [[0, 3]] : [])
                 return shapes.map { Sample([.tensor(g.distinct($0))]) }
             },
             call: { (a) throws(CressetError) in [.tensor(body(try a.tensor("self")))] })
@@ -304,12 +305,16 @@ extension Operators {
                 "\(name)(Tensor self, Tensor q, \(rest)) -> Tensor", [.float32, .float64], of: parts,
                 samples: { g in
                     let q = Tensor([0.25, 0, 1], dtype: g.dtype, device: .reference)
-                    return [(0, false), (-1, true)].map { dim, keepdim in
+                    let none = Tensor([Double](), dtype: g.dtype, device: .reference)
+                    let cases: [(Shape, Tensor, Int, Bool)] = [
+                        ([5, 4], q, 0, false), ([5, 4], q, -1, true), ([], q, 0, false), ([2, 3], none, 1, false),
+                    ]
+                    return cases.map { shape, q, dim, keepdim in
                         Sample(
                             [
-                                .tensor(g.distinct([5, 4])), .tensor(q), .scalar(Scalar(dim)), .scalar(.bool(keepdim)),
+                                .tensor(g.distinct(shape)), .tensor(q), .scalar(Scalar(dim)), .scalar(.bool(keepdim)),
                                 "linear",
-                            ], checksGradient: false, takesOtherValues: false)
+                            ], checksGradient: false, keeping: ["q"])
                     }
                 },
                 call: { (a) throws(CressetError) in

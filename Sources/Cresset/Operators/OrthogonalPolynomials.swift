@@ -186,14 +186,19 @@ extension Polynomial {
     private static func chebyshev(_ letter: String, _ kind: Kind, shifted: Bool = false) -> Polynomial {
         let name = "special_\(shifted ? "shifted_" : "")chebyshev_polynomial_\(letter)"
         let kernel = Pointwise("aten::" + name, .promote, schema: nil) { c in
-            let x = shifted ? 2 * c.inputs[0] - 1 : c.inputs[0]
-            return chebyshev(kind, x, trunc(c.inputs[1]))
+            let y = c.inputs[0]
+            let x = shifted ? 2 * y - 1 : y
+            // (Of the number that was given, which no rounding has touched.)
+            let isEnd = shifted ? (y .== 0) | (y .== 1) : abs(y) .== 1
+            return chebyshev(kind, x, isEnd, trunc(c.inputs[1]))
         }
         return Polynomial(name, of: ["pointwise"]) { (x, n, _, _) throws(CressetError) in try kernel.run([x, n]) }
     }
 
     /// Up to degree 6 by recurrence; beyond by angles, x = ±cosh φ or cos θ (DLMF 18.5.1-4, 18.7).
-    private static func chebyshev(_ kind: Kind, _ x: Expr, _ n: Expr) -> Expr {
+    ///
+    /// - Parameter isEnd: where x is 1 or -1. The angle is 0 or π there, and some quotients are 0/0.
+    private static func chebyshev(_ kind: Kind, _ x: Expr, _ isEnd: Expr, _ n: Expr) -> Expr {
         let type = x.type ?? .f32
         let one = Expr(1, type)
         let first: Expr
@@ -214,31 +219,31 @@ extension Polynomial {
         // Below -1, Vₙ(x) = (-1)ⁿ·Wₙ(-x) and the other way round; the others are even or odd.
         let phi = Expr.call(.acosh, maximum(a, 1))
         let theta = Expr.call(.acos, maximum(minimum(x, 1), -1))
-        func quotient(_ top: Expr, _ bottom: Expr, _ limit: Expr) -> Expr {
-            select(bottom .== 0, limit, top / select(bottom .== 0, one, bottom))
-        }
         func grown(_ kind: Kind) -> Expr {
             switch kind {
             case .t: .call(.cosh, n * phi)
-            case .u: quotient(.call(.sinh, (n + 1) * phi), .call(.sinh, phi), n + 1)
+            case .u: .call(.sinh, (n + 1) * phi) / .call(.sinh, phi)
             case .v: .call(.cosh, (n + 0.5) * phi) / .call(.cosh, 0.5 * phi)
-            case .w: quotient(.call(.sinh, (n + 0.5) * phi), .call(.sinh, 0.5 * phi), 2 * n + 1)
+            case .w: .call(.sinh, (n + 0.5) * phi) / .call(.sinh, 0.5 * phi)
             }
         }
         let inside: Expr
         let outside: Expr
+        let limit: Expr
         let signed = { (y: Expr) in select((x .< 0) & odd, -y, y) }
         switch kind {
-        case .t: (inside, outside) = (cos(n * theta), signed(grown(.t)))
-        case .u: (inside, outside) = (sin((n + 1) * theta) / sin(theta), signed(grown(.u)))
+        case .t: (inside, outside, limit) = (cos(n * theta), signed(grown(.t)), signed(one))
+        case .u: (inside, outside, limit) = (sin((n + 1) * theta) / sin(theta), signed(grown(.u)), signed(n + 1))
         case .v:
             inside = cos((n + 0.5) * theta) / cos(0.5 * theta)
             outside = signed(select(x .< 0, grown(.w), grown(.v)))
+            limit = signed(select(x .< 0, 2 * n + 1, one))
         case .w:
             inside = sin((n + 0.5) * theta) / sin(0.5 * theta)
             outside = signed(select(x .< 0, grown(.v), grown(.w)))
+            limit = signed(select(x .< 0, one, 2 * n + 1))
         }
-        let high = select(isNaN(x), x, select(a .< 1, inside, outside))
+        let high = select(isNaN(x), x, select(isEnd, limit, select(a .< 1, inside, outside)))
         return select(0 .<= n, select(n .<= 6, low, high), Expr(0, type))
     }
 

@@ -206,7 +206,8 @@ extension Operators {
         rearranging("fliplr(Tensor self) -> Tensor", of: ["aten::flip"], [([3, 4], []), ([0, 3], [])]) { x, _ in
             x.fliplr()
         },
-        rearranging("flipud(Tensor self) -> Tensor", of: ["aten::flip"], [([3, 4], []), ([4], [])]) { x, _ in
+        rearranging("flipud(Tensor self) -> Tensor", of: ["aten::flip"], [([3, 4], []), ([4], []), ([0, 3], [])]) {
+            x, _ in
             x.flipud()
         },
         rearranging(
@@ -220,6 +221,7 @@ extension Operators {
             "rot90(Tensor self, int k=1, int[] dims=[0, 1]) -> Tensor", of: ["aten::flip"],
             [
                 ([3, 4], [1, [0, 1]]), ([2, 3, 2], [-1, [0, -1]]), ([2, 2], [2, [0, 1]]), ([3, 2], [4, [1, 0]]),
+                ([0, 3], [1, [0, 1]]),
             ]
         ) { (x, a) throws(CressetError) in x.rot90(k: try a.int("k"), dims: try a.ints("dims")) },
         rearranging(
@@ -244,11 +246,11 @@ extension Operators {
         ) { (x, a) throws(CressetError) in x.channelShuffle(try a.int("groups")) },
         rearranging(
             "fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", of: ["aten::roll"],
-            [([5, 4], [.none]), ([5, 4], [[0]]), ([0], [.none])]
+            [([5, 4], [.none]), ([5, 4], [[0]]), ([0], [.none]), ([], [.none])]
         ) { (x, a) throws(CressetError) in x.fftshift(dim: try a.optionalInts("dim")) },
         rearranging(
             "fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", of: ["aten::roll"],
-            [([5, 4], [.none]), ([5, 4], [[-2]]), ([0], [.none])]
+            [([5, 4], [.none]), ([5, 4], [[-2]]), ([0], [.none]), ([], [.none])]
         ) { (x, a) throws(CressetError) in x.ifftshift(dim: try a.optionalInts("dim")) },
     ]
 }

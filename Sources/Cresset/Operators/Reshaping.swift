@@ -299,14 +299,17 @@ extension Operators {
             "view(Tensor self, SymInt[] size) -> Tensor",
             [([6], [[6, 1]]), ([4, 3], [[4, 1, -1]]), ([0, 3], [[3, 0]]), ([], [[1, 1]])]
         ) { (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))] }
-        let unsafe = Operator.view("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", [([4, 3], [[4, 1, 3]])]) {
+        let unsafe = Operator.view(
+            "_unsafe_view(Tensor self, SymInt[] size) -> Tensor",
+            [([4, 3], [[4, 1, 3]]), ([0, 3], [[3, 0]]), ([], [[1]])]
+        ) {
             (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))]
         }
         func like(_ name: String, _ body: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> Operator {
             Operator(
                 "\(name)(Tensor self, Tensor other) -> Tensor", dtypes: .all, composition: [],
                 samples: { g in
-                    let pairs: [(Shape, Shape)] = [([4, 1], [4, 1]), ([0], [0]), ([], []), ([1, 3], [1, 3])]
+                    let pairs: [(Shape, Shape)] = [([2, 3], [2, 3]), ([0], [0]), ([], []), ([1, 3], [1, 3])]
                     return pairs.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1, dtype: .bool))]) }
                 },
                 call: { (a) throws(CressetError) in [.tensor(body(try a.tensor("self"), try a.tensor("other")))] })
@@ -316,15 +319,20 @@ extension Operators {
                 .view("\(name)(Tensor self) -> Tensor", [([], []), ([4], []), ([4, 3], []), ([0, 2, 3], [])]) { x, _ in
                     [body(x)]
                 },
-                list("\(name).Sequence(Tensor[] tensors) -> Tensor[]", [[], [3], [2, 3]]) { $0.map(body) },
+                list(
+                    "\(name).Sequence(Tensor[] tensors) -> Tensor[]",
+                    [[[], [3], [2, 3]], [[3], []], [[0, 2], [1]]]
+                ) {
+                    $0.map(body)
+                },
             ]
         }
         func list(
-            _ schema: String, _ shapes: [Shape], _ body: @escaping @Sendable ([Tensor]) -> [Tensor]
+            _ schema: String, _ shapes: [[Shape]], _ body: @escaping @Sendable ([Tensor]) -> [Tensor]
         ) -> Operator {
             Operator(
                 schema, dtypes: .all, composition: [],
-                samples: { g in [Sample([.tensors(shapes.map { g.tensor($0) })])] },
+                samples: { g in shapes.map { list in Sample([.tensors(list.map { g.tensor($0) })]) } },
                 call: { (a) throws(CressetError) in [.tensors(body(try a.tensors("tensors")))] })
         }
         return [
@@ -345,7 +353,7 @@ extension Operators {
             .view("ravel(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.ravel()] },
             .view(
                 "broadcast_to(Tensor self, SymInt[] size) -> Tensor",
-                [([4, 1], [[2, 4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
+                [([4, 3], [[2, 4, 3]]), ([4, 1], [[4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
             ) { (x, a) throws(CressetError) in [x.broadcastTo(Shape(try a.ints("size")))] },
             .composed(
                 "sum_to_size(Tensor self, SymInt[] size) -> Tensor", of: ["aten::sum.dim_IntList"],
@@ -359,7 +367,10 @@ extension Operators {
                 }),
             like("view_as") { $0.viewAs($1) }, like("reshape_as") { $0.reshapeAs($1) },
             like("expand_as") { $0.expandAs($1) },
-            list("broadcast_tensors(Tensor[] tensors) -> Tensor[]", [[3, 1], [], [2]]) { Tensor.broadcastTensors($0) },
+            list(
+                "broadcast_tensors(Tensor[] tensors) -> Tensor[]",
+                [[[3, 2], [], [2]], [[], [3, 1], [2]], [[0, 1], [2]]]
+            ) { Tensor.broadcastTensors($0) },
         ] + atLeast("atleast_1d") { $0.atleast1d() } + atLeast("atleast_2d") { $0.atleast2d() }
             + atLeast("atleast_3d") { $0.atleast3d() }
     }()

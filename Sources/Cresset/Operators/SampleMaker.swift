@@ -75,11 +75,16 @@ public struct Sample: Sendable {
     public var checksGradient = true
     /// False where other values in its tensors would make no valid call.
     public var takesOtherValues = true
+    /// Arguments of which that is so while others take any: a place, a probability, edges in order.
+    public var keeping: Set<String> = []
 
-    public init(_ values: [Value], checksGradient: Bool = true, takesOtherValues: Bool = true) {
+    public init(
+        _ values: [Value], checksGradient: Bool = true, takesOtherValues: Bool = true, keeping: Set<String> = []
+    ) {
         self.values = values
         self.checksGradient = checksGradient
         self.takesOtherValues = takesOtherValues
+        self.keeping = keeping
     }
 }
 

@@ -271,7 +271,11 @@ extension Operators {
                     Sample([
                         .tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1)), .tensor(g.tensor([])), "mean",
                         true,
-                    ])
+                    ]),
+                    Sample([
+                        .tensor(g.tensor([2, 3])), 1, .tensor(g.indices([0], below: 3)), .tensor(g.tensor([2, 0])),
+                        "amax", false,
+                    ]),
                 ]
             },
             call: { (a) throws(CressetError) in

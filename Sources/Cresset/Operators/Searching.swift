@@ -185,7 +185,7 @@ extension Operators {
         .composed(
             "searchsorted.Scalar(Tensor sorted_sequence, Scalar self, \(sides)) -> Tensor", .real, of: searchParts,
             isDifferentiable: false,
-            samples: { g in [Sample([.tensor(sorted(&g, [9])), 1, false, true, .none, .none])] },
+            samples: { g in [[9], [0]].map { Sample([.tensor(sorted(&g, $0)), 1, false, true, .none, .none]) } },
             call: { (a) throws(CressetError) in
                 let (x, value) = (try a.tensor("sorted_sequence"), try a.scalar("self"))
                 return try search(
@@ -208,7 +208,7 @@ extension Operators {
         .composed(
             "bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor",
             .real, of: searchParts, isDifferentiable: false,
-            samples: { g in [Sample([1, .tensor(sorted(&g, [5])), false, true])] },
+            samples: { g in [[5], [0]].map { Sample([1, .tensor(sorted(&g, $0)), false, true]) } },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(
@@ -227,7 +227,9 @@ extension Operators {
             of: ["aten::sort.stable", "aten::searchsorted.Tensor"], isDifferentiable: false,
             samples: { g in
                 let parts = head.split(separator: "(")[1].split(separator: ",")
-                return [([3, 4], [5], false), ([6], [2, 2], true), ([3], [0], false)].map {
+                return [
+                    ([3, 4], [5], false), ([6], [2, 2], true), ([3], [0], false), ([0, 2], [3], true), ([], [], false),
+                ].map {
                     (x: Shape, y: Shape, invert: Bool) in
                     let values = zip(parts, [x, y]).map { part, shape -> Value in
                         part.contains("Scalar") ? 2 : .tensor(g.tensor(shape, 0, 4).floor())

@@ -192,6 +192,8 @@ extension Operators {
                     Sample([.tensor(g.tensor([3, 2])), .tensor(counts), 0, .none]),
                     Sample([.tensor(g.tensor([3])), .tensor(twos), .none, 6]),
                     Sample([.tensor(g.tensor([2, 2])), .tensor(Tensor([2] as [Int64], device: .reference)), 1, .none]),
+                    Sample([.tensor(g.tensor([])), .tensor(Tensor([2] as [Int64], device: .reference)), .none, .none]),
+                    Sample([.tensor(g.tensor([0, 3])), .tensor(twos), 1, .none]),
                 ]
             },
             call: { (a) throws(CressetError) in
@@ -205,7 +207,9 @@ extension Operators {
         .composed(
             "repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor", [.int64, .int32],
             of: ["aten::cumsum", "aten::searchsorted.Tensor"], isDifferentiable: false,
-            samples: { g in [Sample([.tensor(g.tensor([5], 0, 4)), .none], takesOtherValues: false)] },
+            samples: { g in
+                [[5], [0]].map { Sample([.tensor(g.tensor($0, 0, 4)), .none], takesOtherValues: false) }
+            },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("repeats").repeatInterleave(outputSize: try a.optionalInt("output_size")))]
             }),
@@ -224,6 +228,7 @@ extension Operators {
                     Sample([.tensor(g.tensor([6, 2])), "max", .tensor(twos), .none, .none, 0, false, -9]),
                     Sample([.tensor(g.tensor([5])), "min", .none, .none, .tensor(offsets), 0, true, .none]),
                     Sample([.tensor(g.distinct([2, 3, 2])), "prod", .tensor(rows), .none, .none, 1, true, .none]),
+                    Sample([.tensor(g.tensor([6, 0])), "max", .tensor(twos), .none, .none, 0, false, .none]),
                 ]
             },
             call: { (a) throws(CressetError) in

@@ -140,7 +140,7 @@ extension Operators {
                             [
                                 .tensor(g.tensor(shape)), .scalar(Scalar(dim)),
                                 .tensor(Tensor([start], shape: [], device: .reference)), .scalar(Scalar(length)),
-                            ], takesOtherValues: false)
+                            ], keeping: ["start"])
                     }
                 },
                 call: { (a) throws(CressetError) in

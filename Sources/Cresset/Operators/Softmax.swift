@@ -192,11 +192,25 @@ public enum Losses {
         trapping { () throws(CressetError) in
             try input.checkValid(crossEntropyName.text)
             try target.checkValid(crossEntropyName.text)
+            guard input.ndim > 0 else {
+                throw CressetError(
+                    .shape, op: crossEntropyName.text, "needs [classes] or [batch, classes, …], got \(input.summary)")
+            }
+            let classDim = input.ndim == 1 ? 0 : 1
+            if let weight, weight.shape != [input.shape[classDim]] {
+                throw CressetError(
+                    .shape, op: crossEntropyName.text,
+                    "there must be one weight for each of \(input.shape[classDim]) classes, got \(weight.summary)")
+            }
+            guard labelSmoothing >= 0 && labelSmoothing <= 1 else {
+                throw CressetError(
+                    .argument, op: crossEntropyName.text, "label_smoothing must lie in 0 ... 1, got \(labelSmoothing)")
+            }
             let inputs = [input, target] + (weight.map { [$0] } ?? [])
             var losses = Shape()
             if reduction == .none {
                 losses = input.shape
-                if input.ndim > 0 { losses.remove(at: input.ndim == 1 ? 0 : 1) }
+                losses.remove(at: classDim)
             }
             return try Override.resolve(
                 crossEntropyName, inputs: inputs, input.dtype,
@@ -229,8 +243,8 @@ public enum Losses {
             }
             let losses = -scaled.sum(dim: classDim)
             if reduction == .mean {
-                let samples = Swift.max(1, input.numel / Swift.max(1, input.size(classDim)))
-                return losses.sum() / Scalar(samples)
+                // (The mean of no samples is NaN.)
+                return losses.sum() / Scalar(input.numel / Swift.max(1, input.size(classDim)))
             }
             return reduce(losses, reduction)
         }

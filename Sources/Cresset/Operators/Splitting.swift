@@ -202,8 +202,14 @@ extension Operators {
                 "tensor_split.tensor_indices_or_sections(Tensor self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor[]",
                 dtypes: .all, composition: [],
                 samples: { g in
-                    [Tensor([3], shape: [], device: .reference), Tensor([1, 4], device: .reference)].map {
-                        Sample([.tensor(g.tensor([5, 3])), .tensor($0), 0], takesOtherValues: false)
+                    let cases: [(Shape, Tensor)] = [
+                        ([5, 3], Tensor([3], shape: [], device: .reference)),
+                        ([5, 3], Tensor([1, 4], device: .reference)),
+                        ([0, 3], Tensor([2], shape: [], device: .reference)),
+                    ]
+                    return cases.map {
+                        Sample(
+                            [.tensor(g.tensor($0)), .tensor($1), 0], keeping: ["tensor_indices_or_sections"])
                     }
                 },
                 call: { (a) throws(CressetError) in

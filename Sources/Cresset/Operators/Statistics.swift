@@ -164,18 +164,25 @@ extension Operators {
         }
         func overloads(_ name: String, _ result: String, withMean: Bool) -> [Operator] {
             let parts = withMean ? parts + ["aten::mean.dim"] : parts
-            let dimShapes: [(Shape, [Value])] = [([3, 4], [[1]]), ([2, 5], [[0, 1]]), ([0, 3], [[1]])]
+            let dimShapes: [(Shape, [Value])] = [([3, 4], [[1]]), ([2, 5], [[0, 1]]), ([0, 3], [[1]]), ([], [[0]])]
+            // (The root has no slope at 0, where a single number lies, nor has the NaN of none.)
+            @Sendable func smooth(_ g: inout SampleMaker, _ cases: [(Shape, [Value])]) -> [Sample] {
+                cases.map { Sample([.tensor(g.tensor($0))] + $1, checksGradient: !$0.isEmpty && $0 != [0, 3]) }
+            }
             return [
                 .composed(
                     "\(name)(Tensor self, bool unbiased=True) -> \(result)", dtypes, of: parts,
-                    samples: { $0.samples([([4, 3], [true]), ([2, 5], [false]), ([], [false])]) },
+                    samples: {
+                        smooth(&$0, [([4, 3], [true]), ([2, 5], [false]), ([], [false]), ([0, 3], [true])])
+                    },
                     call: { (a) throws(CressetError) in
                         value(try a.tensor("self"), nil, try a.bool("unbiased") ? 1 : 0, false, withMean)
                     }),
                 .composed(
                     "\(name).dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> \(result)",
                     dtypes,
-                    of: parts, samples: { $0.samples(dimShapes.map { ($0, $1 + [true, true]) }) },
+                    of: parts,
+                    samples: { smooth(&$0, dimShapes.map { ($0, $1 + [.scalar(.bool(!$0.isEmpty)), true]) }) },
                     call: { (a) throws(CressetError) in
                         value(
                             try a.tensor("self"), try a.optionalInts("dim"), try a.bool("unbiased") ? 1 : 0,
@@ -183,7 +190,7 @@ extension Operators {
                     }),
                 .composed(
                     "\(name).correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> \(result)",
-                    dtypes, of: parts, samples: { $0.samples(dimShapes.map { ($0, $1 + [0.5, false]) }) },
+                    dtypes, of: parts, samples: { smooth(&$0, dimShapes.map { ($0, $1 + [0.5, false]) }) },
                     call: { (a) throws(CressetError) in
                         value(
                             try a.tensor("self"), try a.optionalInts("dim"),
@@ -202,11 +209,15 @@ extension Operators {
         .composed(
             "\(name)(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", dtypes,
             of: ["aten::sum.dim_IntList", "aten::masked_fill.Scalar"],
-            samples: {
-                $0.samples([
+            samples: { g in
+                // (The mean of nothing is NaN, which has no slope.)
+                let cases: [(Shape, [Value])] = [
                     ([4, 3], [.none, false, .none]), ([2, 5], [[1], true, .none]), ([], [.none, false, .none]),
                     ([0, 3], [[0], false, .none]),
-                ])
+                ]
+                return cases.map {
+                    Sample([.tensor(g.tensor($0))] + $1, checksGradient: name == "nansum" || $0 != [0, 3])
+                }
             },
             call: { (a) throws(CressetError) in
                 [
@@ -246,6 +257,9 @@ extension Operators {
                     return [
                         Sample([.tensor(g.tensor([3, 4])), 1, .none, .none]),
                         Sample([.tensor(g.tensor([5])), 0, .none, .none]),
+                        Sample([.tensor(g.tensor([])), 0, .none, .none]),
+                        Sample([.tensor(g.tensor([2, 0])), 0, .none, .none], checksGradient: false),
+                        Sample([.tensor(g.tensor([0, 3])), 1, .none, .none]),
                         Sample([.tensor(g.tensor([2, 4])), 1, .tensor(counts), .none], takesOtherValues: false),
                         Sample(
                             [.tensor(g.tensor([2, 4])), 1, .tensor(counts), .tensor(weights)], checksGradient: false,
@@ -264,7 +278,8 @@ extension Operators {
                 "corrcoef(Tensor self) -> Tensor", Set<DType>.number.union(Set<DType>.complex),
                 of: ["aten::cov", "pointwise"],
                 samples: { g in
-                    [Sample([.tensor(g.tensor([3, 5]))], takesOtherValues: false)]
+                    // (Of one number there is no deviation: NaN, which has no differences.)
+                    [[3, 5], [], [0, 3]].map { Sample([.tensor(g.tensor($0))], checksGradient: !$0.isEmpty) }
                 },
                 call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").corrcoef())] }),
         ]

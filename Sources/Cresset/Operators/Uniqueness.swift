@@ -53,7 +53,10 @@ enum Uniqueness {
     static func slices(_ x: Tensor, dim: Int, sorts: Bool, op: String) throws(CressetError) -> Result {
         try x.checkValid(op)
         let d = try x.dim(dim, op: op)
-        guard x.ndim > 0 else { return try sorts ? all(x, op: op) : consecutive(x, op: op) }
+        guard x.ndim > 0, x.shape.indices.allSatisfy({ $0 == d || x.shape[$0] > 0 }) else {
+            throw CressetError(
+                .shape, op: op, "slices along dim \(d) need elements to be told apart by, got \(x.summary)")
+        }
         let n = x.shape[d]
         let front = x.detach().movedim(d, 0)
         if n == 0 { return try nothing(x.detach(), [0], op: op) }
@@ -143,7 +146,7 @@ extension Operators {
             "unique_dim(Tensor self, int dim, bool sorted=True, \(returned)) -> \(results)", .real,
             of: ["aten::sort.stable", "aten::unique_consecutive"], isDifferentiable: false,
             samples: { g in
-                [([6, 2], 0), ([2, 5], -1), ([3, 1], 1)].map { (shape: Shape, dim: Int) in
+                [([6, 2], 0), ([2, 5], -1), ([3, 1], 1), ([0, 3], 0)].map { (shape: Shape, dim: Int) in
                     Sample([.tensor(g.tensor(shape, 0, 2).floorIfFloat()), .scalar(Scalar(dim)), true, true, true])
                 }
             },

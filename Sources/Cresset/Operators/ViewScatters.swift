@@ -105,7 +105,10 @@ extension Operators {
         scatter(
             readsMemory: true,
             "as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor",
-            [([4, 3], [2, 2], [[2, 2], [6, 2], 1]), ([5], [2], [[2], [3], .none]), ([], [1], [[1], [1], 0])]
+            [
+                ([4, 3], [2, 2], [[2, 2], [6, 2], 1]), ([5], [2], [[2], [3], .none]), ([], [1], [[1], [1], 0]),
+                ([2], [0, 2], [[0, 2], [1, 1], 0]),
+            ]
         ) { (x, y, a) throws(CressetError) in
             x.asStridedScatter(
                 y, Shape(try a.ints("size")), Shape(try a.ints("stride")),

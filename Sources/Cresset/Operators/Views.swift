@@ -218,7 +218,8 @@ extension Operators {
         }
         func swapping(_ name: String, _ first: String, _ second: String) -> Operator {
             .view(
-                "\(name)(Tensor self, int \(first), int \(second)) -> Tensor", [([4, 3, 5], [0, -1]), ([], [0, 0])]
+                "\(name)(Tensor self, int \(first), int \(second)) -> Tensor",
+                [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
             ) { (x, a) throws(CressetError) in [x.transpose(try a.int(first), try a.int(second))] }
         }
         func moving(_ name: String) -> [Operator] {
@@ -229,7 +230,7 @@ extension Operators {
                 ) { (x, a) throws(CressetError) in [x.movedim(try a.ints("source"), try a.ints("destination"))] },
                 .view(
                     "\(name).int(Tensor self, int source, int destination) -> Tensor",
-                    [([4, 3, 5], [0, -1]), ([], [0, 0])]
+                    [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
                 ) { (x, a) throws(CressetError) in [x.movedim(try a.int("source"), try a.int("destination"))] },
             ]
         }
@@ -239,7 +240,7 @@ extension Operators {
             .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] },
             .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] },
             .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] },
-            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], [])]) { x, _ in [x.H] },
+            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.H] },
             .view("numpy_T(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.T] },
         ] + moving("movedim") + moving("moveaxis")
     }()

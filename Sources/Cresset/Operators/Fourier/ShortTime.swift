@@ -272,6 +272,7 @@ extension Operators {
         [
             ([.tensor(g.tensor([2, 30])), 8, 3, .none, .tensor(g.tensor([8], 0.5, 1, dtype: g.dtype.toReal))], false),
             ([.tensor(g.tensor([20])), 7, .none, 4, .none], true),
+            ([.tensor(g.tensor([0, 20])), 8, 4, .none, .none], true),
         ]
     }
 }

@@ -83,6 +83,12 @@ extension LinearAlgebra {
                 "the matrix that is multiplied must have the batch dims of the reflectors and \(v.size(-2)) "
                     + "\(left ? "rows" : "columns"): \(v.summary), \(c.summary)")
         }
+        guard tau.size(-1) == min(v.size(-2), v.size(-1)) else {
+            throw CressetError(
+                .shape, op: op,
+                "there must be as many factors as reflectors, \(min(v.size(-2), v.size(-1))): \(v.summary), \(tau.summary)"
+            )
+        }
         let result = try Override.resolve(
             multiplyName, on: v, v.dtype,
             [.tensor(v), .tensor(tau), .tensor(c), .scalar(.bool(left)), .scalar(.bool(transpose))],

@@ -83,8 +83,9 @@ extension LinearAlgebra {
             let isExtreme = (x.abs() .== norm).to(norm.dtype)
             return x.sgn() * isExtreme * (g / isExtreme.sum(dim: dims.isEmpty ? nil : dims, keepdim: !dims.isEmpty))
         }
-        if p == 2 { return Tensor.where(norm .== 0, zero, x * (g / norm)) }
         let one = Tensor.ones([], dtype: norm.dtype, device: x.device)
+        // (Nothing is divided by 0 even where it is not chosen: the gradient of the quotient would be NaN.)
+        if p == 2 { return Tensor.where(norm .== 0, zero, x * (g / Tensor.where(norm .== 0, one, norm))) }
         let size = x.abs()
         let isZero = size .== 0
         let slope = x.sgn() * Tensor.where(isZero, one, size).pow(.double(p - 1))

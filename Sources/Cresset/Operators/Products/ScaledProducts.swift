@@ -80,52 +80,40 @@ extension Products {
     static func addmm(
         _ x: Tensor, _ a: Tensor, _ b: Tensor, _ beta: Scalar, _ alpha: Scalar
     ) throws(CressetError) -> Tensor {
-        let op = addmmName
-        try x.checkValid(op.text)
-        try check(op.text, [("mat1", a, 2), ("mat2", b, 2)])
-        try oneDType(op, [x, a, b])
-        try checkSizes(op, a, b)
-        return try scaled(op, x, a, b, beta, alpha, dtype: x.dtype, shape: [a.size(0), b.size(1)]) {
-            (a, b) throws(CressetError) in try Matrix.product(a, b)
-        }
+        try ofOneDType(addmmName, [("mat1", a, 2), ("mat2", b, 2)], x, a, b, beta, alpha)
     }
 
     static func addmv(
         _ x: Tensor, _ a: Tensor, _ b: Tensor, _ beta: Scalar, _ alpha: Scalar
     ) throws(CressetError) -> Tensor {
-        let op = addmvName
-        try x.checkValid(op.text)
-        try check(op.text, [("mat", a, 2), ("vec", b, 1)])
-        try oneDType(op, [x, a, b])
-        try checkSizes(op, a, b)
-        return try scaled(op, x, a, b, beta, alpha, dtype: x.dtype, shape: [a.size(0)]) {
-            (a, b) throws(CressetError) in try Matrix.product(a, b)
-        }
+        try ofOneDType(addmvName, [("mat", a, 2), ("vec", b, 1)], x, a, b, beta, alpha)
     }
 
     static func baddbmm(
         _ x: Tensor, _ a: Tensor, _ b: Tensor, _ beta: Scalar, _ alpha: Scalar
     ) throws(CressetError) -> Tensor {
-        let op = baddbmmName
-        try x.checkValid(op.text)
-        try check(op.text, [("batch1", a, 3), ("batch2", b, 3)])
-        try oneDType(op, [x, a, b])
-        try checkSizes(op, a, b)
-        return try scaled(op, x, a, b, beta, alpha, dtype: x.dtype, shape: [a.size(0), a.size(1), b.size(2)]) {
-            (a, b) throws(CressetError) in try Matrix.product(a, b)
-        }
+        try ofOneDType(baddbmmName, [("batch1", a, 3), ("batch2", b, 3)], x, a, b, beta, alpha)
     }
 
     static func addbmm(
         _ x: Tensor, _ a: Tensor, _ b: Tensor, _ beta: Scalar, _ alpha: Scalar
     ) throws(CressetError) -> Tensor {
-        let op = addbmmName
+        try ofOneDType(addbmmName, [("batch1", a, 3), ("batch2", b, 3)], x, a, b, beta, alpha, sumsBatch: true)
+    }
+
+    /// β·x + α·(a · b), or the sum of the products of a batch, of tensors that have one dtype and these many dims.
+    private static func ofOneDType(
+        _ op: OperatorName, _ dims: [(String, Tensor, Int)], _ x: Tensor, _ a: Tensor, _ b: Tensor, _ beta: Scalar,
+        _ alpha: Scalar, sumsBatch: Bool = false
+    ) throws(CressetError) -> Tensor {
         try x.checkValid(op.text)
-        try check(op.text, [("batch1", a, 3), ("batch2", b, 3)])
+        try check(op.text, dims)
         try oneDType(op, [x, a, b])
         try checkSizes(op, a, b)
-        return try scaled(op, x, a, b, beta, alpha, dtype: x.dtype, shape: [a.size(1), b.size(2)]) {
-            (a, b) throws(CressetError) in
+        let rows = a.shape.dropLast(), columns = b.shape.dropFirst(b.ndim - 1)
+        let shape = Shape(Array(sumsBatch ? rows.dropFirst() : rows) + (b.ndim > 1 ? Array(columns) : []))
+        return try scaled(op, x, a, b, beta, alpha, dtype: x.dtype, shape: shape) { (a, b) throws(CressetError) in
+            guard sumsBatch else { return try Matrix.product(a, b) }
             // The sum of the products is one product of longer rows.
             let rows = a.permute([1, 0, 2]).reshape([a.size(1), a.size(0) * a.size(2)])
             return try Matrix.product(rows, b.reshape([b.size(0) * b.size(1), b.size(2)]))
