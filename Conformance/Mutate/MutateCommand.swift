@@ -69,7 +69,7 @@ struct Generated: ParsableCommand {
     var survivors = false
 
     /// The share of each subject, of 100.
-    private static let shares = [("programs", 52), ("naive", 25), ("cpu", 11), ("opencl", 6), ("vulkan", 6)]
+    private static let shares = [("programs", 52), ("naive", 25), ("cpu", 11), ("opencl", 6), ("vulkan", 4)]
 
     /// What the devices that compile slowly are run on: each family in several dtypes.
     private static let few = [
@@ -84,6 +84,7 @@ struct Generated: ParsableCommand {
         var results = Results("\(folder)/results.tsv")
         let suites = Suites(except: except)
         var drawn: [Mutant] = []
+        var report = MutationTable([])
         for (subject, share) in Self.shares where only.isEmpty || only.contains(subject) {
             let few = Self.isSlow(subject) ? Self.few : []
             let smoke = try suites.prepared(few, .smoke)
@@ -94,10 +95,11 @@ struct Generated: ParsableCommand {
             let chosen = try draw(all, max(1, sample * share / 100), smoke, &results)
             drawn += chosen
             try runAgain(chosen, unedited, { try suites.prepared(few, .full) }, &results)
+            // (After each, as the next may take an hour.)
+            report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
+            Files.say(report.summary)
+            if let table { try Files.write(Array(report.document.utf8), to: table) }
         }
-        let report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
-        Files.say(report.summary)
-        if let table { try Files.write(Array(report.document.utf8), to: table) }
         if !report.isGood { throw ExitCode.failure }
     }
 
