@@ -1,12 +1,17 @@
+import ConformanceSuite
+
 /// The table of a run: what was made, caught, and why the rest was not.
 struct MutationTable {
     private let rows: [(Mutant, Outcome)]
-    private let survivors: [(mutant: Mutant, reason: Reason?)]
+    private let survivors: [(mutant: Mutant, tier: Tier, reason: Reason?)]
 
     init(_ rows: [(Mutant, Outcome)]) {
         self.rows = rows
         let reasons = Reasons()
-        survivors = rows.filter(\.1.isSurvival).map { ($0.0, reasons[$0.0]) }
+        survivors = rows.compactMap { mutant, outcome in
+            guard case .survived(let tier) = outcome else { return nil }
+            return (mutant, tier, reasons[mutant])
+        }
     }
 
     private struct Count {
@@ -52,7 +57,11 @@ struct MutationTable {
 
             Small edits of programs on their way to a backend and of the sources of backends, each run through the conformance
             suite (`make mutate`). What does not compile, and what the compiler turns into the same code as the original, is
-            not counted. \(percent). The rest is listed at the end, with the reason.
+            not counted. \(percent).
+
+            Each was run at tier smoke; edits of one program or kernel text first on all cases of the operation where it was
+            first seen. What gets through and is not equivalent is to be run at tier full too: the list of survivors, with
+            the reasons, says which was.
 
 
             """
@@ -61,10 +70,10 @@ struct MutationTable {
         text += table("By the kind of edit", "edit") { $0.kind }
         text += "## Survivors\n\n"
         for (subject, list) in Dictionary(grouping: survivors, by: \.mutant.subject).sorted(by: { $0.key < $1.key }) {
-            text += "### \(subject)\n\n| where | edit | why it is not caught |\n|---|---|---|\n"
-            for (mutant, reason) in list.sorted(by: { $0.mutant.key < $1.mutant.key }) {
+            text += "### \(subject)\n\n| where | edit | got through | why it is not caught |\n|---|---|---|---|\n"
+            for (mutant, tier, reason) in list.sorted(by: { $0.mutant.key < $1.mutant.key }) {
                 let code = mutant.text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
-                text += "| \(mutant.place) | `\(code)` | \(reason?.told ?? "**not explained**") |\n"
+                text += "| \(mutant.place) | `\(code)` | \(tier) | \(reason?.told ?? "**not explained**") |\n"
             }
             text += "\n"
         }
