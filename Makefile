@@ -33,7 +33,7 @@ test: setup
 mutants: build
 	@CONFIG=$(CONFIG) scripts/mutants $(ARGS)
 
-# Wrong backends that are made by rule, 1,500 of them; writes docs/mutate.md. It takes hours, and goes on where it was.
+# Wrong backends that are made by rule, 1,200 of them; writes docs/mutate.md. It takes hours, and goes on where it was.
 mutate: build
 	@CONFIG=$(CONFIG) scripts/mutate $(ARGS)
 

@@ -3,7 +3,7 @@
  *   class OPCODE FROM TYPE AUX  EDIT ARGUMENT   every instruction of that kind, in every program (AUX -1: any)
  *   place HASH NUMBER           EDIT ARGUMENT   one instruction of one program
  *
- * The mutant "survey" changes nothing and writes each program that it sees to the file that CRESSET_MUTANT_SURVEY
+ * The mutant "survey" changes nothing and writes each program that it sees behind the file that CRESSET_MUTANT_SURVEY
  * names, for Conformance/Mutate to make edits of. */
 #include "mutants.h"
 
@@ -24,7 +24,7 @@ uint32_t program_survey(Edit *e, CressetInstruction i) {
   static FILE *file;
   if (!file) {
     const char *path = getenv("CRESSET_MUTANT_SURVEY");
-    file = path ? fopen(path, "w") : NULL;
+    file = path ? fopen(path, "a") : NULL;
   }
   if (file && e->at == 0) {
     const CressetProgram *p = e->old;

@@ -3,13 +3,22 @@ import Cresset
 /// Mutants of what OpenCL and Vulkan devices compile: one line of kernel text, wherever it occurs.
 struct KernelTexts {
     /// Distinct lines, each within the first text that has it.
-    private var lines: [(line: String, edit: TextEdit, made: String)] = []
+    private var lines: [(line: String, edit: TextEdit, made: String, first: String?)] = []
+    /// How OpenCL's and Vulkan's plugins say that a text does not compile.
+    private static let refusals = ["could not compile", "did not compile"]
+    /// What names a case in a log.
+    static let mark = "\u{C}\ncase "
 
-    /// `log` holds texts as Layers/text.h writes them; `maths` is not to be edited, as it is no kernel's.
+    /// `log` holds texts as Layers/text.h writes them, and the cases that want them; `maths` is not to be edited, as it is no kernel's.
     init(log: String, maths: String) {
         var known = Set(maths.split(separator: "\n").map(String.init))
         var shapes: [String: Int] = [:]
+        var current: String?
         for text in log.split(separator: "\u{C}\n") {
+            if text.hasPrefix("case ") {
+                current = text.split(separator: "\n").first.map { String($0.dropFirst(5)) }
+                continue
+            }
             let bytes = Array(text.utf8)
             let all = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             var starts = [0]
@@ -29,13 +38,13 @@ struct KernelTexts {
                 let shape = line.map { $0.isNumber ? "0" : "\($0)" }.joined() + "\(moved.kind)\(moved.replacement)"
                 shapes[shape, default: 0] += 1
                 if shapes[shape, default: 0] > 2 { continue }
-                lines.append((line, moved, made))
+                lines.append((line, moved, made, current))
             }
         }
     }
 
     func mutants(_ subject: String, plugin: String, preload: String?, environment: [(String, String)]) -> [Mutant] {
-        lines.map { line, edit, made in
+        lines.map { line, edit, made, first in
             let bytes = Array(line.utf8)
             let before = String(decoding: bytes[..<edit.range.lowerBound], as: UTF8.self)
             let after = String(decoding: bytes[edit.range.upperBound...], as: UTF8.self)
@@ -44,7 +53,9 @@ struct KernelTexts {
                 subject: subject, place: "kernel text", kind: edit.kind,
                 text: "\(before.squeezed)⟦\(old.squeezed) → \(edit.replacement.squeezed)⟧\(after.squeezed)",
                 preload: preload, plugin: plugin,
-                environment: environment + [("CRESSET_TEXT_FROM", line), ("CRESSET_TEXT_TO", made)], patience: 120)
+                environment: environment + [("CRESSET_TEXT_FROM", line), ("CRESSET_TEXT_TO", made)], first: first,
+                refusals: Self.refusals,
+                patience: 120)
         }
     }
 }

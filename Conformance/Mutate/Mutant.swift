@@ -1,3 +1,5 @@
+import ConformanceSuite
+
 /// A wrong backend: what is edited, how it is built, and how it is loaded.
 struct Mutant {
     /// What the table lists together: "programs", "naive", "cpu", "opencl", "vulkan".
@@ -15,11 +17,23 @@ struct Mutant {
     /// "%" stands for the worker's folder.
     var plugin: String
     var environment: [(String, String)] = []
+    /// The case where what is edited was first seen: its operation's cases are run before others.
+    var first: String?
+    /// Each case that begins is noted at the end of this file, behind the mark.
+    var diary: (path: String, mark: String)?
+    /// What a failure says where the device's compiler refused the edit, which then makes no mutant.
+    var refusals: [String] = []
     /// Seconds of work after which a case counts as hung.
     var patience = 5.0
 
     /// The same in every run, as long as the edited text is.
     var key: String { "\(subject)\t\(place)\t\(kind)\t\(text)" }
+
+    /// Decides which are drawn. A new mutant moves no other.
+    func lot(_ seed: UInt64) -> UInt64 {
+        var numbers = SeededNumbers(state: key.stableHash ^ seed)
+        return numbers.next()
+    }
 }
 
 enum BuildOutcome: UInt8 {
@@ -34,7 +48,8 @@ enum BuildOutcome: UInt8 {
 enum Outcome: Equatable {
     /// By this case, in this way.
     case caught(by: String, how: String)
-    case survived
+    /// All cases of this tier.
+    case survived(Tier)
     /// No mutant: it does not compile, or is proved equivalent by the compiler.
     case invalid
     case same
@@ -44,18 +59,22 @@ enum Outcome: Equatable {
     var line: String {
         switch self {
         case .caught(let by, let how): "caught\t\(by)\t\(how)"
-        case .survived: "survived\t\t"
+        case .survived(let tier): "survived\t\(tier)\t"
         case .invalid: "invalid\t\t"
         case .same: "same\t\t"
         case .broken(let why): "broken\t\t\(why)"
         }
     }
 
+    var isSurvival: Bool {
+        if case .survived = self { true } else { false }
+    }
+
     init?(_ fields: [Substring]) {
         guard fields.count >= 3 else { return nil }
         switch fields[0] {
         case "caught": self = .caught(by: String(fields[1]), how: String(fields[2]))
-        case "survived": self = .survived
+        case "survived": self = .survived(Tier(rawValue: String(fields[1])) ?? .smoke)
         case "invalid": self = .invalid
         case "same": self = .same
         default: return nil

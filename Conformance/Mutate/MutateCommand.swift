@@ -15,19 +15,21 @@ struct MutateCommand: ParsableCommand {
     /// - Parameters:
     ///   - few: operations that are run; empty: all.
     ///   - except: operations that are left out.
-    static func prepared(_ few: [String] = [], except: [String]) throws -> Suite {
+    static func prepared(_ few: [String] = [], except: [String], tier: Tier = .full) throws -> Suite {
         let wanted = Set(few.flatMap { ["aten::\($0)", "probe::\($0)"] })
         let unwanted = Set(except.map { "aten::\($0)" })
         let isWhole = few.isEmpty && except.isEmpty
         let suite = try Suite(
-            isWhole ? Selection() : Selection(op: { (few.isEmpty || wanted.contains($0)) && !unwanted.contains($0) }))
+            isWhole
+                ? Selection(tier: tier)
+                : Selection(op: { (few.isEmpty || wanted.contains($0)) && !unwanted.contains($0) }, tier: tier))
         suite.context.stopsAtFirstFailure = true
         // Each kernel where it is wanted: most of a run is not needed.
         suite.context.compilesAhead = false
         let clock = ContinuousClock()
         let start = clock.now
         let count = suite.learn(for: DType.allCases)
-        Files.say("\(count) cases prepared in \((clock.now - start) / .milliseconds(1) / 1000) s")
+        Files.say("\(count) cases of tier \(tier) prepared in \((clock.now - start) / .milliseconds(1) / 1000) s")
         return suite
     }
 }
@@ -37,7 +39,7 @@ struct Generated: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Run the suite on generated mutants.")
 
     @Option(help: "How many mutants in all; shared out among programs and sources.")
-    var sample = 1500
+    var sample = 1200
 
     @Option(help: "Which of all possible ones are drawn.")
     var seed: UInt64 = 1
@@ -60,11 +62,14 @@ struct Generated: ParsableCommand {
     @Option(help: "Write the table to this file.")
     var table: String?
 
+    @Option(help: "smoke: what gets through that tier is not run at tier full.")
+    var tier = "full"
+
     @Flag(help: "Run those that survived before again.")
     var survivors = false
 
     /// The share of each subject, of 100.
-    private static let shares = [("programs", 44), ("naive", 23), ("cpu", 23), ("opencl", 5), ("vulkan", 5)]
+    private static let shares = [("programs", 52), ("naive", 25), ("cpu", 11), ("opencl", 6), ("vulkan", 4)]
 
     /// What the devices that compile slowly are run on: each family in several dtypes.
     private static let few = [
@@ -77,18 +82,24 @@ struct Generated: ParsableCommand {
 
     func run() throws {
         var results = Results("\(folder)/results.tsv")
-        let wanted = Self.shares.filter { only.isEmpty || only.contains($0.0) }
+        let suites = Suites(except: except)
         var drawn: [Mutant] = []
-        let whole = wanted.contains { !Self.isSlow($0.0) } ? try MutateCommand.prepared(except: except) : nil
-        let part = wanted.contains { Self.isSlow($0.0) } ? try MutateCommand.prepared(Self.few, except: except) : nil
-        for (subject, share) in wanted {
-            guard let suite = Self.isSlow(subject) ? part : whole else { continue }
-            let all = try mutants(subject, suite)
-            drawn += try run(all, max(1, sample * share / 100), suite, &results)
+        var report = MutationTable([])
+        for (subject, share) in Self.shares where only.isEmpty || only.contains(subject) {
+            let few = Self.isSlow(subject) ? Self.few : []
+            let smoke = try suites.prepared(few, .smoke)
+            let (unedited, all) = try mutants(subject, smoke)
+            guard !all.isEmpty else {
+                throw CressetError(.internal, op: "mutate", "\(subject): nothing was seen that could be edited")
+            }
+            let chosen = try draw(all, max(1, sample * share / 100), smoke, &results)
+            drawn += chosen
+            try runAgain(chosen, unedited, { try suites.prepared(few, .full) }, &results)
+            // (After each, as the next may take an hour.)
+            report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
+            Files.say(report.summary)
+            if let table { try Files.write(Array(report.document.utf8), to: table) }
         }
-        let report = MutationTable(drawn.compactMap { m in results.known[m.key].map { (m, $0) } })
-        Files.say(report.summary)
-        if let table { try Files.write(Array(report.document.utf8), to: table) }
         if !report.isGood { throw ExitCode.failure }
     }
 
@@ -96,13 +107,17 @@ struct Generated: ParsableCommand {
 
     // MARK: What there is
 
-    private func mutants(_ subject: String, _ suite: Suite) throws -> [Mutant] {
+    /// All mutants, and what they are mutants of, which passes.
+    private func mutants(_ subject: String, _ suite: Suite) throws -> (unedited: Mutant, [Mutant]) {
         switch subject {
         case "programs": return try programs(suite)
-        case "naive": return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right").naive()
-        case "cpu":
-            return try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right")
-                .cpu(plugin: "\(plugins)/libCressetBackendOpenBLAS.so")
+        case "naive", "cpu":
+            let sources = try SourceMutants(compiler: Self.compiler, folder: "\(folder)/right")
+            let (unedited, all) =
+                try subject == "naive"
+                ? sources.naive() : sources.cpu(plugin: "\(plugins)/libCressetBackendOpenBLAS.so")
+            try runUnedited(unedited, suite)
+            return (unedited, all)
         case "opencl":
             return try texts(
                 subject, suite, plugin: "\(plugins)/libCressetBackendOpenCL.so", preload: nil,
@@ -122,80 +137,64 @@ struct Generated: ParsableCommand {
 
     private var mutantPlugin: String { "\(folder)/libcresset_backend_mutant.so" }
 
-    private func programs(_ suite: Suite) throws -> [Mutant] {
+    private func programs(_ suite: Suite) throws -> (unedited: Mutant, [Mutant]) {
         let path = "\(folder)/programs.txt"
-        try survey(
-            Mutant(
-                subject: "programs", place: "", kind: "", text: "survey", plugin: mutantPlugin,
-                environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)]), suite)
+        unlink(path)
+        let survey = Mutant(
+            subject: "programs", place: "", kind: "", text: "unedited", plugin: mutantPlugin,
+            environment: [("CRESSET_MUTANT", "survey"), ("CRESSET_MUTANT_SURVEY", path)],
+            diary: (path, "case "))
+        try runUnedited(survey, suite)
         let edits = ProgramEdits(survey: try Files.text(path))
         let plugin = mutantPlugin
-        func make(_ place: String, _ kind: String, _ text: String, _ order: String) -> Mutant {
+        func make(_ place: String, _ kind: String, _ text: String, _ order: String, _ first: String?) -> Mutant {
             Mutant(
                 subject: "programs", place: place, kind: kind, text: text, plugin: plugin,
-                environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)])
+                environment: [("CRESSET_MUTANT", "edit"), ("CRESSET_MUTANT_EDIT", order)],
+                first: first)
         }
-        return edits.everywhere(make) + edits.single(make)
+        return (survey, edits.everywhere(make) + edits.single(make))
     }
 
     private func texts(
         _ subject: String, _ suite: Suite, plugin: String, preload: String?, _ environment: [(String, String)]
-    ) throws -> [Mutant] {
+    ) throws -> (unedited: Mutant, [Mutant]) {
         let path = "\(folder)/\(subject).txt"
         unlink(path)
-        try survey(
-            Mutant(
-                subject: subject, place: "", kind: "", text: "survey", preload: preload, plugin: plugin,
-                environment: environment + [("CRESSET_TEXT_LOG", path)], patience: 600), suite)
+        let survey = Mutant(
+            subject: subject, place: "", kind: "", text: "unedited", preload: preload, plugin: plugin,
+            environment: environment + [("CRESSET_TEXT_LOG", path)], diary: (path, KernelTexts.mark), patience: 600)
+        try runUnedited(survey, suite)
         let maths = try ["f32", "f64", "opencl", "glsl"].map {
             try Files.text("\(SourceMutants.headers)/cresset_maths_\($0).inc")
         }
-        return KernelTexts(log: try Files.text(path), maths: maths.joined(separator: "\n"))
-            .mutants(subject, plugin: plugin, preload: preload, environment: environment)
+        let texts = KernelTexts(log: try Files.text(path), maths: maths.joined(separator: "\n"))
+        return (survey, texts.mutants(subject, plugin: plugin, preload: preload, environment: environment))
     }
 
-    /// Runs what should be right.
-    private func survey(_ mutant: Mutant, _ suite: Suite) throws {
+    /// Runs what should be right: where that fails, it would be said of every edit that it is caught.
+    private func runUnedited(_ mutant: Mutant, _ suite: Suite) throws {
         try Runner(suite: suite, folder: folder, jobs: 1).run([mutant]) { mutant, outcome in
-            guard outcome == .survived else {
-                throw CressetError(.internal, op: "mutate", "\(mutant.subject) without an edit should pass: \(outcome)")
+            let tier = suite.selection.tier
+            guard outcome.isSurvival else {
+                throw CressetError(
+                    .internal, op: "mutate", "\(mutant.subject) without an edit should pass tier \(tier): \(outcome)")
             }
+            Files.say("\(mutant.subject), unedited: passes tier \(tier)")
         }
     }
 
     // MARK: Running
 
-    /// As many as wanted, of all files and kinds alike; those known from before are not run again.
-    private func run(_ all: [Mutant], _ wanted: Int, _ suite: Suite, _ results: inout Results) throws -> [Mutant] {
-        var numbers = SeededNumbers(state: seed)
-        var strata: [String: [Mutant]] = [:]
-        for mutant in all.shuffled(using: &numbers) {
-            // Of programs, first what concerns all of them.
-            strata[mutant.place == "every program" ? "" : "\(mutant.place) \(mutant.kind)", default: []].append(mutant)
-        }
-        var queue: [Mutant] = []
-        var keys: Set<String> = []
-        queue += strata.removeValue(forKey: "") ?? []
-        for round in 0..<(strata.values.map(\.count).max() ?? 0) {
-            for (_, list) in strata.sorted(by: { $0.key < $1.key }) where round < list.count {
-                queue.append(list[round])
-            }
-        }
-        queue = queue.filter { keys.insert($0.key).inserted }
+    /// As many as wanted, of all files and kinds alike, at tier smoke; those known from before are not run again.
+    private func draw(_ all: [Mutant], _ wanted: Int, _ suite: Suite, _ results: inout Results) throws -> [Mutant] {
         var chosen: [Mutant] = []
-        var waiting = queue[...]
+        var waiting = queue(all)[...]
         // What is no mutant makes room for another.
         while chosen.count < wanted && !waiting.isEmpty {
             let next = Array(waiting.prefix(wanted - chosen.count))
             waiting = waiting.dropFirst(next.count)
-            let new = next.filter { mutant in
-                guard let outcome = results.known[mutant.key] else { return true }
-                return survivors && outcome == .survived
-            }
-            try Runner(suite: suite, folder: folder, jobs: jobs).run(new) { mutant, outcome in
-                try results.add(mutant, outcome)
-                if outcome != .invalid && outcome != .same { Files.say(Self.told(mutant, outcome)) }
-            }
+            try run(next.filter { results.known[$0.key] == nil }, suite, &results)
             chosen += next.filter { mutant in
                 switch results.known[mutant.key] {
                 case .caught, .survived: true
@@ -206,12 +205,67 @@ struct Generated: ParsableCommand {
         return chosen
     }
 
+    /// All, in the order in which they are drawn: one of each file and kind, then the next of each.
+    private func queue(_ all: [Mutant]) -> [Mutant] {
+        var strata: [String: [Mutant]] = [:]
+        for mutant in all.map({ ($0, $0.lot(seed)) }).sorted(by: { $0.1 < $1.1 }).map(\.0) {
+            // Of programs, first what concerns all of them.
+            strata[mutant.place == "every program" ? "" : "\(mutant.place) \(mutant.kind)", default: []].append(mutant)
+        }
+        var queue = strata.removeValue(forKey: "") ?? []
+        for round in 0..<(strata.values.map(\.count).max() ?? 0) {
+            for (_, list) in strata.sorted(by: { $0.key < $1.key }) where round < list.count {
+                queue.append(list[round])
+            }
+        }
+        var keys: Set<String> = []
+        return queue.filter { keys.insert($0.key).inserted }
+    }
+
+    /// At tier full those that got through smoke, unless it is known that nothing can tell them from the original.
+    private func runAgain(
+        _ chosen: [Mutant], _ unedited: Mutant, _ suite: () throws -> Suite, _ results: inout Results
+    ) throws {
+        let reasons = Reasons()
+        let left = chosen.filter { mutant in
+            guard case .survived(let tier) = results.known[mutant.key] else { return false }
+            return survivors || tier == .smoke && reasons[mutant]?.isEquivalent != true
+        }
+        if left.isEmpty || tier == "smoke" { return }
+        let full = try suite()
+        try runUnedited(unedited, full)
+        try run(left, full, &results)
+    }
+
+    private func run(_ mutants: [Mutant], _ suite: Suite, _ results: inout Results) throws {
+        try Runner(suite: suite, folder: folder, jobs: jobs).run(mutants) { mutant, outcome in
+            try results.add(mutant, outcome)
+            if outcome != .invalid && outcome != .same { Files.say(Self.told(mutant, outcome)) }
+        }
+    }
+
     private static func told(_ mutant: Mutant, _ outcome: Outcome) -> String {
         let what = "\(mutant.subject) \(mutant.place): \(mutant.kind): \(mutant.text)"
         switch outcome {
         case .caught(let by, _): return "caught    \(what)   [\(by)]"
-        case .survived: return "SURVIVED  \(what)"
+        case .survived(let tier): return "SURVIVED \(tier) \(what)"
         default: return "\(outcome)   \(what)"
         }
+    }
+}
+
+/// Suites with all their answers, each prepared when it is first wanted.
+private final class Suites {
+    private let except: [String]
+    private var known: [String: Suite] = [:]
+
+    init(except: [String]) { self.except = except }
+
+    func prepared(_ few: [String], _ tier: Tier) throws -> Suite {
+        let name = "\(few.count) \(tier)"
+        if let suite = known[name] { return suite }
+        let suite = try MutateCommand.prepared(few, except: except, tier: tier)
+        known[name] = suite
+        return suite
     }
 }

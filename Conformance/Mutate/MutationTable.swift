@@ -1,12 +1,17 @@
+import ConformanceSuite
+
 /// The table of a run: what was made, caught, and why the rest was not.
 struct MutationTable {
     private let rows: [(Mutant, Outcome)]
-    private let survivors: [(mutant: Mutant, reason: String?)]
+    private let survivors: [(mutant: Mutant, tier: Tier, reason: Reason?)]
 
     init(_ rows: [(Mutant, Outcome)]) {
         self.rows = rows
         let reasons = Reasons()
-        survivors = rows.filter { $0.1 == .survived }.map { ($0.0, reasons[$0.0]) }
+        survivors = rows.compactMap { mutant, outcome in
+            guard case .survived(let tier) = outcome else { return nil }
+            return (mutant, tier, reasons[mutant])
+        }
     }
 
     private struct Count {
@@ -18,20 +23,27 @@ struct MutationTable {
         var counts: [String: Count] = [:]
         for (mutant, outcome) in rows {
             counts[key(mutant), default: Count()].made += 1
-            if outcome == .survived { counts[key(mutant), default: Count()].survived += 1 }
+            if outcome.isSurvival { counts[key(mutant), default: Count()].survived += 1 }
         }
         return counts.sorted { $0.key < $1.key }
     }
 
+    private var caught: Int { rows.count - survivors.count }
+    private var equivalent: Int { survivors.count { $0.reason?.isEquivalent == true } }
+
+    private static func share(_ part: Int, of all: Int) -> String {
+        let tenths = all == 0 ? 0 : part * 1000 / all
+        return "\(part) of \(all) (\(tenths / 10).\(tenths % 10) %)"
+    }
+
     private var percent: String {
-        let caught = rows.count - survivors.count
-        let tenths = rows.isEmpty ? 0 : caught * 1000 / rows.count
-        return "\(caught) of \(rows.count) mutants are caught (\(tenths / 10).\(tenths % 10) %)"
+        "\(Self.share(caught, of: rows.count)) mutants are caught; "
+            + "\(Self.share(caught, of: rows.count - equivalent)) of those that are not equivalent to the original"
     }
 
     /// At least 95 in 100 are caught, and it is known why the others are not.
     var isGood: Bool {
-        (rows.count - survivors.count) * 100 >= rows.count * 95 && survivors.allSatisfy { $0.reason != nil }
+        caught * 100 >= rows.count * 95 && survivors.allSatisfy { $0.reason != nil }
     }
 
     var summary: String {
@@ -45,18 +57,23 @@ struct MutationTable {
 
             Small edits of programs on their way to a backend and of the sources of backends, each run through the conformance
             suite (`make mutate`). What does not compile, and what the compiler turns into the same code as the original, is
-            not counted. \(percent). The rest is listed at the end, with the reason.
+            not counted. \(percent).
+
+            Each was run at tier smoke; edits of one program or kernel text first on all cases of the operation where it was
+            first seen. What gets through and is not equivalent is to be run at tier full too: the list of survivors, with
+            the reasons, says which was.
 
 
             """
-        text += table("by what is edited", "edited") { "\($0.subject): \($0.place)" }
-        text += table("by the kind of edit", "edit") { $0.kind }
+        text += table("By what is edited", "edited") { $0.subject }
+        text += table("By place", "place") { "\($0.subject): \($0.place)" }
+        text += table("By the kind of edit", "edit") { $0.kind }
         text += "## Survivors\n\n"
         for (subject, list) in Dictionary(grouping: survivors, by: \.mutant.subject).sorted(by: { $0.key < $1.key }) {
-            text += "### \(subject)\n\n| where | edit | why it is not caught |\n|---|---|---|\n"
-            for (mutant, reason) in list.sorted(by: { $0.mutant.key < $1.mutant.key }) {
+            text += "### \(subject)\n\n| where | edit | got through | why it is not caught |\n|---|---|---|---|\n"
+            for (mutant, tier, reason) in list.sorted(by: { $0.mutant.key < $1.mutant.key }) {
                 let code = mutant.text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
-                text += "| \(mutant.place) | `\(code)` | \(reason ?? "**not explained**") |\n"
+                text += "| \(mutant.place) | `\(code)` | \(tier) | \(reason?.told ?? "**not explained**") |\n"
             }
             text += "\n"
         }
@@ -72,19 +89,32 @@ struct MutationTable {
     }
 }
 
-/// Why mutants survive: Conformance/Mutate/survivors.txt, which people write.
-private struct Reasons {
-    private var rules: [(subject: String, place: String, text: String, reason: String)] = []
+/// Why a mutant survives.
+struct Reason {
+    /// True where nothing that anyone could look at is another; else a case is missing.
+    var isEquivalent: Bool
+    var text: String
 
-    /// Lines of "subject, place, part of the edit, reason", with tabs between; * stands for any place.
+    var told: String { "\(isEquivalent ? "equivalent" : "a case is missing"): \(text)" }
+}
+
+/// Why mutants survive: Conformance/Mutate/survivors.txt, which people write.
+struct Reasons {
+    private var rules: [(subject: String, place: String, text: String, reason: Reason)] = []
+
+    /// Lines of "subject, place, part of the edit, verdict, reason", with tabs between; * stands for any place.
     init() {
         for line in (try? Files.text("Conformance/Mutate/survivors.txt"))?.split(separator: "\n") ?? [] {
             let fields = line.split(separator: "\t").map(String.init)
-            if fields.count == 4, !line.hasPrefix("#") { rules.append((fields[0], fields[1], fields[2], fields[3])) }
+            guard fields.count == 5, !line.hasPrefix("#"), ["equivalent", "missing"].contains(fields[3]) else {
+                continue
+            }
+            rules.append(
+                (fields[0], fields[1], fields[2], Reason(isEquivalent: fields[3] == "equivalent", text: fields[4])))
         }
     }
 
-    subscript(_ mutant: Mutant) -> String? {
+    subscript(_ mutant: Mutant) -> Reason? {
         rules.first {
             $0.subject == mutant.subject && ($0.place == "*" || $0.place == mutant.place)
                 && mutant.text.has($0.text)

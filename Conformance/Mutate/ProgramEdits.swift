@@ -16,6 +16,8 @@ struct ProgramEdits {
     private struct Program {
         var hash: String
         var inputs, params: Int
+        /// The case that it was first seen in.
+        var first: String?
         var instructions: [Instruction] = []
     }
 
@@ -66,11 +68,16 @@ struct ProgramEdits {
     /// Of a survey's text.
     init(survey: String) {
         var known: Set<String> = []
+        var current: String?
         for line in survey.split(separator: "\n") {
             let fields = line.split(separator: " ")
-            if fields.first == "program", fields.count == 4 {
+            if fields.first == "case" {
+                current = fields.last.map(String.init)
+            } else if fields.first == "program", fields.count == 4 {
                 programs.append(
-                    Program(hash: String(fields[1]), inputs: Int(fields[2]) ?? 0, params: Int(fields[3]) ?? 0))
+                    Program(
+                        hash: String(fields[1]), inputs: Int(fields[2]) ?? 0, params: Int(fields[3]) ?? 0,
+                        first: current))
             } else if let instruction = Instruction(fields.compactMap { Int($0) }), !programs.isEmpty {
                 programs[programs.count - 1].instructions.append(instruction)
             }
@@ -194,8 +201,11 @@ struct ProgramEdits {
         }
     }
 
+    /// What makes a mutant.
+    typealias Make = (_ place: String, _ kind: String, _ text: String, _ order: String, _ first: String?) -> Mutant
+
     /// One edit of all instructions of a kind, in every program.
-    func everywhere(_ make: (_ place: String, _ kind: String, _ text: String, _ order: String) -> Mutant) -> [Mutant] {
+    func everywhere(_ make: Make) -> [Mutant] {
         var known: Set<String> = []
         var made: [Mutant] = []
         for program in programs {
@@ -206,7 +216,8 @@ struct ProgramEdits {
                 where known.insert("\(kind) \(edit.order)").inserted {
                     made.append(
                         make(
-                            "every program", edit.kind, "\(name(i)): \(readable(edit.order))", "\(kind) \(edit.order)"))
+                            "every program", edit.kind, "\(name(i)): \(readable(edit.order))", "\(kind) \(edit.order)",
+                            program.first))
                 }
             }
         }
@@ -214,7 +225,7 @@ struct ProgramEdits {
     }
 
     /// One edit of one instruction of one program.
-    func single(_ make: (_ place: String, _ kind: String, _ text: String, _ order: String) -> Mutant) -> [Mutant] {
+    func single(_ make: Make) -> [Mutant] {
         var made: [Mutant] = []
         for program in programs {
             for (n, i) in program.instructions.enumerated() {
@@ -223,7 +234,7 @@ struct ProgramEdits {
                         make(
                             "one program", edit.kind,
                             "\(program.hash) %\(n) \(name(i)): \(readable(edit.order))",
-                            "place \(program.hash) \(n) \(edit.order)"))
+                            "place \(program.hash) \(n) \(edit.order)", program.first))
                 }
             }
         }

@@ -21,7 +21,11 @@ struct SourceMutants: Sendable {
         "pointwise", "pool", "program", "reduce", "space", "status",
     ]
     /// Lines that say how much is worth doing at once, not what is done.
-    private static let tuning = ["grain", "cost", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count"]
+    private static let tuning = [
+        "grain", "cost", "tile_work", "tile_columns > 96", "CPU_PARALLEL_BYTES", "GRAIN", "cpu_thread_count",
+    ]
+    /// Lines for the end of memory, which nothing brings about at will.
+    private static let unreachable = ["no_memory", "(!memory)", "out of host memory"]
 
     private var flags: String { "-O1 -fPIC -w -std=gnu2x -D_GNU_SOURCE -I\(Self.headers)" }
 
@@ -43,9 +47,15 @@ struct SourceMutants: Sendable {
 
     // MARK: The C example
 
-    func naive() throws -> [Mutant] {
+    func naive() throws -> (unedited: Mutant, [Mutant]) {
         let bytes = try Files.bytes(Self.example)
-        return edits(of: bytes).map { edit in
+        let right = Mutant(
+            subject: "naive", place: "naive_backend.c", kind: "", text: "unedited",
+            build: { folder in
+                mkdir(folder, 0o755)
+                return link("\(self.folder)/naive.o -lm", "\(folder)/plugin.so")
+            }, plugin: "%/plugin.so")
+        let wrong = edits(of: bytes).map { edit in
             var mutant = self.mutant(edit, of: bytes, "naive", "naive_backend.c")
             mutant.plugin = "%/plugin.so"
             mutant.build = { folder in
@@ -54,16 +64,27 @@ struct SourceMutants: Sendable {
                 let flags = "\(flags) -DBACKEND_NAME='\"mutant\"'"
                 guard shell("\(flags) -c -o \(folder)/naive.o \(folder)/naive_backend.c") else { return .invalid }
                 if try Files.bytes("\(folder)/naive.o") == Files.bytes("\(self.folder)/naive.o") { return .same }
-                return shell("-shared -o \(folder)/plugin.so \(folder)/naive.o -lm") ? .built : .invalid
+                return link("\(folder)/naive.o -lm", "\(folder)/plugin.so")
             }
             return mutant
         }
+        return (right, wrong)
+    }
+
+    private func link(_ objects: String, _ library: String) -> BuildOutcome {
+        shell("-shared -o \(library) \(objects)") ? .built : .invalid
     }
 
     // MARK: The cpu's kernels
 
-    func cpu(plugin: String) throws -> [Mutant] {
-        try Self.files.flatMap { file in
+    func cpu(plugin: String) throws -> (unedited: Mutant, [Mutant]) {
+        let right = Mutant(
+            subject: "cpu", place: "", kind: "", text: "unedited",
+            build: { folder in
+                mkdir(folder, 0o755)
+                return linkKernels(folder, exchanged: nil)
+            }, preload: "%/kernels.so", plugin: plugin, environment: Self.scalar)
+        let wrong = try Self.files.flatMap { file in
             let bytes = try Files.bytes("\(Self.kernels)/\(file)")
             // Headers hold the inner loops, which every instruction set compiles anew; the plainest will do.
             let unit = file.hasSuffix(".h") ? "loops_scalar" : String(file.dropLast(2))
@@ -71,7 +92,7 @@ struct SourceMutants: Sendable {
                 var mutant = self.mutant(edit, of: bytes, "cpu", file)
                 mutant.plugin = plugin
                 mutant.preload = "%/kernels.so"
-                mutant.environment = [("CRESSET_CPU_ISA", "scalar")]
+                mutant.environment = Self.scalar
                 mutant.build = { folder in
                     mkdir(folder, 0o755)
                     guard Files.shell("rm -rf \(folder)/Kernels && cp -r \(Self.kernels) \(folder)/Kernels") else {
@@ -83,13 +104,19 @@ struct SourceMutants: Sendable {
                     if try Files.bytes("\(folder)/\(unit).o") == Files.bytes("\(self.folder)/\(unit).o") {
                         return .same
                     }
-                    let objects = Self.all.map { $0 == unit ? "\(folder)/\($0).o" : "\(self.folder)/\($0).o" }
-                    let libraries = "\(objects.joined(separator: " ")) -lm -lpthread -ldl"
-                    return shell("-shared -o \(folder)/kernels.so \(libraries)") ? .built : .invalid
+                    return linkKernels(folder, exchanged: unit)
                 }
                 return mutant
             }
         }
+        return (right, wrong)
+    }
+
+    private static let scalar = [("CRESSET_CPU_ISA", "scalar")]
+
+    private func linkKernels(_ folder: String, exchanged unit: String?) -> BuildOutcome {
+        let objects = Self.all.map { $0 == unit ? "\(folder)/\($0).o" : "\(self.folder)/\($0).o" }
+        return link("\(objects.joined(separator: " ")) -lm -lpthread -ldl", "\(folder)/kernels.so")
     }
 
     // MARK: Both
@@ -98,7 +125,7 @@ struct SourceMutants: Sendable {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         return TextEdits(String(decoding: bytes, as: UTF8.self)).edits.filter { edit in
             let line = String(decoding: lines[edit.line - 1], as: UTF8.self)
-            return !Self.tuning.contains { line.contains($0) }
+            return !(Self.tuning + Self.unreachable).contains { line.contains($0) }
         }
     }
 

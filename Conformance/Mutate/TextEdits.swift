@@ -42,6 +42,31 @@ struct TextEdits {
             }
             statement(from: i)
         }
+        let unseen = text.tokens.indices.compactMap { refusal($0) ?? message($0) }
+        edits.removeAll { edit in
+            unseen.contains { $0.lowerBound <= edit.range.lowerBound && edit.range.upperBound <= $0.upperBound }
+        }
+    }
+
+    /// What words an error, and gives it back.
+    private static let failing: Set<String> = ["fail", "cpu_fail", "cpu_out_of_memory"]
+    private static let wording: Set<String> = failing.union(["cpu_remember", "snprintf"])
+
+    /// `if (…) return fail(…);`: the guard against a call that the host never makes, or against the end of memory.
+    private func refusal(_ i: Int) -> Range<Int>? {
+        guard token(i) == "if", token(i + 1) == "(", let end = text.closing(i + 1), token(end + 1) == "return" else {
+            return nil
+        }
+        let isNoMemory = token(end + 2) == "&" && token(end + 3) == "no_memory"
+        guard isNoMemory || Self.failing.contains(token(end + 2)) else { return nil }
+        let last = text.tokens[end...].firstIndex { $0.text == ";" } ?? end
+        return text.tokens[i].range.lowerBound..<text.tokens[last].range.upperBound
+    }
+
+    /// The arguments of what words an error: no two backends use the same words.
+    private func message(_ i: Int) -> Range<Int>? {
+        guard Self.wording.contains(token(i)), token(i + 1) == "(", let end = text.closing(i + 1) else { return nil }
+        return text.tokens[i + 1].range.lowerBound..<text.tokens[end].range.upperBound
     }
 
     private func token(_ i: Int) -> String { text.tokens.indices.contains(i) ? text.tokens[i].text : "" }
@@ -55,6 +80,16 @@ struct TextEdits {
 
     /// True if the bracket at `open` follows a name that is being declared.
     private func isDeclarator(_ open: Int) -> Bool {
+        if open > 0, token(open - 1) == "]" {
+            // The second size of a table.
+            let first = text.tokens[..<open].lastIndex { $0.text == "[" }
+            return first.map { isDeclarator($0) } ?? false
+        }
+        // T *name[…];  and  …, name[…] = {…}
+        if open > 3, token(open - 2) == "*", [";", "{", "}", "const", "static"].contains(token(open - 4)) {
+            return true
+        }
+        if let end = text.closing(open), token(end + 1) == "=", token(end + 2) == "{" { return true }
         guard open > 1, text.tokens[open - 1].kind == .name, text.tokens[open - 2].kind == .name else { return false }
         return !["return", "else", "sizeof", "case"].contains(token(open - 2))
     }
@@ -96,9 +131,16 @@ struct TextEdits {
         }
     }
 
+    /// Functions that do not care which of the first two arguments is which.
+    private static let commutative: Set<String> = [
+        "fma", "fmaf", "__builtin_elementwise_fma", "fmax", "fmin", "cpu_max", "cpu_min", "calloc",
+    ]
+
     /// f(a, b, …) → f(b, a, …)
     private mutating func arguments(_ i: Int) {
-        guard i > 0, text.tokens[i - 1].kind == .name, let end = text.closing(i) else { return }
+        guard i > 0, text.tokens[i - 1].kind == .name, !Self.commutative.contains(token(i - 1)),
+            let end = text.closing(i)
+        else { return }
         var commas: [Int] = []
         var depth = 0
         for k in i + 1..<end {

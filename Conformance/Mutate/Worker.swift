@@ -11,6 +11,7 @@ struct Worker {
     let pipe: Int32
     /// "name %" has the worker's own folder for "%".
     let folder: String
+    private let tier: Tier
     private var buffer: [UInt8] = []
     private var current = "load"
     private var result: Outcome?
@@ -41,6 +42,7 @@ struct Worker {
         self.mutant = mutant
         self.process = process
         self.folder = folder
+        tier = suite.selection.tier
         pipe = ends[0]
         since.wall = Self.now
     }
@@ -76,6 +78,11 @@ struct Worker {
             tell("at load")
             for (name, value) in mutant.environment { setenv(name, value, 1) }
             if let preload = mutant.preload {
+                // What is loaded already calls its own functions.
+                guard dlopen(mutant.plugin, RTLD_NOW | RTLD_NOLOAD) == nil else {
+                    tell("broken \(mutant.plugin) was loaded before what replaces its functions")
+                    _exit(0)
+                }
                 let path = preload.replacing("%", with: folder)
                 guard dlopen(path, RTLD_NOW | RTLD_GLOBAL) != nil else {
                     tell("broken \(dlerror().map { String(cString: $0) } ?? path)")
@@ -83,15 +90,23 @@ struct Worker {
                 }
             }
             let type = try Registry.load(path: mutant.plugin.replacing("%", with: folder))
+            // (A case's name begins with its operation and dtype.)
+            suite.context.first = mutant.first.map { $0.split(separator: "/").prefix(2).joined(separator: "/") }
+            let diary = mutant.diary
             suite.context.events = { event in
                 switch event {
-                case .starting(_, let entry): tell("at \(entry.id)")
-                case .found(let entry, .failed(let message)): tell("caught \(entry.id)\t\(message.prefix(300))")
+                case .starting(_, let entry):
+                    tell("at \(entry.id)")
+                    if let diary { try? Files.append("\(diary.mark)\(entry.id)\n", to: diary.path) }
                 default: break
                 }
             }
             let report = try suite.run(on: try Device("\(type):0"))
-            if !report.isGood && report.failed == 0 && report.judge == nil {
+            // (Events tell what was seen; the report knows what was expected.)
+            if let failure = report.failures.first(where: { $0.status == "failed" }) {
+                let isRefused = mutant.refusals.contains { failure.message.firstRange(of: $0) != nil }
+                tell(isRefused ? "invalid" : "caught \(failure.id)\t\(failure.message.prefix(300))")
+            } else if !report.isGood && report.judge == nil {
                 tell("caught \(report.device)\tnothing was executed")
             }
             tell("done")
@@ -145,7 +160,7 @@ struct Worker {
         case "invalid": result = .invalid
         case "same": result = .same
         case "broken": result = .broken(rest)
-        case "done": result = result ?? .survived
+        case "done": result = result ?? .survived(tier)
         default: break
         }
     }

@@ -244,7 +244,7 @@ extension HostValue {
 
 extension String {
     /// FNV-1a: the same in every process.
-    var stableHash: UInt64 {
+    package var stableHash: UInt64 {
         utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 }

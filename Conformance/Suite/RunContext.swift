@@ -14,6 +14,8 @@ package struct RunContext {
     package var spelling: String?
     /// Ends a run with the first case that fails; cases then come in an order that finds one soon.
     package var stopsAtFirstFailure = false
+    /// Of what operation and dtype all cases come first, where a failure is likely there: "aten::add.Tensor/float32".
+    package var first: String?
     /// False to compile each kernel where it is wanted, so that it is known which case a compiler dies of.
     package var compilesAhead = true
 

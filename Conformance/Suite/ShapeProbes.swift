@@ -67,7 +67,10 @@ extension Probes {
         probe(
             "tiles", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2"],
             samples: { g in
-                [(1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2)].map { m, k, n in
+                [
+                    (1, 1, 1), (5, 7, 3), (17, 31, 9), (33, 65, 34), (2, 300, 2), (1, 40, 41), (41, 40, 1),
+                    (6, 5, 530), (530, 5, 6), (2, 4100, 2),
+                ].map { m, k, n in
                     [g.tensor([m, k]), g.tensor([k, n])]
                 }
             }
@@ -87,7 +90,10 @@ extension Probes {
         probe(
             "matmul_plus", [.float32, .float16, .int32], ["matmul"], arguments: ["self", "mat2", "plus"],
             samples: { g in
-                [[g.tensor([6, 5]), g.tensor([5, 7]), g.tensor([6, 7])]]
+                [
+                    [g.tensor([6, 5]), g.tensor([5, 7]), g.tensor([6, 7])],
+                    [g.tensor([30, 31]), g.tensor([31, 29]), g.tensor([30, 29])],
+                ]
             }
         ) { (x) throws(CressetError) in try Probe.matmul(x[0], x[1], plus: x[2]) },
         probe(
@@ -96,6 +102,10 @@ extension Probes {
                 [[g.tensor([3, 2, 4]), g.tensor([3, 5, 4])], [g.tensor([2, 2, 3, 4]), g.tensor([2, 2, 5, 4])]]
             }
         ) { (x) throws(CressetError) in x[0].matmul(x[1].transpose(-1, -2)) },
+        probe(
+            "large_batches", [.float32], ["matmul"], arguments: ["self", "mat2"],
+            samples: { g in [[g.tensor([2, 97, 98]), g.tensor([2, 98, 99])]] }
+        ) { (x) throws(CressetError) in x[0].matmul(x[1]) },
         probe("after_matmul", [.float32], ["matmul", "pointwise"], samples: { g in [[g.tensor([6, 6])]] }) {
             (x) throws(CressetError) in x[0].matmul(x[0]) * 2
         },
@@ -114,7 +124,10 @@ extension Probes {
                 probe(
                     "gather_by_\(dtype)", few, ["gather"], arguments: ["self", "index"],
                     samples: { g in
-                        [[g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)]]
+                        [
+                            [g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 4, -2, 0], [4, 3], dtype)],
+                            [g.tensor([2, 6]), index((0..<2200).map { $0 % 11 - 5 }, [2, 1100], dtype)],
+                        ]
                     }
                 ) { (x) throws(CressetError) in x[0].gather(1, x[1]) },
                 probe(
@@ -124,7 +137,11 @@ extension Probes {
                             [
                                 g.tensor([4, 6]), index([0, -1, 5, -6, 2, 2, 3, -3, 1, 1, 1, 0], [4, 3], dtype),
                                 g.tensor([4, 3]),
-                            ]
+                            ],
+                            [
+                                g.tensor([2, 6]), index((0..<2200).map { $0 % 11 - 5 }, [2, 1100], dtype),
+                                g.tensor([2, 1100]),
+                            ],
                         ]
                     }
                 ) { (x) throws(CressetError) in x[0].scatterAdd(1, x[1], x[2]) },
@@ -141,6 +158,16 @@ extension Probes {
                 ) { (x) throws(CressetError) in try Probe.gather(x[0], x[1], x[2]) },
                 probe("bad_index_\(dtype)", [.float32], ["gather", "scatter"], samples: { g in [[g.tensor([5])]] }) {
                     (x) throws(CressetError) in try badIndices(x[0], dtype)
+                },
+                // Beside a bad index the good ones count.
+                probe("skipped_index_\(dtype)", few, ["scatter"], samples: { g in [[g.tensor([5])]] }) {
+                    (x) throws(CressetError) in
+                    let sums = x[0].clone()
+                    let index = try HostTensor(Probes.index([1, 5, -6, 2], [4], dtype)).tensor(on: sums.device)
+                    let values = sums.slice(0, from: 1, to: 5).clone()
+                    _ = IndexErrors.launch { sums.scatterAdd_(0, index, values) }
+                    _ = IndexErrors.told { () throws(CressetError) in try sums.device.synchronize() }
+                    return sums
                 },
             ]
         }
@@ -173,6 +200,15 @@ extension Probes {
                 (x) throws(CressetError) in
                 let copy = x[0].clone()
                 copy.slice(0, from: 1, to: 6, step: 2).slice(1, from: 2, to: 6).transpose(0, 1).copy_(x[1])
+                return copy
+            },
+            probe(
+                "into_transposed", few.union([.bfloat16]), arguments: ["self", "source"],
+                samples: { g in [[g.tensor([40, 35]), g.tensor([35, 40])]] }
+            ) {
+                (x) throws(CressetError) in
+                let copy = x[0].clone()
+                copy.transpose(0, 1).copy_(x[1])
                 return copy
             },
             probe("uniform", .floating, samples: { g in [[g.tensor([300])]] }) { (x) throws(CressetError) in
@@ -210,6 +246,14 @@ extension Probes {
                 codes.append(IndexErrors.told { () throws(CressetError) in _ = try x.rawBytes() })
             }
         }
+        // Of two errors the first is told, once.
+        let index = try HostTensor(Probes.index([7], [1], dtype)).tensor(on: device)
+        let first = IndexErrors.launch { x.gather(0, index) }
+        let second = IndexErrors.launch { x.scatterAdd(0, index, x.slice(0, from: 0, to: 1)) }
+        var told = first ?? second
+        do throws(CressetError) { try device.synchronize() } catch { told = error.op.contains("gather") ? 1 : 2 }
+        codes.append(told)
+        codes.append(IndexErrors.told { () throws(CressetError) in try device.synchronize() })
         return IndexErrors.tensor(codes, on: device)
     }
 }

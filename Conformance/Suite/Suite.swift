@@ -62,7 +62,8 @@ package final class Suite {
                     dtype: key.dtype)
             }
         }
-        let cases = order(for: properties.dtypes)
+        var cases = order(for: properties.dtypes)
+        if let first = context.first { cases = beginning(with: first, cases, for: properties.dtypes) }
         let runner = try run(cases, on: device, holding: properties.dtypes, &report)
         if selection.isWhole && !(context.stopsAtFirstFailure && report.failed > 0) && LooseJudge.chosen == nil {
             let judged = cases.dropFirst(context.resumption.done).filter { !runner.silent.contains($0.cell) }
@@ -196,6 +197,13 @@ package final class Suite {
             events(.ran(Array(runner.kernels.subtracting(known))))
         }
         if let kind, kind != .judge, kind != .refusal { minimise(item, kind, runner, &report) }
+    }
+
+    /// All of one operation and dtype, also where the tier chooses, then the others.
+    private func beginning(with first: String, _ cases: [Case], for dtypes: [DType]) -> [Case] {
+        let group = groups(for: dtypes, .whole).first { "\($0.0.op)/\($0.0.dtype)" == first }
+        guard let group else { return cases }
+        return group.1.cases + cases.filter { $0.cell.op != group.0.op || $0.cell.dtype != group.0.dtype }
     }
 
     /// A case of each group, then the next of each.

@@ -204,14 +204,13 @@ static void run(const CressetProgram *program, const Scalar *params, Scalar *v, 
       case CRESSET_OP_INDEX: v[k].i = index; break;
       case CRESSET_OP_STORE: store(i->aux, outputs[i->b], i->type, v[a]); break;
       case CRESSET_OP_NARROW: /* by way of memory, where elements are narrow */
-        store(i->aux, cell, i->type, v[a]), v[k] = cast(widened[i->aux], i->type, load(i->aux, cell)); break;
+        store(i->aux, cell, i->type, v[a]), v[k] = load(i->aux, cell); break;
       case CRESSET_OP_CAST: v[k] = cast(type_of(program, a), i->type, v[a]); break;
       case CRESSET_OP_BITCAST: v[k] = i->type == I32 ? from_integer(I32, (uint64_t)v[a].i) : v[a]; break;
       case CRESSET_OP_SELECT: v[k] = v[a].i ? second : v[i->c]; break;
       case CRESSET_OP_FMA:
         if (i->type == F32) v[k].f = fmaf(v[a].f, second.f, v[i->c].f);
-        else if (i->type == F64) v[k].d = fma(v[a].d, second.d, v[i->c].d);
-        else v[k] = operation(CRESSET_OP_ADD, i->type, operation(CRESSET_OP_MUL, i->type, v[a], second), v[i->c]);
+        else v[k].d = fma(v[a].d, second.d, v[i->c].d);
         break;
       case CRESSET_OP_CALL: /* in double, rounded to the type */
         v[k] = from_double(i->type, call_function(i->aux, as_double(i->type, v[a]), as_double(i->type, second))); break;

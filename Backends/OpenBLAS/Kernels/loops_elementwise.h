@@ -139,8 +139,6 @@ SELECT(f64)
     const type_##S *a = ap, *b = bp, *c = cp;                                                                          \
     EACH r[i] = (type_##S)(value);                                                                                     \
   }
-FMA(i32, (uint32_t)a[i] * (uint32_t)b[i] + (uint32_t)c[i])
-FMA(i64, (uint64_t)a[i] * (uint64_t)b[i] + (uint64_t)c[i])
 FMA(f32, __builtin_elementwise_fma(a[i], b[i], c[i]))
 FMA(f64, __builtin_elementwise_fma(a[i], b[i], c[i]))
 

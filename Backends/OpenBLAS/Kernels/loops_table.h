@@ -48,7 +48,7 @@ const CpuLoops TABLE = {
         [CRESSET_OP_TRUNC] = {NULL, copy_i32, copy_i64, FLOATS(trunc)},
         [CRESSET_OP_ROUND] = {NULL, copy_i32, copy_i64, FLOATS(round)},
         [CRESSET_OP_BITCAST] = {NULL, copy_i32, copy_i64, copy_i32, copy_i64},
-        [CRESSET_OP_SELECT] = {ALL(select)}, [CRESSET_OP_FMA] = {NUMBERS(fma)},
+        [CRESSET_OP_SELECT] = {ALL(select)}, [CRESSET_OP_FMA] = {FLOATS(fma)},
     },
     .op_vs = {BINARY_ROWS(vs)},
     .op_sv = {BINARY_ROWS(sv)},
