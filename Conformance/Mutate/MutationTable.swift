@@ -41,9 +41,9 @@ struct MutationTable {
             + "\(Self.share(caught, of: rows.count - equivalent)) of those that are not equivalent to the original"
     }
 
-    /// At least 95 in 100 are caught, and it is known why the others are not.
+    /// At least 95 in 100 of those that differ from the original are caught, and it is known why the others are not.
     var isGood: Bool {
-        caught * 100 >= rows.count * 95 && survivors.allSatisfy { $0.reason != nil }
+        caught * 100 >= (rows.count - equivalent) * 95 && survivors.allSatisfy { $0.reason != nil }
     }
 
     var summary: String {
