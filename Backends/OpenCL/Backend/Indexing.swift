@@ -24,6 +24,8 @@ struct IndexText {
     static let reporting = """
         #ifndef OPENCL_REPORT
         #define OPENCL_REPORT
+        // By halves: Mesa 22.3 (rusticl) gets comparisons of sign-extended values wrong.
+        static long opencl_widened(int x) { return (long)((ulong)(uint)(x >> 31) << 32 | (uint)x); }
         static void opencl_report(__global long *errors, long number, long index, long size, long which, long element) {
             if (atomic_cmpxchg((volatile __global int *)errors, 0, 1) == 0) {
                 errors[1] = number;
@@ -51,7 +53,7 @@ struct IndexText {
             let stride = text.word(own + 2 + 2 * j)
             lines += """
                 \(indent)if (valid) {
-                \(indent)    const long index = \(element(j));
+                \(indent)    const long index = \(dtypes[j] == .int64 ? "" : "opencl_widened")(\(element(j)));
                 \(indent)    const long size = \(size);
                 \(indent)    valid = index >= -size && index < size;
                 \(indent)    if (valid) shift += (index < 0 ? index + size : index) * \(stride);
