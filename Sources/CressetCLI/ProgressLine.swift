@@ -15,11 +15,11 @@ final class ProgressLine: Sendable {
 
     func show(_ done: Int, of total: Int, _ note: String = "") {
         let percent = 100 * done / max(total, 1)
-        guard isOn,
-            shown.withLock({ old in
-                defer { old = percent }; return old != percent
-            })
-        else { return }
+        let isNews = shown.withLock { old in
+            defer { old = percent }
+            return old != percent
+        }
+        guard isOn, isNews else { return }
         let bar = String(repeating: "#", count: percent / 4) + String(repeating: "-", count: 25 - percent / 4)
         Self.write("\r\u{1B}[K\(title) [\(bar)] \(done) of \(total) \(note)")
     }

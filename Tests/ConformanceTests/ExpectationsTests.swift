@@ -166,7 +166,7 @@ import ConformanceSuite
 
     /// A worker tells what it saw, and whoever listens has the expectations.
     @Test func expectationsAreAppliedOnceWhereItIsTold() throws {
-        let told = Told()
+        let told = Lock([String]())
         let suite = try ConformanceSuite.Suite(Selection(op: { $0 == "aten::neg" }, dtype: .int32))
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cresset-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -174,11 +174,11 @@ import ConformanceSuite
         suite.context.expectations = folder + "/x.json"
         try FileSystem.replace(
             folder + "/x.json", with: #"{"unsupported": [{"op": "aten::neg", "reason": "it is told so"}]}"#)
-        suite.context.events = { told.add($0.line) }
+        suite.context.events = { event in told.withLock { $0.append(event.line) } }
         let report = try suite.run(on: .reference)
         #expect(report.passed == 0 && report.failed > 0)
         var parent = Report(device: "", driver: "")
-        for line in told.all {
+        for line in told.withLock({ $0 }) {
             let event = try #require(RunEvent(line: line))
             if case .opened(let driver, let abi, let path) = event {
                 #expect(abi == 1)
@@ -190,11 +190,4 @@ import ConformanceSuite
         }
         #expect(parent.failed == report.failed && parent.passed == 0)
     }
-}
-
-/// Lines that were told, one after another.
-private final class Told: @unchecked Sendable {
-    // Only the thread that runs the suite tells.
-    private(set) var all: [String] = []
-    func add(_ line: String) { all.append(line) }
 }

@@ -102,10 +102,11 @@ import ConformanceSuite
         let report = try suite.run(on: .reference)
         #expect(report.isGood, "\(report.details())")
         #expect(report.cells.keys.allSatisfy { $0.direction == .gradient })
-        let lines = Told()
-        suite.context.events = { lines.add($0) }
+        let begun = Lock([String]())
+        suite.context.events = { keepID(of: $0, in: begun) }
         _ = try suite.run(on: .reference)
-        for order in FiniteDifferences.Order.allCases { #expect(lines.ids.contains { $0.hasSuffix(order.rawValue) }) }
+        let ids = begun.withLock { $0 }
+        for order in FiniteDifferences.Order.allCases { #expect(ids.contains { $0.hasSuffix(order.rawValue) }) }
     }
 
     @Test func aWrongSecondDerivativeIsFound() throws {
@@ -148,12 +149,12 @@ import ConformanceSuite
 
     @Test func randomWorkIsTheSameForOneSeed() throws {
         func run(_ plan: FuzzPlan) throws -> [String] {
-            let told = Told()
+            let begun = Lock([String]())
             var context = RunContext()
-            context.events = { told.add($0) }
+            context.events = { keepID(of: $0, in: begun) }
             let report = try Fuzz(plan, on: .reference, context).run()
             #expect(report.isGood, "\(report.details())")
-            return told.ids
+            return begun.withLock { $0 }
         }
         let first = try run(FuzzPlan(seconds: 0.2, seed: 4))
         let again = try run(FuzzPlan(seconds: 0.2, seed: 4))
@@ -164,9 +165,7 @@ import ConformanceSuite
     }
 }
 
-/// The names of what was begun.
-private final class Told: @unchecked Sendable {
-    // Only the thread that runs the suite tells.
-    private(set) var ids: [String] = []
-    func add(_ event: RunEvent) { if case .starting(_, let entry) = event { ids.append(entry.id) } }
+/// Keeps the name of a case that begins.
+private func keepID(of event: RunEvent, in begun: Lock<[String]>) {
+    if case .starting(_, let entry) = event { begun.withLock { $0.append(entry.id) } }
 }

@@ -1,6 +1,5 @@
 import BackendKit
 import CBackend
-import Glibc
 import Testing
 
 @Suite struct MatmulTests {
