@@ -2,8 +2,11 @@ import BackendKit
 
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
-    /// Every declared operation.
-    public static let all: [Operator] = families.flatMap { $0 }
+    /// Every declared operation: the library's, then those that were declared outside of it.
+    public static var all: [Operator] { builtIn + DeclaredOperator.all }
+
+    /// The library's own.
+    package static let builtIn: [Operator] = families.flatMap { $0 }
 
     /// The lists of the files beside this one.
     private static let families: [[Operator]] = [

@@ -94,11 +94,11 @@ public enum Operators {
 
     /// The declaration of that name, with or without "aten::".
     public static func find(_ name: String) -> Operator? {
-        byName[name] ?? byName["aten::" + name]
+        byName[name] ?? byName["aten::" + name] ?? DeclaredOperator.find(name)
     }
 
     private static let byName: [String: Operator] = {
-        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        var known = Dictionary(builtIn.map { ($0.name, $0) }) { first, _ in first }
         for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
         return known
     }()
