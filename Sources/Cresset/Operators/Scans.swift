@@ -150,23 +150,12 @@ enum Scans {
     }
 
     private static let logAddExp = Pointwise(
-        "aten::logaddexp", .promote, complex: .value { complexLogAddExp($0.inputs[0], $0.inputs[1]) }
+        "aten::logaddexp", .promote, complex: .value { Cresset.logaddexp($0.inputs[0], $0.inputs[1]) }
     ) { c in
         let (a, b) = (c.inputs[0], c.inputs[1])
         let (high, low) = (maximum(a, b), minimum(a, b))
         // Equal infinities: their difference would be NaN, and either of them is the answer.
         return select((a .== b) & (abs(a) .== Expr(.infinity, c.type)), a, high + log1p(exp(low - high)))
-    }
-
-    /// The same of complex numbers, of which the real parts say which is the larger.
-    private static func complexLogAddExp(_ a: ComplexExpr, _ b: ComplexExpr) -> ComplexExpr {
-        let isFirst = b.re .<= a.re
-        let (high, low) = (select(isFirst, a, b), select(isFirst, b, a))
-        let isOpen = (a.re .== b.re) & (abs(a.re) .== Expr(.infinity, a.type))
-        let zero = ComplexExpr(Expr(0, a.type))
-        let sum = high + log1p(exp(select(isOpen, zero, low - high)))
-        // Of equal infinities the angles alone decide, and below everything not even they.
-        return select(isOpen, select(a.re .< 0, low, log(exp(low) + exp(high))), sum)
     }
 
     /// Running maxima or minima and where they were last met.
