@@ -255,7 +255,13 @@ extension Operators {
             "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
-                shapes.map { Sample([.tensor(g.tensor($0, 0.5, 1.8)), .scalar(Scalar($1)), .none]) }
+                // (Magnitudes near 1, so that products of many are numbers to differentiate.)
+                let isComplex = g.dtype.isComplex
+                return shapes.map {
+                    Sample([
+                        .tensor(g.tensor($0, isComplex ? 0.3 : 0.5, isComplex ? 1.1 : 1.8)), .scalar(Scalar($1)), .none,
+                    ])
+                }
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").cumprod(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]
