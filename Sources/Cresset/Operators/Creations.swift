@@ -215,6 +215,7 @@ extension Operators {
             guard tensor.ndim == 0 else {
                 throw CressetError(.shape, op: a.op, "\(name) must be a number or a 0-d tensor, got \(tensor.summary)")
             }
+            if tensor.isMeta { return 1 }
             return tensor.dtype.isComplex ? .complex(tensor.itemComplex()) : .double(tensor.item())
         }
         return [

@@ -38,7 +38,7 @@ extension LinearAlgebra {
         if Tape.isOn([a]) { return try recordedDetGradient(g, a) }
         let n = a.size(-1)
         let (lu, pivots, info) = try luFactorEx(a, pivot: true, op: detName.text)
-        guard info.any().itemInt() != 0 else {
+        guard !info.isMeta, info.any().itemInt() != 0 else {
             let diagonal = (g * det(lu, pivots).conj()).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
             return try luSolve(lu, pivots, diagonal, adjoint: true, op: detName.text)
         }
