@@ -225,7 +225,7 @@ extension Operators {
 
     static let matrices: [Operator] = [
         Operator(
-            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
@@ -237,7 +237,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }),
         Operator(
-            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([5, 7], [7, 3]), ([0, 4], [4, 3]), ([3, 0], [0, 2])].map { (a: Shape, b: Shape) in
@@ -246,7 +246,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }),
         Operator(
-            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([3, 5, 4], [3, 4, 6]), ([0, 5, 4], [0, 4, 6])].map { (a: Shape, b: Shape) in

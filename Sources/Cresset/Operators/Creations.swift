@@ -228,7 +228,7 @@ extension Operators {
             let types = [first, second].map { $0 ? "Tensor" : "Scalar" }
             return .composed(
                 "\(name)\(overload)(\(types[0]) start, \(types[1]) end, int steps\(isLog ? ", float base=10." : ""), \(options)) -> Tensor",
-                Set<DType>.number.union(Set<DType>.complex), of: made + (isLog ? ["aten::pow.Scalar"] : []),
+                .numeric, of: made + (isLog ? ["aten::pow.Scalar"] : []),
                 isDifferentiable: false,
                 samples: { g in
                     let dtype = g.dtype

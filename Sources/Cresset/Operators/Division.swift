@@ -115,10 +115,12 @@ enum Division {
 
 extension Ops {
     /// b - alpha·a
-    static let rsub = Binary("rsub", .promote, .number, scaled: rsubScaled) { a, b, _ in b - a }
-    private static let rsubScaled = Pointwise("aten::rsub.Tensor", .promote) {
-        $0.inputs[1] - $0.scalars[0] * $0.inputs[0]
+    static let rsub = Binary("rsub", .promote, .number, scaled: rsubScaled, complex: .value { $1 - $0 }) { a, b, _ in
+        b - a
     }
+    private static let rsubScaled = Pointwise(
+        "aten::rsub.Tensor", .promote, complex: .value { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
+    ) { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
 }
 
 extension Tensor {

@@ -127,5 +127,7 @@ extension Set<DType> {
     public static let complex: Set<DType> = [.complex64, .complex128]
     /// What gradients are made of.
     public static let continuous: Set<DType> = floating.union(complex)
+    /// All but bool.
+    public static let numeric: Set<DType> = number.union(complex)
     public static let all: Set<DType> = real.union(complex)
 }

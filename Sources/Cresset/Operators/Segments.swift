@@ -230,6 +230,10 @@ extension Operators {
                     Sample([.tensor(g.tensor([6, 2])), "max", .tensor(twos), .none, .none, 0, false, -9]),
                     Sample([.tensor(g.tensor([5])), "min", .none, .none, .tensor(offsets), 0, true, .none]),
                     Sample([.tensor(g.distinct([2, 3, 2])), "prod", .tensor(rows), .none, .none, 1, true, .none]),
+                    Sample([
+                        .tensor(withZeros(&g)), "prod", .none, .none,
+                        .tensor(Tensor([0, 1, 4] as [Int64], device: .reference)), 0, true, 2,
+                    ]),
                     Sample([.tensor(g.tensor([6, 0])), "max", .tensor(twos), .none, .none, 0, false, .none]),
                 ]
             },

@@ -113,6 +113,10 @@ public struct Arguments: Sendable {
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
+        // (As in PyTorch a vector of integers is taken for a list of them.)
+        if case .tensor(let x) = value, x.ndim == 1, Set<DType>.integer.contains(x.dtype) {
+            return try x.elements(Int64.self).map(Int.init)
+        }
         guard case .ints(let list) = value else { throw wrong(name, "a list of integers", value) }
         return list
     }
