@@ -110,7 +110,7 @@ extension Operator {
         do {
             return try catchingFirst { try call(arguments) }
         } catch let error as CressetError {
-            throw error
+            throw error.seen(from: name)
         } catch {
             throw CressetError(.internal, op: name, "\(error)")
         }
