@@ -108,9 +108,18 @@ package enum DerivedErrors {
         return [ErrorSample(replacing(i, .ints(list.dropLast() + [-7]), in: right), "-7", "negative")]
     }
 
+    /// Operations that take more dtypes than they are judged for: they convert, or ask only what is not 0.
+    private static let takesOtherDTypes: Set<String> = [
+        "aten::all", "aten::any", "aten::bitwise_left_shift", "aten::bitwise_right_shift", "aten::clamp", "aten::col2im",
+        "aten::div", "aten::equal", "aten::floor_divide", "aten::fmod", "aten::index_reduce", "aten::ldexp",
+        "aten::linalg_matrix_power", "aten::linspace", "aten::logspace", "aten::logsumexp", "aten::matrix_power",
+        "aten::pow", "aten::remainder", "aten::scatter_reduce", "aten::square", "aten::vander",
+    ]
+
     /// A dtype for which the operation has no meaning.
     private static func dtype(_ op: Operator, _ right: [Value]) -> [ErrorSample] {
         guard let first = firstTensor(right),
+            !takesOtherDTypes.contains(op.name.prefix { $0 != "." }.description),
             let foreign = [DType.bool, .int64, .float32, .complex64].first(where: { !op.dtypes.contains($0) })
         else { return [] }
         func converted(_ x: Tensor) -> Tensor { x.dtype == first.dtype ? x.to(foreign) : x }

@@ -21,10 +21,7 @@ enum ErrorCases {
     private static func verdict(_ op: Operator, _ sample: ErrorSample, on device: Device) -> Verdict {
         do {
             _ = try catching { () -> [Value] in
-                let values = try sample.values.enumerated().map { i, value in
-                    value.moved(to: i == sample.elsewhere ? try OracleDevice.device : device)
-                }
-                return try Operators.call(op.name, values)
+                try Operators.call(op.name, values(of: sample, on: device))
             }
         } catch {
             guard let error = error as? CressetError else { return .failed("it threw \(error)") }
@@ -36,6 +33,13 @@ enum ErrorCases {
             return .failed("it is refused with \"\(error.message)\", which does not say \(missing)")
         }
         return .failed("it is not refused; the message should say \(sample.words)")
+    }
+
+    /// The arguments where they belong.
+    static func values(of sample: ErrorSample, on device: Device) throws -> [Value] {
+        try sample.values.enumerated().map { i, value in
+            value.moved(to: i == sample.elsewhere ? try OracleDevice.device : device)
+        }
     }
 
     /// True if the error is one of that operation, of whatever overload.

@@ -4,7 +4,7 @@ import BackendKit
 extension Ops {
     static let add = Binary("add", .promote, scaled: addScaled, complex: .parts) { a, b, t in t == .bool ? a | b : a + b
     }
-    static let sub = Binary("sub", .promote, .number, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
+    static let sub = Binary("sub", .promote, .number, strict: true, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
     static let mul = Binary("mul", .promote, complex: .value(*)) { a, b, t in t == .bool ? a & b : a * b }
     static let div = Binary(
         "div", .promoteFloat, samples: (-4...4, 0.5...4),
@@ -151,7 +151,9 @@ extension Tensor {
     /// self - alpha·other
     public func sub(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in
-            alpha.isOne ? try Ops.sub(self, other) : try Ops.subScaled.run([self, other], [alpha], promoting: [])
+            if alpha.isOne { return try Ops.sub(self, other) }
+            try Ops.sub.check(self, other)
+            return try Ops.subScaled.run([self, other], [alpha], promoting: [])
         }
     }
     public func add(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.add(self, other) } }

@@ -169,14 +169,12 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::gradient.scalarrayarray"
             try checkValid(op)
-            let list =
-                try dim.map { (l) throws(CressetError) in
-                    try l.map { (d) throws(CressetError) in try self.dim(d, op: op) }
-                } ?? Array(0..<ndim)
-            guard spacing.count == 1 || spacing.count == list.count, Set(list).count == list.count, ndim > 0 else {
+            try checkDType(Set<DType>.number.union(Set<DType>.complex), op: op)
+            let list = try dim.map { (l) throws(CressetError) in try distinct(l, op: op) } ?? Array(0..<ndim)
+            guard spacing.count == 1 || spacing.count == list.count, ndim > 0 else {
                 throw CressetError(
                     .argument, op: op,
-                    "needs different dims and one spacing, or one for each: \(list), \(spacing), \(summary)")
+                    "needs one spacing, or one for each of \(list.count) dims: \(spacing), \(summary)")
             }
             return try list.enumerated().map { (pair) throws(CressetError) in
                 try Differences.slope(
@@ -190,14 +188,12 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::gradient.tensorarray"
             try checkValid(op)
-            let list =
-                try dim.map { (l) throws(CressetError) in
-                    try l.map { (d) throws(CressetError) in try self.dim(d, op: op) }
-                } ?? Array(0..<ndim)
-            guard spacing.count == list.count, Set(list).count == list.count, ndim > 0 else {
+            try checkDType(Set<DType>.number.union(Set<DType>.complex), op: op)
+            let list = try dim.map { (l) throws(CressetError) in try distinct(l, op: op) } ?? Array(0..<ndim)
+            guard spacing.count == list.count, ndim > 0 else {
                 throw CressetError(
                     .argument, op: op,
-                    "needs different dims and coordinates for each: \(list), \(spacing.count) vectors")
+                    "needs coordinates for each of the dims \(list), got \(spacing.count) vectors: \(summary)")
             }
             return try zip(list, spacing).map { (d, places) throws(CressetError) in
                 try Differences.slope(self, d, spacing: nil, at: places, edgeOrder: edgeOrder, op: op)

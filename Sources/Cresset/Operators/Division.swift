@@ -115,7 +115,7 @@ enum Division {
 
 extension Ops {
     /// b - alpha·a
-    static let rsub = Binary("rsub", .promote, .number, scaled: rsubScaled) { a, b, _ in b - a }
+    static let rsub = Binary("rsub", .promote, .number, strict: true, scaled: rsubScaled) { a, b, _ in b - a }
     private static let rsubScaled = Pointwise("aten::rsub.Tensor", .promote) {
         $0.inputs[1] - $0.scalars[0] * $0.inputs[0]
     }

@@ -50,6 +50,7 @@ public enum Embeddings {
         perSample: Tensor?, includeLastOffset: Bool, paddingIndex: Int?
     ) throws(CressetError) -> [Tensor] {
         let op = "aten::embedding_bag"
+        try weight.checkDType(.floating, op: op)
         try check(indices, weight, op: op)
         guard (indices.ndim == 1) == (offsets != nil), indices.ndim <= 2, offsets?.ndim ?? 1 == 1 else {
             throw CressetError(

@@ -39,6 +39,9 @@ extension Tensor {
             let op = "aten::take_along_dim"
             try checkValid(op)
             try indices.checkValid(op)
+            guard indices.dtype == .int64 || indices.dtype == .int32 else {
+                throw CressetError(.dtype, op: op, "the indices must be int64 or int32, got \(indices.summary)")
+            }
             guard let dim else {
                 return try Indexing.gather(
                     reshaped([numel], op: op), 0, indices.reshaped([indices.numel], op: op))

@@ -76,8 +76,8 @@ extension Tensor {
                 throw CressetError(
                     .argument, op: op, "needs two dims of a tensor with at least 2, got \(dims): \(summary)")
             }
-            let (a, b) = (try dim(dims[0], op: op), try dim(dims[1], op: op))
-            guard a != b else { throw CressetError(.index, op: op, "the dims must differ, got \(dims)") }
+            let front = try distinct(dims, op: op)
+            let (a, b) = (front[0], front[1])
             switch ((k % 4) + 4) % 4 {
             case 1: return flip([b]).transpose(a, b)
             case 2: return flip([a, b])

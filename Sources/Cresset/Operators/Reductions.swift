@@ -258,6 +258,7 @@ enum Reductions {
     {
         let op = kernel.name.text
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let dims =
             try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
         try checkNotEmpty(x, dims, op: op)

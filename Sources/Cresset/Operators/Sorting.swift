@@ -104,6 +104,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = topkName.text
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 0, k <= size else {
@@ -134,6 +135,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = "aten::kthvalue"
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 1, k <= size else {

@@ -15,6 +15,7 @@ enum Statistics {
     /// The elements with 0 for NaN.
     static func withoutNaN(_ x: Tensor, op: String) throws(CressetError) -> Tensor {
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         return x.dtype.isFloatingPoint ? try Selection.fill(x, try Ops.isnan(x.detach()), 0) : x
     }
 }

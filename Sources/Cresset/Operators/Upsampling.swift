@@ -42,9 +42,7 @@ enum Upsampling {
                     + "\(x.summary), \(sizes)")
         }
         let isMovement = options.mode == .nearest || options.mode == .nearestExact
-        guard isMovement || x.dtype.isFloatingPoint else {
-            throw CressetError(.dtype, op: op, "is defined for floating dtypes, got \(x.summary)")
-        }
+        try x.checkDType(isMovement ? .number : .floating, op: op)
         guard !options.antialias || !isMovement else {
             throw CressetError(.argument, op: op, "antialiasing is for linear and cubic modes")
         }

@@ -38,9 +38,15 @@ extension Tensor {
         return d < 0 ? d + range : d
     }
 
-    /// Distinct dims counted from the front; all of them for an empty or missing list.
+    /// Distinct dims counted from the front, sorted; all of them for an empty or missing list.
     func dims(_ list: [Int]?, op: String) throws(CressetError) -> [Int] {
         guard let list, !list.isEmpty else { return Array(0..<ndim) }
+        let seen = try distinct(list, op: op)
+        return ndim == 0 ? [] : seen.sorted()
+    }
+
+    /// The dims counted from the front, in the order of the list; none may appear twice.
+    func distinct(_ list: [Int], op: String) throws(CressetError) -> [Int] {
         var seen: [Int] = []
         for d in list {
             let dim = try dim(d, op: op)
@@ -49,7 +55,14 @@ extension Tensor {
             }
             seen.append(dim)
         }
-        return ndim == 0 ? [] : seen.sorted()
+        return seen
+    }
+
+    /// Throws where the operation has no meaning for the tensor's dtype.
+    func checkDType(_ dtypes: Set<DType>, op: @autoclosure () -> String) throws(CressetError) {
+        guard dtypes.contains(dtype) || isInvalid else {
+            throw CressetError(.dtype, op: op(), "is not defined for \(summary)")
+        }
     }
 
     /// Two dims exchanged.
@@ -106,14 +119,7 @@ extension Tensor {
                 throw CressetError(
                     .argument, op: op, "\(source.count) dims \(source) cannot move to \(destination.count) places")
             }
-            func distinct(_ list: [Int]) throws(CressetError) -> [Int] {
-                let front = try list.map { (d) throws(CressetError) in try dim(d, op: op) }
-                guard Set(front).count == front.count else {
-                    throw CressetError(.index, op: op, "a dim appears twice in \(list) for \(summary)")
-                }
-                return front
-            }
-            let (from, to) = (try distinct(source), try distinct(destination))
+            let (from, to) = (try distinct(source, op: op), try distinct(destination, op: op))
             var rest = (0..<ndim).filter { !from.contains($0) }
             let order = (0..<ndim).map { d in to.firstIndex(of: d).map { from[$0] } ?? rest.removeFirst() }
             return permute(order)
@@ -144,11 +150,7 @@ extension Tensor {
             guard order.count == ndim else {
                 throw CressetError(.index, op: op, "needs \(ndim) dims for \(summary), got \(order)")
             }
-            var front: [Int] = []
-            for d in order { front.append(try dim(d, op: op)) }
-            guard Set(front).count == ndim else {
-                throw CressetError(.index, op: op, "each dim must appear once, got \(order)")
-            }
+            let front = try distinct(order, op: op)
             var inverse = Array(0..<ndim)
             for (i, d) in front.enumerated() { inverse[d] = i }
             return view(op, Shape(front.map { shape[$0] }), Shape(front.map { strides[$0] })) { [inverse] g in

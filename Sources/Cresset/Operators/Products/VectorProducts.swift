@@ -48,6 +48,7 @@ enum Products {
 
     static func trace(_ a: Tensor) throws(CressetError) -> Tensor {
         try check(traceName.text, [("self", a, 2)])
+        try a.checkDType(Operators.products, op: traceName.text)
         let dtype = Reductions.sumDType(a.dtype)
         return try Override.resolve(
             traceName, inputs: [a], dtype, [.tensor(a)], type: ResultType([], dtype)
