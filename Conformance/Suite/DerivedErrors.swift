@@ -115,11 +115,16 @@ package enum DerivedErrors {
         "aten::linalg_matrix_power", "aten::linspace", "aten::logspace", "aten::logsumexp", "aten::matrix_power",
         "aten::pow", "aten::remainder", "aten::scatter_reduce", "aten::square", "aten::vander",
     ]
+    /// Operations that PyTorch has for dtypes for which Cresset has no meaning: that is no rule.
+    private static let lackDTypes: Set<String> = [
+        "aten::allclose", "aten::cosine_embedding_loss", "aten::float_power", "aten::isclose", "aten::lu_unpack",
+        "aten::nan_to_num",
+    ]
 
     /// A dtype for which the operation has no meaning.
     private static func dtype(_ op: Operator, _ right: [Value]) -> [ErrorSample] {
         guard let first = firstTensor(right),
-            !takesOtherDTypes.contains(op.name.prefix { $0 != "." }.description),
+            !takesOtherDTypes.union(lackDTypes).contains(String(op.name.prefix { $0 != "." })),
             let foreign = [DType.bool, .int64, .float32, .complex64].first(where: { !op.dtypes.contains($0) })
         else { return [] }
         func converted(_ x: Tensor) -> Tensor { x.dtype == first.dtype ? x.to(foreign) : x }

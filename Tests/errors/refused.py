@@ -16,6 +16,7 @@ import torch
 TAKEN = {
     "reduction must be 0 (none), 1 (mean) or 2 (sum)": "an unknown number is a mistake; PyTorch takes it for none",
     "min_val": "a range that is empty is a mistake, as torch.nn.functional.hardtanh says too",
+    "margin must be positive": "as torch.nn.functional.triplet_margin_loss says too",
     "p must not be negative": "that is no distance",
 }
 

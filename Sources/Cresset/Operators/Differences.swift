@@ -212,6 +212,10 @@ extension Tensor {
             try Differences.trapezoid(self, x, dx: 1, dim: dim, op: "aten::trapezoid.x")
         }
     }
+    /// The area under samples `dx` apart along `dim`, as `trapezoid`.
+    public func trapz(dx: Double = 1, dim: Int = -1) -> Tensor { trapezoid(dx: dx, dim: dim) }
+    /// The area under samples at `x` along `dim`, as `trapezoid`.
+    public func trapz(_ x: Tensor, dim: Int = -1) -> Tensor { trapezoid(x, dim: dim) }
     /// The areas under samples `dx` apart so far along `dim`.
     public func cumulativeTrapezoid(dx: Double = 1, dim: Int = -1) -> Tensor {
         trapping { () throws(CressetError) in

@@ -104,6 +104,8 @@ extension Tensor {
     }
     /// The tensors one after another along a dim, as `cat`.
     public static func concat(_ tensors: [Tensor], dim: Int = 0) -> Tensor { cat(tensors, dim: dim) }
+    /// The tensors one after another along a dim, as `cat`.
+    public static func concatenate(_ tensors: [Tensor], dim: Int = 0) -> Tensor { cat(tensors, dim: dim) }
     /// The tensors, which have one shape, along a new dim.
     public static func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
         trapping { () throws(CressetError) in try Joining.stack(tensors, dim: dim) }

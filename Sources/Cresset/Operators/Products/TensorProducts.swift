@@ -207,6 +207,16 @@ extension Tensor {
         trapping { () throws(CressetError) in try Products.kron(self, other) }
     }
 
+    /// This times a weight of [out, in], transposed, plus a bias.
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Products.linear(self, weight, bias) }
+    }
+
+    /// Σ xᵢ·wₖᵢⱼ·yⱼ over the last dims of this and another tensor, for a weight of [out, in1, in2], plus a bias.
+    public func bilinear(_ other: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Products.bilinear(self, other, weight, bias) }
+    }
+
     /// The product of several matrices, in the order that takes the fewest multiplications.
     public static func chainMatmul(_ matrices: [Tensor]) -> Tensor {
         trapping { () throws(CressetError) in try Products.chain(matrices, op: "aten::chain_matmul") }
