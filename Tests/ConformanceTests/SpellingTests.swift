@@ -9,8 +9,10 @@ import Testing
         let op = try #require(Operators.find(name))
         let lines = Sources.shared.declarations[op.spelling] ?? []
         #expect(!lines.isEmpty, "\(op.name): Sources declares no public \(op.spelling)")
-        let comments = lines.compactMap(\.comment)
-        #expect(comments.contains { $0.count > 8 && $0.contains(" ") }, "\(op.spelling) has no comment, in \(lines)")
+        // Each of its forms, in a sentence: two words at least.
+        for line in lines {
+            #expect(line.comment?.contains(" ") == true, "\(op.spelling) has no comment at \(line)")
+        }
     }
 
     @Test(arguments: Operators.all.map(\.name)) func everyOperationHasSamplesAndErrors(name: String) throws {
@@ -59,7 +61,7 @@ import Testing
 private struct Sources {
     struct Declaration: CustomStringConvertible {
         var place: String
-        /// The last line of the comment directly above.
+        /// The comment directly above.
         var comment: String?
         var description: String { place }
     }
@@ -88,7 +90,7 @@ private struct Sources {
         for (i, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let trimmed = line.trimmingCharacters(in: .whitespaces)
             if trimmed.hasPrefix("///") {
-                comment = String(trimmed.dropFirst(3).drop { $0 == " " })
+                comment = (comment.map { $0 + " " } ?? "") + trimmed.dropFirst(3).drop { $0 == " " }
                 continue
             }
             let code = trimmed.replacing(/"(\\.|[^"\\])*"/, with: "")

@@ -110,7 +110,7 @@ extension Ops {
 extension Tensor {
     /// max(x, 0)
     public func relu() -> Tensor { trapping { () throws(CressetError) in try Ops.relu(self) } }
-    /// x·sigmoid(x)
+    /// x·sigmoid(x), the sigmoid linear unit.
     public func silu() -> Tensor { trapping { () throws(CressetError) in try Ops.silu(self) } }
     /// x·Φ(x), exactly or (approximate: "tanh") by a formula with tanh.
     public func gelu(approximate: String = "none") -> Tensor {
@@ -130,8 +130,11 @@ extension Tensor {
     public func leakyRelu(_ slope: Double = 0.01) -> Tensor {
         trapping { () throws(CressetError) in try Ops.leakyRelu(self, .double(slope)) }
     }
+    /// The same as `silu`, in place.
     @discardableResult public func silu_() -> Tensor { inPlace(Ops.silu) }
+    /// The same as `mish`, in place.
     @discardableResult public func mish_() -> Tensor { inPlace(Ops.mish) }
+    /// The same as `leakyRelu`, in place.
     @discardableResult public func leakyRelu_(_ slope: Double = 0.01) -> Tensor {
         inPlace("aten::leaky_relu_", Ops.leakyReluKernel, [], [.double(slope)], promoting: [])
     }

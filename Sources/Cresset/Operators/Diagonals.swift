@@ -87,6 +87,12 @@ extension Operators {
                 let cases: [[Value]] = [[4, 3, 0], [3, 5, -1], [2, 2, 3], [0, 3, 0]]
                 return cases.map { Sample($0 + [.none, .none, .device(.reference), .none]) }
             },
+            errors: { _ in
+                [
+                    ErrorSample([3, -2], "must not be negative", "-2"), ErrorSample([-1, 3], "must not be negative", "-1"),
+                    ErrorSample([3, 3, 0, .dtype(.float32)], "int64 or int32", "float32"),
+                ]
+            },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(

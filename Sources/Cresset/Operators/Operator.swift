@@ -68,12 +68,13 @@ extension Operator {
         _ schema: String, _ dtypes: Set<DType> = .all, of parts: [String], isDifferentiable: Bool = true,
         freeIndices: [Int] = [], readsMemory: Bool = false, isUninitialized: Bool = false,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) -> Operator {
         Operator(
             schema, dtypes: dtypes, composition: parts, isDifferentiable: isDifferentiable,
             notOverridable: "it is made of \(parts.joined(separator: ", ")), which can be", freeIndices: freeIndices,
-            readsMemory: readsMemory, isUninitialized: isUninitialized, samples: samples, call: call)
+            readsMemory: readsMemory, isUninitialized: isUninitialized, samples: samples, errors: errors, call: call)
     }
 }
 

@@ -365,6 +365,7 @@ extension Tensor {
                 isAll: dim == nil && !keepdim)
         }
     }
+    /// The `sum` along one dim.
     public func sum(dim: Int, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         sum(dim: [dim], keepdim: keepdim, dtype: dtype)
     }
@@ -372,6 +373,7 @@ extension Tensor {
     public func mean(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         trapping { () throws(CressetError) in try Reductions.mean(self, dims: dim, keepdim: keepdim, dtype: dtype) }
     }
+    /// The `mean` along one dim.
     public func mean(dim: Int, keepdim: Bool = false) -> Tensor { mean(dim: [dim], keepdim: keepdim) }
     /// The product of all elements, or along one dim.
     public func prod(dim: Int? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
@@ -385,6 +387,7 @@ extension Tensor {
             try Reductions.extremum(Reductions.maxKernel, self, dims: dim, keepdim: keepdim)
         }
     }
+    /// The smallest elements along dims; NaN wins.
     public func amin(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
         trapping { () throws(CressetError) in
             try Reductions.extremum(Reductions.minKernel, self, dims: dim, keepdim: keepdim)
@@ -400,6 +403,7 @@ extension Tensor {
             try Reductions.extremumWithIndex(Reductions.maxWithIndex, self, dim: dim, keepdim: keepdim)
         }
     }
+    /// The smallest elements along one dim, and where they are; NaN wins.
     public func min(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {
         trapping(default: (.invalid, .invalid)) { () throws(CressetError) in
             try Reductions.extremumWithIndex(Reductions.minWithIndex, self, dim: dim, keepdim: keepdim)
@@ -411,6 +415,7 @@ extension Tensor {
             try Reductions.argument(Reductions.argmaxKernel, self, dim: dim, keepdim: keepdim)
         }
     }
+    /// The index of the smallest element along a dim, or in row-major order; the first of several.
     public func argmin(dim: Int? = nil, keepdim: Bool = false) -> Tensor {
         trapping { () throws(CressetError) in
             try Reductions.argument(Reductions.argminKernel, self, dim: dim, keepdim: keepdim)

@@ -40,12 +40,15 @@ public struct Tensor: Sendable {
 
     // MARK: What it is
 
+    /// The size of each dim.
     public var shape: Shape { impl.shape }
     /// Elements between neighbours along each dim.
     public var strides: Shape { impl.strides }
     /// Elements from the start of the storage to the first one.
     public var storageOffset: Int { impl.offset }
+    /// What the elements are.
     public var dtype: DType { impl.dtype }
+    /// Where the elements lie.
     public var device: Device { impl.runtime.device }
     /// The number of dims.
     public var ndim: Int { impl.shape.count }
