@@ -53,7 +53,10 @@ extension CressetError {
     func seen(from caller: String) -> CressetError {
         func base(_ name: String) -> Substring { name.prefix { $0 != "." } }
         if base(caller) == base(op) || kind == .passedThrough { return self }
-        return CressetError(kind, op: caller, "\(message) (in \(op))", site: box.site)
+        // (Of a chain the last link is told: the part that failed.)
+        return CressetError(
+            kind, op: caller, message.hasSuffix(")") && message.contains(" (in ") ? message : "\(message) (in \(op))",
+            site: box.site)
     }
 
     /// The error of a backend, as seen from `op`.

@@ -74,7 +74,7 @@ enum ClassLosses {
             var x = try a.tensor("self")
             if x.ndim == 0 { x = x.unsqueeze(0) }
             let target = try a.tensor("target").reshape(Shape(Array(x.shape.dropLast()) + [1]))
-            let own = try Indexing.gather(x, x.ndim - 1, target)
+            let own = try Indexing.gather(x, x.ndim - 1, target, for: a.op)
             let classes = Tensor.arange(Scalar(x.size(-1)), device: x.device)
             let kernel = try a.double("p") == 1 ? straight : squared
             var losses = try kernel.run([x, own, classes, target], [try a.scalar("margin")], promoting: [])
@@ -130,7 +130,7 @@ enum ClassLosses {
             let listed = (target .< 0).to(.int32).cumsum(dim: d) .== 0
             let safe = Tensor.where(listed, target, Tensor.zerosLike(target))
             let marks = Tensor.zerosLike(target).scatterAdd(d, safe, listed.to(.int64)) .!= 0
-            let own = try Indexing.gather(x, d, safe)
+            let own = try Indexing.gather(x, d, safe, for: a.op)
             // [.., k, j]
             let losses = try pairHinge.run([
                 own.unsqueeze(-1), x.unsqueeze(-2), listed.unsqueeze(-1), marks.unsqueeze(-2),

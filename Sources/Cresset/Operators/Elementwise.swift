@@ -269,8 +269,7 @@ final class Binary: Sendable {
     private static func check(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor, _ y: Tensor) throws(CressetError) {
         if x.dtype == y.dtype && mask & 1 << UInt32(x.dtype.rawValue) != 0 || x.isInvalid || y.isInvalid { return }
         if mask & strictBit != 0 {
-            try check(kernel, mask, x.dtype, x.summary)
-            try check(kernel, mask, y.dtype, y.summary)
+            for operand in [x, y] { try operand.checkDType(mask, op: kernel.name.text) }
         }
         try check(kernel, mask, Promotion.result([x, y]), "\(x.summary), \(y.summary)")
     }
@@ -278,7 +277,7 @@ final class Binary: Sendable {
     @inline(__always)
     private static func check(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor, _ y: Scalar) throws(CressetError) {
         if x.isInvalid { return }
-        if mask & strictBit != 0 { try check(kernel, mask, x.dtype, x.summary) }
+        if mask & strictBit != 0 { try x.checkDType(mask, op: kernel.name.text) }
         try check(kernel, mask, Promotion.result([x], [y]), "\(x.summary) and the number \(y)")
     }
 
@@ -288,7 +287,7 @@ final class Binary: Sendable {
     ) throws(CressetError) {
         // (Complex numbers are refused, or taken, by the kernel itself.)
         guard mask & 1 << UInt32(dtype.rawValue) != 0 || dtype.isComplex else {
-            throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(dtype), which \(operands()) make")
+            throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(dtype): \(operands())")
         }
     }
 }

@@ -18,7 +18,7 @@ public enum Embeddings {
         try check(indices, weight, op: op)
         let flat = try indices.detach().reshaped([indices.numel], op: op)
         let width = weight.shape[1]
-        let picked = try noGrad { () throws(CressetError) in try Indexing.select(weight.detach(), 0, flat) }
+        let picked = try noGrad { () throws(CressetError) in try Indexing.select(weight.detach(), 0, flat, for: op) }
         let result = try picked.reshaped(Shape(Array(indices.shape) + [width]), op: op)
         let count = weight.shape[0]
         return Tape.record(op, result, inputs: [weight], saving: [flat]) { (gradients, saved) throws(CressetError) in

@@ -21,7 +21,7 @@ extension Tensor {
                 .shape, op: op(), "the result has shape \(shape), which does not fit in place into \(summary)")
         }
         guard dtype == self.dtype || Promotion.category(dtype) <= Promotion.category(self.dtype) else {
-            throw CressetError(.dtype, op: op(), "a \(dtype) result cannot be written into a \(self.dtype) tensor")
+            throw CressetError(.dtype, op: op(), "a result of \(dtype) cannot be written into \(summary)")
         }
     }
 

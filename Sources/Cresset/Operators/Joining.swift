@@ -103,9 +103,13 @@ extension Tensor {
         trapping { () throws(CressetError) in try Joining.cat(tensors, dim: dim) }
     }
     /// The tensors one after another along a dim, as `cat`.
-    public static func concat(_ tensors: [Tensor], dim: Int = 0) -> Tensor { cat(tensors, dim: dim) }
+    public static func concat(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping(as: "aten::concat") { cat(tensors, dim: dim) }
+    }
     /// The tensors one after another along a dim, as `cat`.
-    public static func concatenate(_ tensors: [Tensor], dim: Int = 0) -> Tensor { cat(tensors, dim: dim) }
+    public static func concatenate(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping(as: "aten::concatenate") { cat(tensors, dim: dim) }
+    }
     /// The tensors, which have one shape, along a new dim.
     public static func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
         trapping { () throws(CressetError) in try Joining.stack(tensors, dim: dim) }

@@ -108,13 +108,7 @@ public enum Operators {
 extension Operator {
     /// Calls it; an error inside is thrown, whatever the caller's surroundings.
     package func invoke(_ arguments: Arguments) throws(CressetError) -> [Value] {
-        do {
-            return try catchingFirst { try call(arguments) }
-        } catch let error as CressetError {
-            throw error.seen(from: name)
-        } catch {
-            throw CressetError(.internal, op: name, "\(error)")
-        }
+        try naming(name) { try call(arguments) }
     }
 }
 

@@ -213,7 +213,7 @@ extension Tensor {
     public func quantile(_ q: Tensor, dim: Int? = nil, keepdim: Bool = false, interpolation: String = "linear")
         -> Tensor
     {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::quantile") {
             try Ordering.quantile(self, q, dim: dim, keepdim: keepdim, interpolation: interpolation, ignoresNaN: false)
         }
     }
@@ -229,7 +229,7 @@ extension Tensor {
     public func nanquantile(_ q: Tensor, dim: Int? = nil, keepdim: Bool = false, interpolation: String = "linear")
         -> Tensor
     {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::nanquantile") {
             try Ordering.quantile(self, q, dim: dim, keepdim: keepdim, interpolation: interpolation, ignoresNaN: true)
         }
     }

@@ -80,6 +80,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = sortName.text
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         let d = try x.dim(dim, op: op)
         let results = try Override.resolve(
             sortName, on: x, x.dtype, [.tensor(x), true, .scalar(Scalar(dim)), .scalar(.bool(descending))],
@@ -183,7 +184,7 @@ extension Tensor {
     }
     /// Places of the elements in order along `dim`.
     public func argsort(dim: Int = -1, descending: Bool = false, stable: Bool = true) -> Tensor {
-        sort(dim: dim, descending: descending).indices
+        trapping(as: "aten::argsort") { sort(dim: dim, descending: descending).indices }
     }
     /// The elements in order along the first dim.
     public func msort() -> Tensor { sort(dim: 0).values }

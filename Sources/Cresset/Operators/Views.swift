@@ -60,7 +60,10 @@ extension Tensor {
 
     /// Throws where the operation has no meaning for the tensor's dtype.
     func checkDType(_ dtypes: Set<DType>, op: @autoclosure () -> String) throws(CressetError) {
-        guard dtypes.contains(dtype) || isInvalid else {
+        try checkDType(dtypes.mask, op: op())
+    }
+    func checkDType(_ mask: UInt32, op: @autoclosure () -> String) throws(CressetError) {
+        guard mask & 1 << UInt32(dtype.rawValue) != 0 || isInvalid else {
             throw CressetError(.dtype, op: op(), "is not defined for \(summary)")
         }
     }
@@ -131,9 +134,13 @@ extension Tensor {
     /// Dims moved to other places, as `movedim`.
     public func moveaxis(_ source: [Int], _ destination: [Int]) -> Tensor { movedim(source, destination) }
     /// Two dims exchanged, as `transpose`.
-    public func swapaxes(_ axis0: Int, _ axis1: Int) -> Tensor { transpose(axis0, axis1) }
+    public func swapaxes(_ axis0: Int, _ axis1: Int) -> Tensor {
+        trapping(as: "aten::swapaxes") { transpose(axis0, axis1) }
+    }
     /// Two dims exchanged, as `transpose`.
-    public func swapdims(_ dim0: Int, _ dim1: Int) -> Tensor { transpose(dim0, dim1) }
+    public func swapdims(_ dim0: Int, _ dim1: Int) -> Tensor {
+        trapping(as: "aten::swapdims") { transpose(dim0, dim1) }
+    }
     /// Another handle on the same elements.
     public func alias() -> Tensor {
         trapping { () throws(CressetError) in

@@ -57,19 +57,21 @@ extension Tensor {
 
     /// Every element 0.
     public static func zeros(_ shape: Shape, dtype: DType = .float32, device: Device? = nil) -> Tensor {
-        full(shape, 0, dtype: dtype, device: device)
+        full("aten::zeros", shape, 0, dtype, device)
     }
 
     /// Every element 1.
     public static func ones(_ shape: Shape, dtype: DType = .float32, device: Device? = nil) -> Tensor {
-        full(shape, 1, dtype: dtype, device: device)
+        full("aten::ones", shape, 1, dtype, device)
     }
 
     /// Every element `value`; the dtype is the value's if none is given.
     public static func full(_ shape: Shape, _ value: Scalar, dtype: DType? = nil, device: Device? = nil) -> Tensor {
-        make("aten::full", device) { (r) throws(CressetError) in
-            try .filled(shape, value, dtype: dtype ?? value.dtype, on: r, op: "aten::full")
-        }
+        full("aten::full", shape, value, dtype ?? value.dtype, device)
+    }
+
+    private static func full(_ op: String, _ shape: Shape, _ value: Scalar, _ dtype: DType, _ device: Device?) -> Tensor {
+        make(op, device) { (r) throws(CressetError) in try .filled(shape, value, dtype: dtype, on: r, op: op) }
     }
 
     /// 0, 1, … below end.

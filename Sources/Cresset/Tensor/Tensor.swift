@@ -27,7 +27,11 @@ public struct Tensor: Sendable {
         }
         // (As in PyTorch, a shape whose strides would overflow is refused even if it has no elements.)
         guard let extent = shape.extent(dtype.size) else {
-            throw CressetError(.shape, op: op(), "the shape \(shape) is negative or too large for \(dtype)")
+            let negative = shape.first { $0 < 0 }
+            throw CressetError(
+                .shape, op: op(),
+                negative.map { "the size \($0) of the shape \(shape) is negative" }
+                    ?? "the shape \(shape) is too large for \(dtype)")
         }
         let bytes = shape.elementCount == 0 ? 0 : extent
         if let memory = MemoryGuard.current, memory.guards(runtime) {

@@ -64,7 +64,7 @@ extension Tensor {
 
     /// The inner product of two vectors, the first of them conjugated.
     public func vdot(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.vdot(self, other) }
+        trapping(as: "aten::vdot") { try Products.vdot(self, other) }
     }
 
     /// The product of a matrix and a vector.
@@ -74,11 +74,11 @@ extension Tensor {
 
     /// Every product of an element of this vector and one of the other.
     public func outer(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.outer(self, other) }
+        trapping(as: "aten::outer") { try Products.outer(self, other) }
     }
 
     /// `outer` by its older name.
-    public func ger(_ other: Tensor) -> Tensor { outer(other) }
+    public func ger(_ other: Tensor) -> Tensor { trapping(as: "aten::ger") { outer(other) } }
 
     /// The sum of a matrix's diagonal.
     public func trace() -> Tensor { trapping { () throws(CressetError) in try Products.trace(self) } }
