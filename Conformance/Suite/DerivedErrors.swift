@@ -12,7 +12,7 @@ package enum DerivedErrors {
         for (i, argument) in op.schema.arguments.enumerated() where i < right.count {
             wrong += noTensor(i, argument, in: right)
             wrong += dims(i, argument, of: op.name, in: right)
-            wrong += indices(i, argument, in: right)
+            wrong += indices(i, argument, of: op.name, in: right)
             wrong += sizes(i, argument, in: right)
         }
         return wrong + device(op, right) + dtype(op, right)
@@ -64,7 +64,9 @@ package enum DerivedErrors {
         return [ErrorSample(replacing(i, "x", in: right), "argument \(argument.name) must be \(wanted)", "\"x\"")]
     }
 
-    private static let dimNames: Set<String> = ["dim", "dims", "dim0", "dim1", "axis0", "axis1", "start_dim", "end_dim"]
+    private static let dimNames: Set<String> = [
+        "dim", "dims", "dim0", "dim1", "axis0", "axis1", "start_dim", "end_dim",
+    ]
 
     /// Operations that may do something along the same dim twice.
     private static let takesDimsTwice: Set<String> = ["aten::roll"]
@@ -92,12 +94,51 @@ package enum DerivedErrors {
 
     private static let indexNames: Set<String> = ["index", "indices"]
 
-    /// Places that are no integers.
-    private static func indices(_ i: Int, _ argument: Schema.Argument, in right: [Value]) -> [ErrorSample] {
-        guard argument.type == "Tensor", indexNames.contains(argument.name), case .tensor(let index) = right[i] else {
-            return []
+    /// Operations that take the nearest place there is.
+    private static let clamp: Set<String> = [
+        "aten::_unsafe_masked_index", "aten::_unsafe_masked_index_put_accumulate",
+    ]
+    /// Operations in which a negative target ends a list, behind which nothing is read.
+    private static let endsLists: Set<String> = ["aten::multilabel_margin_loss"]
+
+    /// Places that are no integers, and places that do not exist: those are found on the device, and told by the next
+    /// synchronisation.
+    private static func indices(
+        _ i: Int, _ argument: Schema.Argument, of op: String, in right: [Value]
+    ) -> [ErrorSample] {
+        func beyond(_ index: Tensor) -> [(Int, Tensor)] {
+            guard index.dtype == .int64, index.numel > 0 else { return [] }
+            return [far, -far].map { place in
+                let values = (try? index.to(.float64).doubles()) ?? []
+                return (
+                    place,
+                    Tensor(values.dropLast() + [Double(place)], shape: index.shape, device: .reference).to(.int64)
+                )
+            }
         }
-        return [ErrorSample(replacing(i, .tensor(index.to(.float32)), in: right), argument.name, "float32")]
+        let far = 1_000_003
+        if clamp.contains(op) { return [] }
+        func refused(_ place: Int, _ value: Value) -> ErrorSample {
+            ErrorSample(replacing(i, value, in: right), "\(place)", "out of range")
+        }
+        switch right[i] {
+        case .tensor(let index) where argument.type == "Tensor" && indexNames.contains(argument.name):
+            return [ErrorSample(replacing(i, .tensor(index.to(.float32)), in: right), argument.name, "float32")]
+                + beyond(index).map { refused($0, .tensor($1)) }
+        case .tensor(let index) where argument.type == "Tensor" && argument.name == "target" && !endsLists.contains(op):
+            return beyond(index).map { refused($0, .tensor($1)) }
+        case .optionalTensors(let list) where indexNames.contains(argument.name):
+            guard let j = list.firstIndex(where: { $0 != nil }), let index = list[j] else { return [] }
+            return beyond(index).map { place, index in
+                var list = list
+                list[j] = index
+                return refused(place, .optionalTensors(list))
+            }
+        case .tensors(let list) where indexNames.contains(argument.name):
+            guard let index = list.first else { return [] }
+            return beyond(index).map { refused($0, .tensors([$1] + list.dropFirst())) }
+        default: return []
+        }
     }
 
     /// A negative size of what is made.
@@ -110,7 +151,8 @@ package enum DerivedErrors {
 
     /// Operations that take more dtypes than they are judged for: they convert, or ask only what is not 0.
     private static let takesOtherDTypes: Set<String> = [
-        "aten::all", "aten::any", "aten::bitwise_left_shift", "aten::bitwise_right_shift", "aten::clamp", "aten::col2im",
+        "aten::all", "aten::any", "aten::bitwise_left_shift", "aten::bitwise_right_shift", "aten::clamp",
+        "aten::col2im",
         "aten::div", "aten::equal", "aten::floor_divide", "aten::fmod", "aten::index_reduce", "aten::ldexp",
         "aten::linalg_matrix_power", "aten::linspace", "aten::logspace", "aten::logsumexp", "aten::matrix_power",
         "aten::pow", "aten::remainder", "aten::scatter_reduce", "aten::square", "aten::vander",

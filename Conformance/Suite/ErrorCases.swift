@@ -54,6 +54,7 @@ extension Value {
         switch self {
         case .tensor(let x): [x]
         case .tensors(let list): list
+        case .optionalTensors(let list): list.compactMap(\.self)
         default: []
         }
     }
@@ -62,6 +63,7 @@ extension Value {
         switch self {
         case .tensor(let x): .tensor(x.to(device))
         case .tensors(let list): .tensors(list.map { $0.to(device) })
+        case .optionalTensors(let list): .optionalTensors(list.map { $0?.to(device) })
         default: self
         }
     }

@@ -4,7 +4,9 @@ import BackendKit
 extension Ops {
     static let add = Binary("add", .promote, scaled: addScaled, complex: .parts) { a, b, t in t == .bool ? a | b : a + b
     }
-    static let sub = Binary("sub", .promote, .number, strict: true, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
+    static let sub = Binary("sub", .promote, .number, strict: true, scaled: subScaled, complex: .parts) { a, b, _ in
+        a - b
+    }
     static let mul = Binary("mul", .promote, complex: .value(*)) { a, b, t in t == .bool ? a & b : a * b }
     static let div = Binary(
         "div", .promoteFloat, samples: (-4...4, 0.5...4),

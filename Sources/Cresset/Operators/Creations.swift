@@ -128,10 +128,12 @@ extension Operators {
                 (a) throws(CressetError) in
                 .full(try shape(a), try a.scalar("fill_value"), dtype: try dtype(a), device: try device(a))
             },
-            creation("scalar_tensor(Scalar s)", [[2]], refused: [ErrorSample(["x"], "argument s must be a number")]) { (a) throws(CressetError) in
+            creation("scalar_tensor(Scalar s)", [[2]], refused: [ErrorSample(["x"], "argument s must be a number")]) {
+                (a) throws(CressetError) in
                 .scalarTensor(try a.scalar("s"), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
-            creation("eye(SymInt n)", [[3], [0]], refused: [ErrorSample([-3], "-3", "negative")]) { (a) throws(CressetError) in
+            creation("eye(SymInt n)", [[3], [0]], refused: [ErrorSample([-3], "-3", "negative")]) {
+                (a) throws(CressetError) in
                 .eye(try a.int("n"), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
             creation(
@@ -142,7 +144,9 @@ extension Operators {
             },
             creation(
                 "arange(Scalar end)", dtypes: .number, [[5], [0]],
-                refused: [ErrorSample([-3], "from 0 to -3", "towards the end"), ErrorSample([1e30], "1e+30", "too many")]
+                refused: [
+                    ErrorSample([-3], "from 0 to -3", "towards the end"), ErrorSample([1e30], "1e+30", "too many"),
+                ]
             ) { (a) throws(CressetError) in
                 .arange(try a.scalar("end"), dtype: try dtype(a), device: try device(a))
             },

@@ -89,7 +89,8 @@ extension Operators {
             },
             errors: { _ in
                 [
-                    ErrorSample([3, -2], "must not be negative", "-2"), ErrorSample([-1, 3], "must not be negative", "-1"),
+                    ErrorSample([3, -2], "must not be negative", "-2"),
+                    ErrorSample([-1, 3], "must not be negative", "-1"),
                     ErrorSample([3, 3, 0, .dtype(.float32)], "int64 or int32", "float32"),
                 ]
             },

@@ -92,7 +92,8 @@ enum Reductions {
         let output = dtype ?? x.dtype
         guard output.hasGradient else {
             throw CressetError(
-                .dtype, op: op, "is not defined for \(x.summary): integers have no mean; give a floating dtype or convert first")
+                .dtype, op: op,
+                "is not defined for \(x.summary): integers have no mean; give a floating dtype or convert first")
         }
         let x = try x.fitting(output)
         let wanted = dims

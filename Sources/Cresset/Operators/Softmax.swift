@@ -152,7 +152,7 @@ public enum Losses {
     }
 
     /// - Parameter op: whose errors its errors are.
-    private static func nllLoss(
+    static func nllLoss(
         _ op: String, _ input: Tensor, _ target: Tensor, _ weight: Tensor?, _ ignoreIndex: Int,
         _ reduction: LossReduction
     ) -> Tensor {
