@@ -189,10 +189,10 @@ extension Operator {
     /// The operation of PyTorch's that gives a copy of what this view shows: unfold_copy of unfold.
     var copied: Operator {
         let end = schema.text.firstIndex { $0 == "." || $0 == "(" } ?? schema.text.endIndex
-        let (samples, call) = (samples, call)
+        let (samples, errors, call) = (samples, errors, call)
         return .composed(
             schema.text[..<end] + "_copy" + schema.text[end...], dtypes, of: ["aten::clone"],
-            isDifferentiable: isDifferentiable, readsMemory: readsMemory, samples: samples,
+            isDifferentiable: isDifferentiable, readsMemory: readsMemory, samples: samples, errors: errors,
             call: { (a) throws(CressetError) in
                 try call(a).map { value in
                     switch value {
@@ -224,7 +224,8 @@ extension Operators {
         let matrix: [(Shape, [Value])] = [([4, 3], []), ([2, 3, 4], []), ([0, 3], [])]
         let t = Operator.view("t(Tensor self) -> Tensor", [([4, 3], []), ([5], []), ([], []), ([0, 3], [])]) { x, _ in
             [x.t()]
-        }
+        }.refusing([([2, 3, 4], [], ["at most 2 dims", "[2, 3, 4]"])])
+        let vector: [(Shape, [Value], [String])] = [([3], [], ["at least 2 dims", "[3]"])]
         func swapping(_ name: String, _ first: String, _ second: String) -> Operator {
             .view(
                 "\(name)(Tensor self, int \(first), int \(second)) -> Tensor",
@@ -236,20 +237,29 @@ extension Operators {
                 .view(
                     "\(name).intlist(Tensor self, int[] source, int[] destination) -> Tensor",
                     [([4, 3, 5], [[0, 1], [-1, 0]]), ([0, 3], [[1], [0]]), ([], [[], []])]
-                ) { (x, a) throws(CressetError) in [x.movedim(try a.ints("source"), try a.ints("destination"))] },
+                ) { (x, a) throws(CressetError) in [x.movedim(try a.ints("source"), try a.ints("destination"))] }
+                .refusing([
+                    ([4, 3], [[0], [0, 1]], ["1 dims [0]", "2 places"]),
+                    ([4, 3], [[0, 0], [0, 1]], ["dim 0", "twice"]),
+                    ([4, 3], [[0, 1], [1, -1]], ["dim -1", "twice"]), ([4, 3], [[5], [0]], ["dim 5 is out of range"]),
+                ]),
                 .view(
                     "\(name).int(Tensor self, int source, int destination) -> Tensor",
                     [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
-                ) { (x, a) throws(CressetError) in [x.movedim(try a.int("source"), try a.int("destination"))] },
+                ) { (x, a) throws(CressetError) in [x.movedim(try a.int("source"), try a.int("destination"))] }
+                .refusing([
+                    ([4, 3], [2, 0], ["dim 2 is out of range"]), ([4, 3], [0, -3], ["dim -3 is out of range"]),
+                ]),
             ]
         }
         return [
             alias, alias.copied, detach, detach.copied, transpose, transpose.copied, permute, permute.copied, t,
             t.copied, swapping("swapaxes", "axis0", "axis1"), swapping("swapdims", "dim0", "dim1"),
-            .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] },
-            .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] },
-            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] },
-            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.H] },
+            .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] }.refusing(vector),
+            .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] }.refusing(vector),
+            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] }.refusing(vector),
+            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.H] }
+                .refusing([([2, 3, 4], [], ["at most 2 dims", "[2, 3, 4]"])]),
             .view("numpy_T(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.T] },
         ] + moving("movedim") + moving("moveaxis")
     }()
