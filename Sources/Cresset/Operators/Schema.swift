@@ -121,7 +121,23 @@ public struct Schema: Sendable {
                 throw CressetError(.argument, op: name, "argument \(argument.name) is missing; schema: \(text)")
             }
         }
+        for (argument, value) in zip(arguments, bound) { try check(value, for: argument) }
         return Arguments(op: name, schema: self, values: bound)
+    }
+
+    /// That tensors are given where tensors are meant; of what kind the others are is asked where they are read.
+    private func check(_ value: Value, for argument: Argument) throws(CressetError) {
+        switch (argument.type, value) {
+        case ("Tensor", .tensor), ("Tensor[]", .tensors): return
+        case ("Tensor", _): throw wrong(argument.name, "a tensor", value)
+        case ("Tensor[]", _): throw wrong(argument.name, "a list of tensors", value)
+        default: return
+        }
+    }
+
+    /// The error for an argument of another kind than the schema's.
+    func wrong(_ argument: String, _ wanted: String, _ got: Value) -> CressetError {
+        CressetError(.argument, op: name, "argument \(argument) must be \(wanted), not \(got.kind); schema: \(text)")
     }
 }
 

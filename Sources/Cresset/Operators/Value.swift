@@ -46,7 +46,7 @@ public struct Arguments: Sendable {
     }
 
     private func wrong(_ name: String, _ what: String, _ got: Value) -> CressetError {
-        CressetError(.argument, op: op, "argument \(name) must be \(what), not \(got.kind); schema: \(schema.text)")
+        schema.wrong(name, what, got)
     }
 
     public func tensor(_ name: String) throws(CressetError) -> Tensor {
