@@ -25,6 +25,7 @@ extension Operators {
         embeddings,
         flatIndexing,
         fourier,
+        gridSampling,
         histograms,
         indexedWrites,
         indexing,
