@@ -28,22 +28,29 @@ public final class RandomStream: Sendable {
     }
     private static let program = RandomStream(seed: 0)
 
-    private struct State {
-        var seed: UInt64
-        var counter: UInt64
+    /// Where a stream stands.
+    public struct State: Sendable, Hashable {
+        public var seed: UInt64
+        /// Elements drawn since.
+        public var counter: UInt64
     }
-    private let state: Lock<State>
+    private let current: Lock<State>
+    /// Where the stream stands; set it to draw the same numbers again.
+    public var state: State {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
 
-    public init(seed: UInt64) { state = Lock(State(seed: seed, counter: 0)) }
+    public init(seed: UInt64) { current = Lock(State(seed: seed, counter: 0)) }
 
-    public func reset(_ seed: UInt64) { state.withLock { $0 = State(seed: seed, counter: 0) } }
+    public func reset(_ seed: UInt64) { current.withLock { $0 = State(seed: seed, counter: 0) } }
 
     /// As if so many elements had been drawn.
-    func move(to counter: UInt64) { state.withLock { $0.counter = counter } }
+    func move(to counter: UInt64) { current.withLock { $0.counter = counter } }
 
     /// Key and first counter for `count` elements.
     func take(_ count: Int) -> [Scalar] {
-        state.withLock { state in
+        current.withLock { state in
             defer { state.counter &+= UInt64(count) }
             return [.int(Int64(bitPattern: state.seed)), .int(Int64(bitPattern: state.counter))]
         }
