@@ -18,6 +18,7 @@ extension Operators {
         conversions,
         convolutions,
         creations,
+        ctc,
         diagonals,
         dropouts,
         differences,
@@ -26,6 +27,7 @@ extension Operators {
         embeddings,
         flatIndexing,
         fourier,
+        fractionalPooling,
         gridSampling,
         histograms,
         indexedWrites,
@@ -57,12 +59,15 @@ extension Operators {
         statistics,
         stridedViews,
         tensorProducts,
+        timeConvolution,
         transpositions,
         unfolding,
         uniqueness,
+        unpooling,
         upsampling,
         vectorProducts,
         viewScatters,
+        weightNormalization,
     ]
 
     /// Pointwise operations that are more than a line, each list in the file of its family.

@@ -191,7 +191,8 @@ enum Dropout {
             guard mask.dtype == .bool else {
                 throw CressetError(.dtype, op: a.op, "the mask must be bool, got \(mask.summary)")
             }
-            return [.tensor(try Ops.mul(try Ops.mul(g, mask), .double(try a.double("scale"))))]
+            let factors = try Ops.mul(try mask.converted(to: g.dtype), .double(try a.double("scale")))
+            return [.tensor(try Ops.mul(g, factors))]
         })
 
     private static let rectifier = Operator(

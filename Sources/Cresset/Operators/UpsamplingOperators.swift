@@ -138,7 +138,7 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
-    static let upsampling: [Operator] = Upsample.all.map(upsample)
+    static let upsampling: [Operator] = Upsample.all.flatMap { [upsample($0), byFactors($0)] }
 
     private static let axes = [["scales"], ["scales_h", "scales_w"], ["scales_d", "scales_h", "scales_w"]]
 
@@ -160,6 +160,36 @@ extension Operators {
                             scales: try names.map { (name) throws(CressetError) in
                                 try a.optionalScalar(name)?.doubleValue
                             }))
+                ]
+            })
+    }
+
+    /// The overload that takes sizes or factors.
+    private static func byFactors(_ resize: Upsample) -> Operator {
+        let corners = resize.takesCorners ? "bool align_corners, " : ""
+        return Operator(
+            "\(resize.name).vec(Tensor input, SymInt[]? output_size, \(corners)float[]? scale_factors) -> Tensor",
+            dtypes: resize.takesCorners ? .floating : .number, composition: ["aten::\(resize.name)"],
+            notOverridable: "it is made of aten::\(resize.name), which can be",
+            samples: { g in
+                let (r, corners): (Int, [Value]) = (resize.rank, resize.takesCorners ? [false] : [])
+                let x = Shape([2, 3] + [4, 3, 2].prefix(r))
+                return [
+                    Sample([.tensor(g.tensor(x)), .ints(Array([6, 5, 3].prefix(r)))] + corners + [.none]),
+                    Sample([.tensor(g.tensor(x)), .none] + corners + [.doubles(Array([1.5, 2, 1.6].prefix(r)))]),
+                ]
+            },
+            errors: { g in
+                let x = Value.tensor(g.tensor(Shape([1, 1] + Array(repeating: 3, count: resize.rank))))
+                return [ErrorSample([x, .none] + (resize.takesCorners ? [false] : []) + [.none], "not both")]
+            },
+            call: { (a) throws(CressetError) in
+                [
+                    .tensor(
+                        try resize(
+                            try a.tensor("input"), sizes: try a.optionalInts("output_size"),
+                            factors: try a.optionalDoubles("scale_factors"),
+                            alignCorners: resize.takesCorners ? try a.bool("align_corners") : false))
                 ]
             })
     }
