@@ -42,7 +42,8 @@ enum Upsampling {
                     + "\(x.summary), \(sizes)")
         }
         let isMovement = options.mode == .nearest || options.mode == .nearestExact
-        if !(options.antialias && x.dtype == .uint8) { try x.checkDType(isMovement ? .number : .floating, op: op) }
+        let isWhole = options.antialias && x.dtype == .uint8
+        if !isWhole { try x.checkDType(isMovement ? .number : .floating, op: op) }
         guard !options.antialias || !isMovement else {
             throw CressetError(.argument, op: op, "antialiasing is for linear and cubic modes")
         }
