@@ -93,6 +93,7 @@ let package = Package(
             name: "NNTests", dependencies: ["Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO"],
             exclude: ["make_values.py"]),
         .testTarget(name: "EveryDeviceTests", dependencies: ["Cresset", "CressetNN", "CressetOptim"]),
+        .testTarget(name: "OutsideTests", dependencies: ["Cresset", "ConformanceSuite"]),
         .testTarget(name: "LargeTests", dependencies: ["Cresset"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],

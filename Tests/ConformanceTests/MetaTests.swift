@@ -6,7 +6,8 @@ import Testing
     /// Operations whose results, or the shapes of them, are values of their arguments.
     private static let dependent: Set<String> = [
         "aten::_unique2", "aten::argwhere", "aten::bincount", "aten::index.Tensor", "aten::index_put", "aten::item",
-        "aten::masked_select", "aten::nonzero", "aten::nonzero_numpy", "aten::one_hot", "aten::repeat_interleave.Tensor",
+        "aten::masked_select", "aten::nonzero", "aten::nonzero_numpy", "aten::one_hot",
+        "aten::repeat_interleave.Tensor",
         "aten::repeat_interleave.self_Tensor", "aten::tensor_split.tensor_indices_or_sections",
         "aten::unique_consecutive", "aten::unique_dim", "aten::where",
     ]

@@ -18,6 +18,7 @@ typedef struct CressetThreadState {
   void *guard;              /* retained guard of memory */
   void *node;               /* of the tape, while its gradients are computed */
   uint64_t used_devices;    /* bit set of the devices that this thread gave work to since its innermost `catching` began */
+  void *stream;             /* of random numbers, inside `withRandomStream`; not retained */
   int32_t shadow_device;    /* set by `withShadow` or CRESSET_SHADOW; meant while the layer's bit is set */
   void *saved_hooks;        /* of `withSavedTensorHooks`, alive while the layer's bit is set */
 } CressetThreadState;

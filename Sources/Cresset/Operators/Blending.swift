@@ -42,12 +42,15 @@ extension Tensor {
     public func lerp(_ end: Tensor, _ weight: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.lerpScalar(self, end, numbers: weight) }
     }
+    /// The same with a weight for each element.
     public func lerp(_ end: Tensor, _ weight: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.lerpTensor(self, end, weight) }
     }
+    /// The same as `lerp`, in place; with a number.
     @discardableResult public func lerp_(_ end: Tensor, _ weight: Scalar) -> Tensor {
         inPlace(Ops.lerpScalar, end, numbers: weight)
     }
+    /// The same as `lerp`, in place.
     @discardableResult public func lerp_(_ end: Tensor, _ weight: Tensor) -> Tensor {
         inPlace(Ops.lerpTensor, end, weight)
     }
@@ -55,6 +58,7 @@ extension Tensor {
     public func addcmul(_ tensor1: Tensor, _ tensor2: Tensor, value: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in try Ops.addcmul(self, tensor1, tensor2, numbers: value) }
     }
+    /// The same as `addcmul`, in place; with a number.
     @discardableResult public func addcmul_(_ tensor1: Tensor, _ tensor2: Tensor, value: Scalar = 1) -> Tensor {
         inPlace(Ops.addcmul, tensor1, tensor2, numbers: value)
     }
@@ -62,6 +66,7 @@ extension Tensor {
     public func addcdiv(_ tensor1: Tensor, _ tensor2: Tensor, value: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in try Ops.addcdiv(self, tensor1, tensor2, numbers: value) }
     }
+    /// The same as `addcdiv`, in place; with a number.
     @discardableResult public func addcdiv_(_ tensor1: Tensor, _ tensor2: Tensor, value: Scalar = 1) -> Tensor {
         inPlace(Ops.addcdiv, tensor1, tensor2, numbers: value)
     }

@@ -2,8 +2,11 @@ import BackendKit
 
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
-    /// Every declared operation.
-    public static let all: [Operator] = families.flatMap { $0 }
+    /// Every declared operation: the library's, then those that were declared outside of it.
+    public static var all: [Operator] { builtIn + DeclaredOperator.all }
+
+    /// The library's own.
+    package static let builtIn: [Operator] = families.flatMap { $0 }
 
     /// The lists of the files beside this one.
     private static let families: [[Operator]] = [
@@ -18,13 +21,17 @@ extension Operators {
         conversions,
         convolutions,
         creations,
+        ctc,
         diagonals,
+        dropouts,
         differences,
         einsums,
         elementwise,
         embeddings,
         flatIndexing,
         fourier,
+        fractionalPooling,
+        gridSampling,
         histograms,
         indexedWrites,
         indexing,
@@ -36,6 +43,7 @@ extension Operators {
         ordering,
         padding,
         pooling,
+        random,
         rearrangings,
         reductions,
         reshapings,
@@ -54,12 +62,15 @@ extension Operators {
         statistics,
         stridedViews,
         tensorProducts,
+        timeConvolution,
         transpositions,
         unfolding,
         uniqueness,
+        unpooling,
         upsampling,
         vectorProducts,
         viewScatters,
+        weightNormalization,
     ]
 
     /// Pointwise operations that are more than a line, each list in the file of its family.

@@ -73,7 +73,7 @@ extension Tensor {
     }
     /// The elements where `mask`, which broadcasts with this tensor, is true: a vector.
     public func maskedSelect(_ mask: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Compaction.maskedSelect(self, mask) }
+        trapping(as: "aten::masked_select") { try Compaction.maskedSelect(self, mask) }
     }
     /// Coordinates of the elements that are not zero, as `nonzero`.
     public func argwhere() -> Tensor { nonzero() }
@@ -91,7 +91,7 @@ extension Tensor {
     }
     /// The number of elements that are not zero, over all dims or some.
     public func countNonzero(dim: [Int]? = nil) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::count_nonzero.dim_IntList") {
             try checkValid("aten::count_nonzero")
             return try Reductions.sum(try Ops.ne(self, .int(0)), dims: dim, keepdim: false)
         }

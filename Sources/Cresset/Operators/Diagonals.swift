@@ -102,6 +102,13 @@ extension Operators {
                 let cases: [[Value]] = [[4, 3, 0], [3, 5, -1], [2, 2, 3], [0, 3, 0]]
                 return cases.map { Sample($0 + [.none, .none, .device(.reference), .none]) }
             },
+            errors: { _ in
+                [
+                    ErrorSample([3, -2], "must not be negative", "-2"),
+                    ErrorSample([-1, 3], "must not be negative", "-1"),
+                    ErrorSample([3, 3, 0, .dtype(.float32)], "int64 or int32", "float32"),
+                ]
+            },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(
@@ -119,11 +126,12 @@ extension Operators {
             [([2, 3], [0, -2, -1]), ([3], [-1, 0, 1]), ([2, 2], [1, 0, 2]), ([0], [1, -2, -1])]
         ) { (x, a) throws(CressetError) in
             x.diagEmbed(offset: try a.int("offset"), dim1: try a.int("dim1"), dim2: try a.int("dim2"))
-        },
+        }.refusing([([3], [0, 1, -1], ["1", "-1"]), ([3], [0, 0, 4], ["dim 4 is out of range"])]),
         diagonal(
             "diag(Tensor self, int diagonal=0) -> Tensor", of: ["aten::diagonal_scatter", "aten::clone"],
             [([3], [1]), ([3, 4], [-1]), ([2, 2], [5]), ([0], [0])]
-        ) { (x, a) throws(CressetError) in x.diag(try a.int("diagonal")) },
+        ) { (x, a) throws(CressetError) in x.diag(try a.int("diagonal")) }
+        .refusing([([2, 3, 4], [0], ["[2, 3, 4]"]), ([], [0], ["[]"])]),
         diagonal(
             "diagflat(Tensor self, int offset=0) -> Tensor", of: ["aten::diag"],
             [([2, 2], [0]), ([], [-2]), ([0], [1])]

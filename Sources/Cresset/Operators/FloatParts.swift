@@ -218,12 +218,15 @@ extension Tensor {
     public func copysign(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.copysign(self, other) }
     }
+    /// The same as `copysign` of a tensor, with a number.
     public func copysign(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.copysign(self, other) }
     }
+    /// The same as `copysign`, in place.
     @discardableResult public func copysign_(_ other: Tensor) -> Tensor {
         inPlace("aten::copysign_.Tensor", Ops.copysign, other)
     }
+    /// The same as `copysign`, in place; with a number.
     @discardableResult public func copysign_(_ other: Scalar) -> Tensor {
         inPlace("aten::copysign_.Scalar", Ops.copysign, other)
     }
@@ -231,6 +234,7 @@ extension Tensor {
     public func nextafter(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.nextafter(self, other) }
     }
+    /// The same as `nextafter`, in place.
     @discardableResult public func nextafter_(_ other: Tensor) -> Tensor {
         inPlace("aten::nextafter_", Ops.nextafter, other)
     }
@@ -242,5 +246,6 @@ extension Tensor {
     public func ldexp(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.ldexp(.tensor(self), .tensor(other)) }
     }
+    /// The same as `ldexp`, in place.
     @discardableResult public func ldexp_(_ other: Tensor) -> Tensor { inPlace("aten::ldexp_") { $0.ldexp(other) } }
 }

@@ -190,8 +190,8 @@ extension Operators {
         _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: String, op: String
     ) throws(CressetError) -> Tensor {
         switch reduce {
-        case "add": return x.scatterAdd(dim, index, source)
-        case "multiply": return x.scatterReduce(dim, index, source, .prod)
+        case "add": return try Indexing.scatter(x, dim, index, source, .add, for: op)
+        case "multiply": return try ScatterReductions.reduce(x, dim, index, source, .prod, includeSelf: true, op: op)
         default: throw CressetError(.argument, op: op, "reduce must be add or multiply, got \"\(reduce)\"")
         }
     }

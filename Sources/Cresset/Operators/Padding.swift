@@ -181,7 +181,11 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(try Padding.constant(try a.tensor("self"), try a.ints("pad"), try a.scalar("value")))]
-                }),
+                }
+            ).refusing([
+                ([3], [[1, 1, 1, 1]], ["[1, 1, 1, 1]", "[3]"]), ([3], [[1]], ["[1]"]), ([3], [[-2, -2]], ["[-2, -2]"]),
+                ([3], [[1 << 62, 1 << 62]], ["\(1 << 62)"]),
+            ]),
             Operator(
                 "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", dtypes: .all,
                 composition: ["aten::constant_pad_nd", "gather"],
@@ -208,7 +212,11 @@ extension Operators {
                                 try a.tensor("self"), try a.ints("pad"), mode,
                                 try a.optionalScalar("value")?.doubleValue))
                     ]
-                }),
+                }
+            ).refusing([
+                ([2, 3], [[1, 1], "mirror"], ["mode", "mirror"]), ([3], [[1, 1, 1, 1]], ["[1, 1, 1, 1]"]),
+                ([2, 3], [[3, 0], "reflect"], ["3"]), ([2, 3], [[1, 1], "reflect", 2.0], ["value"]),
+            ]),
             around("_pad_circular", "SymInt[] pad", .circular, 1...3),
         ]
         + (1...3).flatMap {
@@ -239,6 +247,15 @@ extension Operators {
                         .argument, op: "aten::" + name, "needs \(2 * ranks.upperBound) numbers, got \(pad)")
                 }
                 return [.tensor(try Padding.around(try a.tensor("self"), pad, mode, op: "aten::" + name))]
-            })
+            }
+        ).refusing { g in
+            let (rank, x) = (ranks.lowerBound, g.tensor(Shape(repeating: 3, count: ranks.lowerBound + 1)))
+            let wide = [Int](repeating: mode == .reflect ? 3 : mode == .circular ? 4 : 1, count: 2 * rank)
+            let cut = [Int](repeating: -2, count: 2 * rank)
+            return [
+                ErrorSample([.tensor(x), .ints([1])], "[1]"), ErrorSample([.tensor(x), .ints(cut)], "-2"),
+                ErrorSample([.tensor(g.tensor([])), .ints(wide)], "[]"),
+            ] + (mode == .replicate ? [] : [ErrorSample([.tensor(x), .ints(wide)], "\(wide[0])")])
+        }
     }
 }

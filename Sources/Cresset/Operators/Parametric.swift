@@ -81,6 +81,7 @@ final class Parametric: Sendable {
             })
     }
 
+    /// Calls it with the schema's arguments in their order among tensors and among numbers.
     func callAsFunction(_ inputs: Tensor..., numbers: Scalar...) throws(CressetError) -> Tensor {
         try Self.call(kernel, mask, types, check, inputs, numbers)
     }

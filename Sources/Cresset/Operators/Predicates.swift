@@ -194,6 +194,7 @@ extension Tensor {
     public func nanToNum(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor {
         trapping { () throws(CressetError) in try NaNToNum.callAsFunction(self, nan, posinf, neginf) }
     }
+    /// The same as `nanToNum`, in place.
     @discardableResult public func nanToNum_(nan: Double? = nil, posinf: Double? = nil, neginf: Double? = nil) -> Tensor
     {
         NaNToNum.inPlace(self, nan, posinf, neginf)

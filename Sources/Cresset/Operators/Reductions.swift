@@ -92,7 +92,8 @@ enum Reductions {
         let output = dtype ?? x.dtype
         guard output.hasGradient else {
             throw CressetError(
-                .dtype, op: op, "the mean of \(x.dtype) is not defined; give a floating dtype or convert first")
+                .dtype, op: op,
+                "is not defined for \(x.summary): integers have no mean; give a floating dtype or convert first")
         }
         let x = try x.fitting(output)
         let wanted = dims
@@ -277,6 +278,7 @@ enum Reductions {
     {
         let op = kernel.name.text
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let dims =
             try dim.map { (d) throws(CressetError) in x.ndim == 0 ? [] : [try x.dim(d, op: op)] } ?? Array(0..<x.ndim)
         try checkNotEmpty(x, dims, op: op)
@@ -383,6 +385,7 @@ extension Tensor {
                 isAll: dim == nil && !keepdim)
         }
     }
+    /// The `sum` along one dim.
     public func sum(dim: Int, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         sum(dim: [dim], keepdim: keepdim, dtype: dtype)
     }
@@ -390,6 +393,7 @@ extension Tensor {
     public func mean(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
         trapping { () throws(CressetError) in try Reductions.mean(self, dims: dim, keepdim: keepdim, dtype: dtype) }
     }
+    /// The `mean` along one dim.
     public func mean(dim: Int, keepdim: Bool = false) -> Tensor { mean(dim: [dim], keepdim: keepdim) }
     /// The product of all elements, or along one dim.
     public func prod(dim: Int? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
@@ -403,6 +407,7 @@ extension Tensor {
             try Reductions.extremum(Reductions.maxKernel, self, dims: dim, keepdim: keepdim)
         }
     }
+    /// The smallest elements along dims; NaN wins.
     public func amin(dim: [Int]? = nil, keepdim: Bool = false) -> Tensor {
         trapping { () throws(CressetError) in
             try Reductions.extremum(Reductions.minKernel, self, dims: dim, keepdim: keepdim)
@@ -418,6 +423,7 @@ extension Tensor {
             try Reductions.extremumWithIndex(Reductions.maxWithIndex, self, dim: dim, keepdim: keepdim)
         }
     }
+    /// The smallest elements along one dim, and where they are; NaN wins.
     public func min(dim: Int, keepdim: Bool = false) -> (values: Tensor, indices: Tensor) {
         trapping(default: (.invalid, .invalid)) { () throws(CressetError) in
             try Reductions.extremumWithIndex(Reductions.minWithIndex, self, dim: dim, keepdim: keepdim)
@@ -429,6 +435,7 @@ extension Tensor {
             try Reductions.argument(Reductions.argmaxKernel, self, dim: dim, keepdim: keepdim)
         }
     }
+    /// The index of the smallest element along a dim, or in row-major order; the first of several.
     public func argmin(dim: Int? = nil, keepdim: Bool = false) -> Tensor {
         trapping { () throws(CressetError) in
             try Reductions.argument(Reductions.argminKernel, self, dim: dim, keepdim: keepdim)

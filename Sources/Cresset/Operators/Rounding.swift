@@ -152,5 +152,6 @@ extension Tensor {
     public func round(decimals: Int) -> Tensor {
         trapping { () throws(CressetError) in try RoundDecimals.round(self, decimals) }
     }
+    /// The same as `round`, in place.
     @discardableResult public func round_(decimals: Int) -> Tensor { RoundDecimals.inPlace(self, decimals) }
 }

@@ -54,15 +54,15 @@ enum ScatterReductions {
         if !includeSelf {
             let neutral = try Tensor.filled(
                 index.shape, identity(reduce, x.dtype), dtype: x.dtype, on: x.runtime, op: op)
-            start = try Indexing.scatter(x, d, index, neutral, .set)
+            start = try Indexing.scatter(x, d, index, neutral, .set, for: op)
         }
         switch reduce {
-        case .sum: return try Indexing.scatter(start, d, index, source, .add)
-        case .prod: return try Indexing.scatter(start, d, index, source, .mul)
-        case .amax: return try Indexing.scatter(start, d, index, source, .max)
-        case .amin: return try Indexing.scatter(start, d, index, source, .min)
+        case .sum: return try Indexing.scatter(start, d, index, source, .add, for: op)
+        case .prod: return try Indexing.scatter(start, d, index, source, .mul, for: op)
+        case .amax: return try Indexing.scatter(start, d, index, source, .max, for: op)
+        case .amin: return try Indexing.scatter(start, d, index, source, .min, for: op)
         case .mean:
-            let sums = try Indexing.scatter(start, d, index, source, .add)
+            let sums = try Indexing.scatter(start, d, index, source, .add, for: op)
             let counts = try counts(x, d, index, includeSelf, op: op)
             return x.dtype.isFloatingPoint || x.dtype.isComplex
                 ? try Ops.div(sums, counts) : try Ops.floorDivide(sums, counts)

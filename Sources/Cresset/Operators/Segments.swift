@@ -135,7 +135,7 @@ extension Tensor {
     }
     /// Element i repeated repeats[i] times along `dim`; without a dim of all elements in one row.
     public func repeatInterleave(_ repeats: Tensor, dim: Int? = nil, outputSize: Int? = nil) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::repeat_interleave.self_Tensor") {
             let op = "aten::repeat_interleave.self_Tensor"
             try checkValid(op)
             let x = dim == nil || ndim == 0 ? try reshaped([numel], op: op) : self

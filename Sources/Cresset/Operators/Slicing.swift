@@ -101,7 +101,9 @@ extension Tensor {
         }
     }
     /// A copy of `length` elements from `start` along one dim.
-    public func narrowCopy(_ dim: Int, _ start: Int, _ length: Int) -> Tensor { narrow(dim, start, length).clone() }
+    public func narrowCopy(_ dim: Int, _ start: Int, _ length: Int) -> Tensor {
+        trapping(as: "aten::narrow_copy") { narrow(dim, start, length).clone() }
+    }
 }
 
 // MARK: Declarations

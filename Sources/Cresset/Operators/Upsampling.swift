@@ -43,11 +43,7 @@ enum Upsampling {
         }
         let isMovement = options.mode == .nearest || options.mode == .nearestExact
         let isWhole = options.antialias && x.dtype == .uint8
-        guard isMovement || isWhole || x.dtype.isFloatingPoint else {
-            throw CressetError(
-                .dtype, op: op,
-                "is defined for floating dtypes\(options.antialias ? " and uint8" : ""), got \(x.summary)")
-        }
+        if !isWhole { try x.checkDType(isMovement ? .number : .floating, op: op) }
         guard !options.antialias || !isMovement else {
             throw CressetError(.argument, op: op, "antialiasing is for linear and cubic modes")
         }

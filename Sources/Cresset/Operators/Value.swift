@@ -11,6 +11,8 @@ public enum Value: Sendable {
     case device(Device)
     case dtype(DType)
     case string(String)
+    /// Where random numbers come from.
+    case stream(RandomStream)
 
     public var tensor: Tensor? { if case .tensor(let x) = self { x } else { nil } }
     public var isNone: Bool { if case .none = self { true } else { false } }
@@ -46,7 +48,7 @@ public struct Arguments: Sendable {
     }
 
     private func wrong(_ name: String, _ what: String, _ got: Value) -> CressetError {
-        CressetError(.argument, op: op, "argument \(name) must be \(what), not \(got.kind); schema: \(schema.text)")
+        schema.wrong(name, what, got)
     }
 
     public func tensor(_ name: String) throws(CressetError) -> Tensor {
@@ -148,6 +150,16 @@ public struct Arguments: Sendable {
         }
     }
 
+    /// The argument `generator`; nil stands for the default stream.
+    public func stream(_ name: String = "generator") throws(CressetError) -> RandomStream {
+        let value = values[try position(name)]
+        switch value {
+        case .none: return .default
+        case .stream(let stream): return stream
+        default: throw wrong(name, "a stream of random numbers", value)
+        }
+    }
+
     public func optionalString(_ name: String) throws(CressetError) -> String? {
         values[try position(name)].isNone ? nil : try string(name)
     }
@@ -181,6 +193,7 @@ extension Value {
         case .device(let x): "\(x)"
         case .dtype(let x): "\(x)"
         case .string(let x): "\"\(x)\""
+        case .stream: "a stream of random numbers"
         }
     }
 }

@@ -119,7 +119,7 @@ extension linalg {
 
     /// The cross product of vectors of three along `dim`.
     public static func cross(_ a: Tensor, _ b: Tensor, dim: Int = -1) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::linalg_cross") {
             try LinearAlgebra.cross(a, b, dim: dim, op: "aten::linalg_cross")
         }
     }
@@ -143,7 +143,7 @@ extension linalg {
 extension Tensor {
     /// The cross product of vectors of three along `dim`, or along the first dim of size 3.
     public func cross(_ other: Tensor, dim: Int? = nil) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::cross") {
             let op = "aten::cross"
             try checkValid(op)
             guard let d = dim ?? shape.firstIndex(of: 3) else {
