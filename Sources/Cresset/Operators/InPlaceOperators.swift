@@ -21,6 +21,15 @@ extension Operators {
         __lshift__ __rshift__
         """.split { $0 == " " || $0 == "\n" }.map(String.init))
 
+    /// The in-place operations that follow from those declared, without "aten::".
+    package static var inPlaceNames: [String] {
+        all.compactMap { op in
+            let bare = op.name.dropFirst("aten::".count)
+            let base = bare.prefix { $0 != "." }
+            return writable.contains(String(base)) ? base + "_" + bare.dropFirst(base.count) : nil
+        } + renamed.keys.sorted()
+    }
+
     /// Those whose operation has another name than theirs without the underscore.
     private static let renamed = [
         "bernoulli_.float": "bernoulli.p", "float_power_.Tensor": "float_power.Tensor_Tensor",
