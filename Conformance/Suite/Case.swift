@@ -55,10 +55,12 @@ package struct Selection: Sendable {
     package var tier: Tier
     /// Only cases that run in this direction.
     package var direction: Direction?
+    /// Only calls that must be refused.
+    package var isOfRefusals = false
     /// False where only some operations, dtypes or cases were asked for.
     private let isOpen: Bool
     /// False where only a part was asked for: then nothing can be said of what was not run.
-    package var isWhole: Bool { isOpen && direction == nil }
+    package var isWhole: Bool { isOpen && direction == nil && !isOfRefusals }
 
     package init(
         op: (@Sendable (String) -> Bool)? = nil, dtype: DType? = nil, id: String? = nil, seed: UInt64 = 0,

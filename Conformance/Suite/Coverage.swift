@@ -89,17 +89,19 @@ extension Coverage {
     /// A table with a row for each operation.
     package func table(markdown: Bool) -> String {
         let names = cells.keys.sorted()
-        let width = names.map(\.count).max() ?? 0
-        func row(_ first: String, _ others: [String]) -> String {
-            if markdown { return "| " + ([first] + others).joined(separator: " | ") + " |\n" }
+        let spellings = names.map { Operators.find($0)?.spelling ?? "" }
+        let (width, wide) = (names.map(\.count).max() ?? 0, spellings.map(\.count).max() ?? 0)
+        func row(_ first: String, _ second: String, _ others: [String]) -> String {
+            if markdown { return "| " + ([first, second] + others).joined(separator: " | ") + " |\n" }
             func padded(_ text: String, _ width: Int) -> String {
                 text + String(repeating: " ", count: max(0, width - text.count))
             }
-            return padded(first, width) + "  " + others.map { padded($0, 11) }.joined() + "\n"
+            return padded(first, width) + "  " + padded(second, wide) + "  " + others.map { padded($0, 11) }.joined()
+                + "\n"
         }
-        var text = row("operation", Self.dtypes.map(\.name))
-        if markdown { text += row("---", Self.dtypes.map { _ in "---" }) }
-        for name in names {
+        var text = row("operation", "in Swift", Self.dtypes.map(\.name))
+        if markdown { text += row("---", "---", Self.dtypes.map { _ in "---" }) }
+        for (name, spelling) in zip(names, spellings) {
             let marks = Self.dtypes.map { dtype in
                 switch cells[name]?[dtype] {
                 case .override: "override"
@@ -109,7 +111,7 @@ extension Coverage {
                 case nil: markdown ? "" : "·"
                 }
             }
-            text += row(markdown ? "`\(name)`" : name, marks)
+            text += row(markdown ? "`\(name)`" : name, markdown ? "`\(spelling)`" : spelling, marks)
         }
         return text
     }
@@ -119,6 +121,7 @@ extension Coverage {
         for op in Operators.all.sorted(by: { $0.name < $1.name }) {
             operations[op.name] = [
                 "schema": .string(op.schema.text),
+                "swift": .string(op.spelling),
                 "dtypes": .array(dtypes.filter(op.dtypes.contains).map { .string($0.name) }),
                 "differentiable": .bool(op.isDifferentiable),
                 "composition": .array(op.composition.map { .string($0) }),

@@ -49,9 +49,10 @@ package struct OpsTable {
         var text = """
             # Operations
 
-            Every declared operation under PyTorch's name, what it is made of, and what the conformance suite ran of it on each
-            device: the number of cases (a case is one call, in one layout, forwards or backwards), and the dtypes of which every
-            case passed, "all" being those the operation is declared for. Written by `make docs` from the reports of these runs.
+            Every declared operation under PyTorch's name, how it is spelled in Swift (a method or static function of `Tensor`, an
+            operator, or a function of a namespace), what it is made of, and what the conformance suite ran of it on each device: the
+            number of cases (a case is one call, in one layout, forwards or backwards), and the dtypes of which every case passed,
+            "all" being those the operation is declared for. Written by `make docs` from the reports of these runs.
 
 
             """
@@ -61,8 +62,8 @@ package struct OpsTable {
                 [column.device, column.driver.replacing("|", with: "\\|")]
                     + Self.keys.map { "\(column.counts[$0] ?? 0)" })
         }
-        text += "\n" + line(["operation", "made of", "dtypes"] + columns.map(\.device))
-        text += line(Array(repeating: "---", count: columns.count + 3))
+        text += "\n" + line(["operation", "in Swift", "made of", "dtypes"] + columns.map(\.device))
+        text += line(Array(repeating: "---", count: columns.count + 4))
         for op in Operators.all.sorted(by: { $0.name < $1.name }) {
             let declared = Coverage.dtypes.filter(op.dtypes.contains)
             let made = op.composition.isEmpty ? "a view" : op.composition.map { "`\($0)`" }.joined(separator: ", ")
@@ -71,7 +72,7 @@ package struct OpsTable {
                 let dtypes = row.passed == declared ? "all" : row.passed.isEmpty ? "none" : Self.told(row.passed)
                 return "\(dtypes) (\(row.cases))"
             }
-            text += line(["`\(op.name)`", made, Self.told(declared)] + cells)
+            text += line(["`\(op.name)`", "`\(op.spelling)`", made, Self.told(declared)] + cells)
         }
         return text
     }

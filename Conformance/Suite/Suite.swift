@@ -55,6 +55,15 @@ package final class Suite {
         defer { Fallback.policy = policy }
 
         context.listen(&report)
+        if selection.isOfRefusals {
+            try refuse(on: device, &report)
+            report.compiled = try device.compileCount - compiled
+            if report.total == 0 {
+                report.add(.failed("no case was executed"), id: "conformance", op: "conformance")
+            }
+            context.finish(&report, since: start)
+            return report
+        }
         for (key, group) in groups(for: properties.dtypes, context.part) where context.resumption.done == 0 {
             if let failure = group.failure {
                 report.add(
@@ -71,9 +80,7 @@ package final class Suite {
             if context.part.isLast { try Claims.check(device, ran: runner.kernels, &report) }
         }
         if !(context.stopsAtFirstFailure && report.failed > 0) && selection.direction != .gradient {
-            for (i, op) in Operators.all.enumerated() where context.part.has(i) && selection.matches(op.name) {
-                try ErrorCases.run(op, on: device, selection, &report)
-            }
+            try refuse(on: device, &report)
         }
         if device == .reference && selection.id == nil && selection.direction == nil && context.part.isLast {
             try ReferenceJudges.run(
@@ -91,6 +98,13 @@ package final class Suite {
         report.settleExpectations(
             wasWhole: selection.isExhaustive && !(context.stopsAtFirstFailure && report.failed > 0))
         return report
+    }
+
+    /// Makes the calls that must be refused.
+    private func refuse(on device: Device, _ report: inout Report) throws {
+        for (i, op) in Operators.all.enumerated() where context.part.has(i) && selection.matches(op.name) {
+            try ErrorCases.run(op, on: device, selection, &report)
+        }
     }
 
     /// Asks the oracle about every case at once, for runs in processes that are forked from this one. How many they are.

@@ -54,7 +54,11 @@ struct ConformanceCommand: ParsableCommand {
     @Option(help: "How much is looked at: smoke, full or deep.")
     var tier = Tier.full
 
-    @Option(help: "test; grad for gradients alone; support to list claims; perf for times. See docs/conformance.md.")
+    @Option(
+        help: """
+            test; grad for gradients alone; refused for wrong calls alone; support to list claims; perf for times. See \
+            docs/conformance.md.
+            """)
     var mode = ConformanceMode.test
 
     @Option(help: ArgumentHelp("Run random programs and chains of operations for so long.", valueName: "seconds"))

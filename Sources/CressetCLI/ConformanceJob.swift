@@ -8,6 +8,8 @@ enum ConformanceMode: String, CaseIterable {
     case test
     /// Judge gradients alone, first and second, by the oracle and by differences.
     case grad
+    /// Make the calls that must be refused, and nothing else.
+    case refused
     /// List what is claimed; nothing is run.
     case support
     /// Time each operation; nothing is judged.
@@ -29,9 +31,10 @@ struct ConformanceJob {
         if !files.isEmpty { return try CaseFile.run(files, on: device, selection, context) }
         if let fuzz { return try Fuzz(fuzz, on: device, context).run() }
         switch mode {
-        case .test, .grad:
+        case .test, .grad, .refused:
             var selection = selection
             if mode == .grad { selection.direction = .gradient }
+            selection.isOfRefusals = mode == .refused
             let suite = try Suite(selection)
             suite.context = context
             suite.checksDifferences = mode == .grad
@@ -58,7 +61,7 @@ struct ConformanceJob {
     }
 
     /// False where nothing that is run is judged.
-    var isProof: Bool { fuzz != nil || !files.isEmpty || mode == .test || mode == .grad }
+    var isProof: Bool { fuzz != nil || !files.isEmpty || [.test, .grad, .refused].contains(mode) }
 
     private func closing(_ report: Report) -> String {
         mode == .support

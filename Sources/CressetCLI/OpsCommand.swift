@@ -38,7 +38,11 @@ struct OpsCommand: ParsableCommand {
     )
     var ran: [String] = []
 
+    @Flag(help: .hidden)
+    var refused = false
+
     func run() throws {
+        if refused { return print(try RefusedCalls.json { _ in true }.serialized()) }
         if !ran.isEmpty {
             print(try OpsTable(ran.map { try JSON.parse(FileSystem.text(of: $0)) }).markdown, terminator: "")
             return

@@ -121,17 +121,9 @@ private final class CheckpointFrame: @unchecked Sendable {
                 throw CressetError(.internal, op: "checkpoint", "the second forward pass has no backward pass")
             }
         }
-        let now = RandomStream.default.state
-        if let random { RandomStream.default.state = random }
-        defer { if random != nil { RandomStream.default.state = now } }
-        enableGrad {
-            let again = inputs.map { input -> Tensor in
-                let copy = Tensor(input.detachedImpl)
-                if input.isTracked { copy.impl.autograd = AutogradState(requiresGrad: true) }
-                return copy
-            }
-            keeping.use { _ = function(again) }
-        }
+        // (A stream of its own, so that nobody else's draws are disturbed.)
+        let stream = random.map(RandomStream.init(state:)) ?? .default
+        withRandomStream(stream) { runAgain(keeping) }
         let tensors = found.withLock { $0 }
         let forms = state.withLock { $0.forms }
         let again = tensors.map { Form(shape: $0.shape, dtype: $0.dtype) }
@@ -146,6 +138,17 @@ private final class CheckpointFrame: @unchecked Sendable {
         }
         state.withLock { state in
             for (i, tensor) in tensors.enumerated() where state.wanted.contains(i) { state.computed[i] = tensor }
+        }
+    }
+
+    private func runAgain(_ keeping: SavedTensorHooks) {
+        enableGrad {
+            let again = inputs.map { input -> Tensor in
+                let copy = Tensor(input.detachedImpl)
+                if input.isTracked { copy.impl.autograd = AutogradState(requiresGrad: true) }
+                return copy
+            }
+            keeping.use { _ = function(again) }
         }
     }
 }

@@ -49,6 +49,16 @@ public struct CressetError: Error, Sendable, CustomStringConvertible {
 }
 
 extension CressetError {
+    /// The same as an error of `caller`, which was called and is made of the operation that failed.
+    func seen(from caller: String) -> CressetError {
+        func base(_ name: String) -> Substring { name.prefix { $0 != "." } }
+        if base(caller) == base(op) || kind == .passedThrough { return self }
+        // (Of a chain the last link is told: the part that failed.)
+        return CressetError(
+            kind, op: caller, message.hasSuffix(")") && message.contains(" (in ") ? message : "\(message) (in \(op))",
+            site: box.site)
+    }
+
     /// The error of a backend, as seen from `op`.
     init(_ error: BackendError, op: String, device: String) {
         let kind: Kind =

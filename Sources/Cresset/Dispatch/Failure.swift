@@ -81,6 +81,22 @@ func trapping<Result>(default value: @autoclosure () -> Result, _ body: () throw
     }
 }
 
+/// Runs what `op` is made of: an error in a part is told as one of `op`, which was called.
+func naming<Result>(_ op: String, _ body: () throws -> Result) throws(CressetError) -> Result {
+    do {
+        return try catchingFirst(body)
+    } catch let error as CressetError {
+        throw error.seen(from: op)
+    } catch {
+        throw CressetError(.internal, op: op, "\(error)")
+    }
+}
+
+/// `trapping` for an operation that is made of others.
+func trapping(as op: String, _ body: () throws -> Tensor) -> Tensor {
+    trapping { () throws(CressetError) in try naming(op, body) }
+}
+
 /// An argument error of `op` unless `holds`: a trap, or thrown where errors are caught.
 package func checkArgument(_ op: String, _ holds: Bool, _ message: () -> String) {
     if !holds { _ = failed(CressetError(.argument, op: op, message())) }

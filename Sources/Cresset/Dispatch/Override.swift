@@ -61,7 +61,7 @@ package enum Override {
     ) throws(CressetError) -> Tensor {
         guard let runtime = inputs.first?.runtime, let chain = runtime.kernels.chain(.override(op), dtype),
             let found = try run(chain, op: op, on: runtime, arguments(), [type()])?.first
-        else { return try composition(inputs) }
+        else { return try naming(op.text) { try composition(inputs) } }
         let wanted = inputs.map(\.isTracked)
         return Tape.record(op.text, found, inputs: inputs, saving: inputs) { (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return wanted.map { _ in nil } }

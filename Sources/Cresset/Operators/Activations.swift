@@ -55,6 +55,18 @@ extension Ops {
         select(Expr(0, c.type) .< c.inputs[0], c.inputs[0], c.inputs[0] * c.scalars[0])
     }
 
+    static func softplus(_ x: Tensor, _ beta: Scalar, _ threshold: Scalar) throws(CressetError) -> Tensor {
+        try x.checkDType(.floating, op: "aten::softplus")
+        return try softplus.run([x], [beta, threshold], promoting: [])
+    }
+    static func leakyRelu(_ x: Tensor, _ slope: Scalar) throws(CressetError) -> Tensor {
+        try x.checkDType(.floating, op: "aten::leaky_relu")
+        return try leakyReluKernel.run([x], [slope], promoting: [])
+    }
+    static func gelu(_ x: Tensor, _ approximate: String) throws(CressetError) -> Tensor {
+        try x.checkDType(.floating, op: "aten::gelu")
+        return try geluKernel(approximate)(x)
+    }
     static func geluKernel(_ approximate: String) throws(CressetError) -> Pointwise {
         switch approximate {
         case "none": return gelu
@@ -68,16 +80,16 @@ extension Ops {
     /// The activations that take more than a tensor.
     static let parametricActivations: [Operator] = [
         activation("gelu(Tensor self, *, str approximate='none') -> Tensor", [["none"], ["tanh"]]) {
-            (x, a) throws(CressetError) in try geluKernel(try a.string("approximate"))(x)
+            (x, a) throws(CressetError) in try gelu(x, try a.string("approximate"))
         },
         activation(
             "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor",
             [[1, 20], [.scalar(.double(2.5)), 4]]
         ) { (x, a) throws(CressetError) in
-            try softplus.run([x], [try a.scalar("beta"), try a.scalar("threshold")], promoting: [])
+            try softplus(x, try a.scalar("beta"), try a.scalar("threshold"))
         },
         activation("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", [[0.25]]) {
-            (x, a) throws(CressetError) in try leakyReluKernel.run([x], [try a.scalar("negative_slope")], promoting: [])
+            (x, a) throws(CressetError) in try leakyRelu(x, try a.scalar("negative_slope"))
         },
     ]
 
@@ -98,16 +110,16 @@ extension Ops {
 extension Tensor {
     /// max(x, 0)
     public func relu() -> Tensor { trapping { () throws(CressetError) in try Ops.relu(self) } }
-    /// x·sigmoid(x)
+    /// x·sigmoid(x), the sigmoid linear unit.
     public func silu() -> Tensor { trapping { () throws(CressetError) in try Ops.silu(self) } }
     /// x·Φ(x), exactly or (approximate: "tanh") by a formula with tanh.
     public func gelu(approximate: String = "none") -> Tensor {
-        trapping { () throws(CressetError) in try Ops.geluKernel(approximate)(self) }
+        trapping { () throws(CressetError) in try Ops.gelu(self, approximate) }
     }
     /// ln(1 + e^(beta·x))/beta, and x itself where beta·x is above the threshold.
     public func softplus(beta: Double = 1, threshold: Double = 20) -> Tensor {
         trapping { () throws(CressetError) in
-            try Ops.softplus.run([self], [.double(beta), .double(threshold)], promoting: [])
+            try Ops.softplus(self, .double(beta), .double(threshold))
         }
     }
     /// ln sigmoid(x)
@@ -116,10 +128,13 @@ extension Tensor {
     public func mish() -> Tensor { trapping { () throws(CressetError) in try Ops.mish(self) } }
     /// x for positive x, slope·x otherwise.
     public func leakyRelu(_ slope: Double = 0.01) -> Tensor {
-        trapping { () throws(CressetError) in try Ops.leakyReluKernel.run([self], [.double(slope)]) }
+        trapping { () throws(CressetError) in try Ops.leakyRelu(self, .double(slope)) }
     }
+    /// The same as `silu`, in place.
     @discardableResult public func silu_() -> Tensor { inPlace(Ops.silu) }
+    /// The same as `mish`, in place.
     @discardableResult public func mish_() -> Tensor { inPlace(Ops.mish) }
+    /// The same as `leakyRelu`, in place.
     @discardableResult public func leakyRelu_(_ slope: Double = 0.01) -> Tensor {
         inPlace("aten::leaky_relu_", Ops.leakyReluKernel, [], [.double(slope)], promoting: [])
     }

@@ -4,7 +4,9 @@ import BackendKit
 extension Ops {
     static let add = Binary("add", .promote, scaled: addScaled, complex: .parts) { a, b, t in t == .bool ? a | b : a + b
     }
-    static let sub = Binary("sub", .promote, .number, scaled: subScaled, complex: .parts) { a, b, _ in a - b }
+    static let sub = Binary("sub", .promote, .number, strict: true, scaled: subScaled, complex: .parts) { a, b, _ in
+        a - b
+    }
     static let mul = Binary("mul", .promote, complex: .value(*)) { a, b, t in t == .bool ? a & b : a * b }
     static let div = Binary(
         "div", .promoteFloat, samples: (-4...4, 0.5...4),
@@ -151,20 +153,28 @@ extension Tensor {
     /// self - alpha·other
     public func sub(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in
-            alpha.isOne ? try Ops.sub(self, other) : try Ops.subScaled.run([self, other], [alpha], promoting: [])
+            if alpha.isOne { return try Ops.sub(self, other) }
+            try Ops.sub.check(self, other)
+            return try Ops.subScaled.run([self, other], [alpha], promoting: [])
         }
     }
+    /// The same as `add` of a tensor, with a number.
     public func add(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.add(self, other) } }
+    /// The same as `sub` of a tensor, with a number.
     public func sub(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.sub(self, other) } }
+    /// Each element times that of another tensor; of bool "and".
     public func mul(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.mul(self, other) } }
+    /// The same as `mul` of a tensor, with a number.
     public func mul(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.mul(self, other) } }
     /// True division: integers give float32.
     public func div(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.div(self, other) } }
+    /// The same as `div` of a tensor, with a number.
     public func div(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.div(self, other) } }
     /// Division rounded down. An integer divided by 0 gives 0.
     public func floorDivide(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.floorDivide(self, other) }
     }
+    /// The same as `floorDivide` of a tensor, with a number.
     public func floorDivide(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.floorDivide(self, other) }
     }
@@ -172,12 +182,15 @@ extension Tensor {
     public func remainder(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.remainder(self, other) }
     }
+    /// The same as `remainder` of a tensor, with a number.
     public func remainder(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.remainder(self, other) }
     }
     /// The remainder with the sign of the dividend, as C's fmod.
     public func fmod(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.fmod(self, other) } }
+    /// The same as `fmod` of a tensor, with a number.
     public func fmod(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.fmod(self, other) } }
+    /// Each element to the power of that of another tensor.
     public func pow(_ exponent: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.pow(self, exponent) }
     }
@@ -204,13 +217,17 @@ extension Tensor {
     public func minimum(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.minimum(self, other) }
     }
+    /// The angle of the point (other, self), between -π and π.
     public func atan2(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.atan2(self, other) } }
+    /// True where both are not 0.
     public func logicalAnd(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.logicalAnd(self, other) }
     }
+    /// True where either is not 0.
     public func logicalOr(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.logicalOr(self, other) }
     }
+    /// True where one is 0 and the other is not.
     public func logicalXor(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.logicalXor(self, other) }
     }
@@ -219,51 +236,88 @@ extension Tensor {
 // MARK: Operators
 
 extension Tensor {
+    /// The same as `add`.
     public static func + (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.add(x, y) } }
+    /// The same as `add`; one of the two is a number.
     public static func + (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.add(x, y) } }
+    /// The same as `add`; one of the two is a number.
     public static func + (x: Scalar, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.add(x, y) } }
+    /// The same as `sub`.
     public static func - (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.sub(x, y) } }
+    /// The same as `sub`; one of the two is a number.
     public static func - (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.sub(x, y) } }
+    /// The same as `sub`; one of the two is a number.
     public static func - (x: Scalar, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.sub(x, y) } }
+    /// The same as `mul`.
     public static func * (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.mul(x, y) } }
+    /// The same as `mul`; one of the two is a number.
     public static func * (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.mul(x, y) } }
+    /// The same as `mul`; one of the two is a number.
     public static func * (x: Scalar, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.mul(x, y) } }
+    /// The same as `div`.
     public static func / (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.div(x, y) } }
+    /// The same as `div`; one of the two is a number.
     public static func / (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.div(x, y) } }
+    /// The same as `div`; one of the two is a number.
     public static func / (x: Scalar, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.div(x, y) } }
+    /// The same as `remainder`.
     public static func % (x: Tensor, y: Tensor) -> Tensor { x.remainder(y) }
+    /// The same as `remainder`; one of the two is a number.
     public static func % (x: Tensor, y: Scalar) -> Tensor { x.remainder(y) }
 
     /// Rebinds: no other holder of the tensor sees it. In place is `add_`.
     public static func += (x: inout Tensor, y: Tensor) { x = x + y }
+    /// As `+=`, with `sub`.
     public static func -= (x: inout Tensor, y: Tensor) { x = x - y }
+    /// As `+=`, with `mul`.
     public static func *= (x: inout Tensor, y: Tensor) { x = x * y }
+    /// As `+=`, with `div`.
     public static func /= (x: inout Tensor, y: Tensor) { x = x / y }
+    /// As `+=` of a tensor, with a number.
     public static func += (x: inout Tensor, y: Scalar) { x = x + y }
+    /// As `+=`, with `sub`.
     public static func -= (x: inout Tensor, y: Scalar) { x = x - y }
+    /// As `+=`, with `mul`.
     public static func *= (x: inout Tensor, y: Scalar) { x = x * y }
+    /// As `+=`, with `div`.
     public static func /= (x: inout Tensor, y: Scalar) { x = x / y }
 
+    /// True where the two are equal.
     public static func .== (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }
+    /// True where the two are equal; y is a number.
     public static func .== (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.eq(x, y) } }
+    /// True where the two differ.
     public static func .!= (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.ne(x, y) } }
+    /// True where the two differ; y is a number.
     public static func .!= (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.ne(x, y) } }
+    /// True where x is below y.
     public static func .< (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.lt(x, y) } }
+    /// True where x is below y; y is a number.
     public static func .< (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.lt(x, y) } }
+    /// True where x is not above y.
     public static func .<= (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.le(x, y) } }
+    /// True where x is not above y; y is a number.
     public static func .<= (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.le(x, y) } }
+    /// True where x is above y.
     public static func .> (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.gt(x, y) } }
+    /// True where x is above y; y is a number.
     public static func .> (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.gt(x, y) } }
+    /// True where x is not below y.
     public static func .>= (x: Tensor, y: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.ge(x, y) } }
+    /// True where x is not below y; y is a number.
     public static func .>= (x: Tensor, y: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.ge(x, y) } }
+    /// The same as `bitwiseAnd`.
     public static func & (x: Tensor, y: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseAnd(x, y) }
     }
+    /// The same as `bitwiseOr`.
     public static func | (x: Tensor, y: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseOr(x, y) }
     }
+    /// The same as `bitwiseXor`.
     public static func ^ (x: Tensor, y: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseXor(x, y) }
     }
+    /// Every bit inverted, as `bitwiseNot`.
     public static prefix func ~ (x: Tensor) -> Tensor { x.bitwiseNot() }
 }

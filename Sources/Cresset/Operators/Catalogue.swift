@@ -2,8 +2,11 @@ import BackendKit
 
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
-    /// Every declared operation.
-    public static let all: [Operator] = families.flatMap { $0 }
+    /// Every declared operation: the library's, then those that were declared outside of it.
+    public static var all: [Operator] { builtIn + DeclaredOperator.all }
+
+    /// The library's own.
+    package static let builtIn: [Operator] = families.flatMap { $0 }
 
     /// The lists of the files beside this one.
     private static let families: [[Operator]] = [
@@ -232,7 +235,7 @@ extension Operators {
 
     static let matrices: [Operator] = [
         Operator(
-            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
@@ -244,7 +247,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }),
         Operator(
-            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([5, 7], [7, 3]), ([0, 4], [4, 3]), ([3, 0], [0, 2])].map { (a: Shape, b: Shape) in
@@ -253,7 +256,7 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }),
         Operator(
-            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([3, 5, 4], [3, 4, 6]), ([0, 5, 4], [0, 4, 6])].map { (a: Shape, b: Shape) in

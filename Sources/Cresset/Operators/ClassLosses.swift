@@ -74,7 +74,7 @@ enum ClassLosses {
             var x = try a.tensor("self")
             if x.ndim == 0 { x = x.unsqueeze(0) }
             let target = try a.tensor("target").reshape(Shape(Array(x.shape.dropLast()) + [1]))
-            let own = try Indexing.gather(x, x.ndim - 1, target)
+            let own = try Indexing.gather(x, x.ndim - 1, target, for: a.op)
             let classes = Tensor.arange(Scalar(x.size(-1)), device: x.device)
             let kernel = try a.double("p") == 1 ? straight : squared
             var losses = try kernel.run([x, own, classes, target], [try a.scalar("margin")], promoting: [])
@@ -111,6 +111,9 @@ enum ClassLosses {
             return [
                 ErrorSample([x, .tensor(g.indices([2], below: 3))], "target", "[2]"),
                 ErrorSample([x, .tensor(g.tensor([2, 3], dtype: .float32))], "int64"),
+                ErrorSample(
+                    [x, .tensor(Tensor([2, 77, -1, 0, 1, -1], shape: [2, 3], device: .reference))], "77", "out of range"
+                ),
             ]
         },
         type: { (a) throws(CressetError) in
@@ -129,8 +132,9 @@ enum ClassLosses {
             // The targets of a row end before its first negative one.
             let listed = (target .< 0).to(.int32).cumsum(dim: d) .== 0
             let safe = Tensor.where(listed, target, Tensor.zerosLike(target))
-            let marks = Tensor.zerosLike(target).scatterAdd(d, safe, listed.to(.int64)) .!= 0
-            let own = try Indexing.gather(x, d, safe)
+            let marks =
+                try Indexing.scatter(Tensor.zerosLike(target), d, safe, listed.to(.int64), .add, for: a.op) .!= 0
+            let own = try Indexing.gather(x, d, safe, for: a.op)
             // [.., k, j]
             let losses = try pairHinge.run([
                 own.unsqueeze(-1), x.unsqueeze(-2), listed.unsqueeze(-1), marks.unsqueeze(-2),
@@ -170,8 +174,8 @@ enum ClassLosses {
             },
             body: { (a) throws(CressetError) in
                 Losses.nllLoss(
-                    try a.tensor("self"), try a.tensor("target"), weight: try a.optionalTensor("weight"),
-                    ignoreIndex: try a.int("ignore_index"), reduction: try a.reduction())
+                    a.op, try a.tensor("self"), try a.tensor("target"), try a.optionalTensor("weight"),
+                    try a.int("ignore_index"), try a.reduction())
             })
     }
 

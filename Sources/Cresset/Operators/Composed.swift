@@ -30,10 +30,10 @@ final class Composed: Sendable {
             guard tensors.isEmpty || mask & 1 << UInt32(tensors[0].dtype.rawValue) != 0 || dtype.isComplex else {
                 throw CressetError(.dtype, op: name.text, "is not defined for \(tensors[0].summary)")
             }
-            let type = try type(a)
+            let type = try naming(name.text) { try type(a) }
             return try Override.resolve(
                 name, inputs: try Tensor.onOneDevice(tensors, op: name.text), dtype, a.values, type: type
-            ) { (tensors) throws(CressetError) in try body(a.replacing(tensors)) }
+            ) { (tensors) throws(CressetError) in try naming(name.text) { try body(a.replacing(tensors)) } }
         }
         self.perform = perform
         declaration = Operator(

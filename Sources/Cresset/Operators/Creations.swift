@@ -91,7 +91,7 @@ extension Operators {
     /// An operation without tensors; samples are made on the device that is tested.
     private static func creation(
         _ schema: String, dtypes: Set<DType> = .all, isUninitialized: Bool = false, format: Bool = false,
-        _ cases: [[Value]],
+        _ cases: [[Value]], refused: [ErrorSample] = [],
         _ body: @escaping @Sendable (Arguments) throws(CressetError) -> Tensor
     ) -> Operator {
         .composed(
@@ -101,6 +101,7 @@ extension Operators {
                 let dtype = g.dtype
                 return cases.map { Sample($0 + [.dtype(dtype), .none, .device(.reference), .none]) }
             },
+            errors: { _ in refused },
             call: { (a) throws(CressetError) in [.tensor(try body(a))] })
     }
 
@@ -127,25 +128,45 @@ extension Operators {
                 (a) throws(CressetError) in
                 .full(try shape(a), try a.scalar("fill_value"), dtype: try dtype(a), device: try device(a))
             },
-            creation("scalar_tensor(Scalar s)", [[2]]) { (a) throws(CressetError) in
+            creation("scalar_tensor(Scalar s)", [[2]], refused: [ErrorSample(["x"], "argument s must be a number")]) {
+                (a) throws(CressetError) in
                 .scalarTensor(try a.scalar("s"), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
-            creation("eye(SymInt n)", [[3], [0]]) { (a) throws(CressetError) in
+            creation("eye(SymInt n)", [[3], [0]], refused: [ErrorSample([-3], "-3", "negative")]) {
+                (a) throws(CressetError) in
                 .eye(try a.int("n"), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
-            creation("eye.m(SymInt n, SymInt m)", [[3, 2], [2, 5], [0, 2]]) { (a) throws(CressetError) in
+            creation(
+                "eye.m(SymInt n, SymInt m)", [[3, 2], [2, 5], [0, 2]],
+                refused: [ErrorSample([2, -3], "[2, -3]", "negative"), ErrorSample([-1, 3], "[-1, 3]", "negative")]
+            ) { (a) throws(CressetError) in
                 .eye(try a.int("n"), try a.int("m"), dtype: try dtype(a) ?? .float32, device: try device(a))
             },
-            creation("arange(Scalar end)", dtypes: .number, [[5], [0]]) { (a) throws(CressetError) in
+            creation(
+                "arange(Scalar end)", dtypes: .number, [[5], [0]],
+                refused: [
+                    ErrorSample([-3], "from 0 to -3", "towards the end"), ErrorSample([1e30], "1e+30", "too many"),
+                ]
+            ) { (a) throws(CressetError) in
                 .arange(try a.scalar("end"), dtype: try dtype(a), device: try device(a))
             },
-            creation("arange.start(Scalar start, Scalar end)", dtypes: .number, [[2, 7], [2, 2]]) {
-                (a) throws(CressetError) in
+            creation(
+                "arange.start(Scalar start, Scalar end)", dtypes: .number, [[2, 7], [2, 2]],
+                refused: [
+                    ErrorSample([7, 2], "from 7 to 2", "towards the end"),
+                    ErrorSample([.scalar(.int(.min)), .scalar(.int(.max))], "too many"),
+                    ErrorSample([0.5, .scalar(.double(.nan))], "nan"),
+                ]
+            ) { (a) throws(CressetError) in
                 .arange(try a.scalar("start"), try a.scalar("end"), dtype: try dtype(a), device: try device(a))
             },
             creation(
                 "arange.start_step(Scalar start, Scalar end, Scalar step=1)", dtypes: .number,
-                [[0, 9, 2], [7, 1, -3], [1, 1, -1], [0.5, 3, 0.75]]
+                [[0, 9, 2], [7, 1, -3], [1, 1, -1], [0.5, 3, 0.75]],
+                refused: [
+                    ErrorSample([0, 9, 0], "step 0", "nonzero"), ErrorSample([0, 9, -2], "step -2", "towards the end"),
+                    ErrorSample([0, 9, .scalar(.double(.nan))], "step nan"),
+                ]
             ) { (a) throws(CressetError) in
                 .arange(
                     try a.scalar("start"), try a.scalar("end"), step: try a.scalar("step"), dtype: try dtype(a),
@@ -215,6 +236,7 @@ extension Operators {
             guard tensor.ndim == 0 else {
                 throw CressetError(.shape, op: a.op, "\(name) must be a number or a 0-d tensor, got \(tensor.summary)")
             }
+            if tensor.isMeta { return 1 }
             return tensor.dtype.isComplex ? .complex(tensor.itemComplex()) : .double(tensor.item())
         }
         return [
@@ -227,7 +249,7 @@ extension Operators {
             let types = [first, second].map { $0 ? "Tensor" : "Scalar" }
             return .composed(
                 "\(name)\(overload)(\(types[0]) start, \(types[1]) end, int steps\(isLog ? ", float base=10." : ""), \(options)) -> Tensor",
-                Set<DType>.number.union(Set<DType>.complex), of: made + (isLog ? ["aten::pow.Scalar"] : []),
+                .numeric, of: made + (isLog ? ["aten::pow.Scalar"] : []),
                 isDifferentiable: false,
                 samples: { g in
                     let dtype = g.dtype
@@ -239,6 +261,14 @@ extension Operators {
                             [end(a, first), end(b, second), .scalar(Scalar(steps))] + (isLog ? [2.0] : [])
                                 + [.dtype(dtype), .none, .device(.reference), .none], takesOtherValues: false)
                     }
+                },
+                errors: { g in
+                    let one = Value.tensor(g.tensor([], 1, 2, dtype: .float32))
+                    let vector = Value.tensor(g.tensor([2], 1, 2, dtype: .float32))
+                    let ends: [Value] = [first ? one : 0, second ? one : 1]
+                    let wide: [Value] = [first ? vector : 0, second ? vector : 1]
+                    return [ErrorSample(ends + [-2], "steps must not be negative", "-2")]
+                        + (first || second ? [ErrorSample(wide + [3], "0-d tensor", "[2]")] : [])
                 },
                 call: { (a) throws(CressetError) in
                     let (start, end) = (try number(a, "start"), try number(a, "end"))

@@ -41,17 +41,27 @@ extension Tensor {
     public static func trilIndices(
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
-        triangle("aten::tril_indices", row, col, dtype, device) { $0.tril(offset) }
+        triangle("aten::tril_indices", row, col, dtype, device) {
+            (0, $0 + offset + 1)
+        } keep: {
+            $0.tril(offset)
+        }
     }
     /// Row and column of the elements on and above a diagonal of a matrix: shape [2, count].
     public static func triuIndices(
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
-        triangle("aten::triu_indices", row, col, dtype, device) { $0.triu(offset) }
+        triangle("aten::triu_indices", row, col, dtype, device) {
+            ($0 + offset, col)
+        } keep: {
+            $0.triu(offset)
+        }
     }
 
+    /// - Parameter kept: the columns of a row that are kept, which may lie beyond the matrix.
     private static func triangle(
-        _ op: String, _ rows: Int, _ columns: Int, _ dtype: DType, _ device: Device?, _ keep: (Tensor) -> Tensor
+        _ op: String, _ rows: Int, _ columns: Int, _ dtype: DType, _ device: Device?,
+        _ kept: (Int) -> (from: Int, to: Int), keep: (Tensor) -> Tensor
     ) -> Tensor {
         trapping { () throws(CressetError) in
             guard rows >= 0, columns >= 0 else {
@@ -60,7 +70,12 @@ extension Tensor {
             guard dtype == .int64 || dtype == .int32 else {
                 throw CressetError(.dtype, op: op, "the dtype must be int64 or int32, got \(dtype)")
             }
-            return keep(.ones([rows, columns], dtype: .bool, device: device)).nonzero().t().to(dtype).contiguous()
+            let count = (0..<rows).reduce(0) { count, row in
+                let (from, to) = kept(row)
+                return count + Swift.max(0, Swift.min(to, columns) - Swift.max(from, 0))
+            }
+            let chosen = keep(.ones([rows, columns], dtype: .bool, device: device))
+            return try Compaction.nonzero(chosen, count: count).t().to(dtype).contiguous()
         }
     }
 }
@@ -87,6 +102,13 @@ extension Operators {
                 let cases: [[Value]] = [[4, 3, 0], [3, 5, -1], [2, 2, 3], [0, 3, 0]]
                 return cases.map { Sample($0 + [.none, .none, .device(.reference), .none]) }
             },
+            errors: { _ in
+                [
+                    ErrorSample([3, -2], "must not be negative", "-2"),
+                    ErrorSample([-1, 3], "must not be negative", "-1"),
+                    ErrorSample([3, 3, 0, .dtype(.float32)], "int64 or int32", "float32"),
+                ]
+            },
             call: { (a) throws(CressetError) in
                 [
                     .tensor(
@@ -104,11 +126,12 @@ extension Operators {
             [([2, 3], [0, -2, -1]), ([3], [-1, 0, 1]), ([2, 2], [1, 0, 2]), ([0], [1, -2, -1])]
         ) { (x, a) throws(CressetError) in
             x.diagEmbed(offset: try a.int("offset"), dim1: try a.int("dim1"), dim2: try a.int("dim2"))
-        },
+        }.refusing([([3], [0, 1, -1], ["1", "-1"]), ([3], [0, 0, 4], ["dim 4 is out of range"])]),
         diagonal(
             "diag(Tensor self, int diagonal=0) -> Tensor", of: ["aten::diagonal_scatter", "aten::clone"],
             [([3], [1]), ([3, 4], [-1]), ([2, 2], [5]), ([0], [0])]
-        ) { (x, a) throws(CressetError) in x.diag(try a.int("diagonal")) },
+        ) { (x, a) throws(CressetError) in x.diag(try a.int("diagonal")) }
+        .refusing([([2, 3, 4], [0], ["[2, 3, 4]"]), ([], [0], ["[]"])]),
         diagonal(
             "diagflat(Tensor self, int offset=0) -> Tensor", of: ["aten::diag"],
             [([2, 2], [0]), ([], [-2]), ([0], [1])]

@@ -169,14 +169,12 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::gradient.scalarrayarray"
             try checkValid(op)
-            let list =
-                try dim.map { (l) throws(CressetError) in
-                    try l.map { (d) throws(CressetError) in try self.dim(d, op: op) }
-                } ?? Array(0..<ndim)
-            guard spacing.count == 1 || spacing.count == list.count, Set(list).count == list.count, ndim > 0 else {
+            try checkDType(Set<DType>.number.union(Set<DType>.complex), op: op)
+            let list = try dim.map { (l) throws(CressetError) in try distinct(l, op: op) } ?? Array(0..<ndim)
+            guard spacing.count == 1 || spacing.count == list.count, ndim > 0 else {
                 throw CressetError(
                     .argument, op: op,
-                    "needs different dims and one spacing, or one for each: \(list), \(spacing), \(summary)")
+                    "needs one spacing, or one for each of \(list.count) dims: \(spacing), \(summary)")
             }
             return try list.enumerated().map { (pair) throws(CressetError) in
                 try Differences.slope(
@@ -190,14 +188,12 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::gradient.tensorarray"
             try checkValid(op)
-            let list =
-                try dim.map { (l) throws(CressetError) in
-                    try l.map { (d) throws(CressetError) in try self.dim(d, op: op) }
-                } ?? Array(0..<ndim)
-            guard spacing.count == list.count, Set(list).count == list.count, ndim > 0 else {
+            try checkDType(Set<DType>.number.union(Set<DType>.complex), op: op)
+            let list = try dim.map { (l) throws(CressetError) in try distinct(l, op: op) } ?? Array(0..<ndim)
+            guard spacing.count == list.count, ndim > 0 else {
                 throw CressetError(
                     .argument, op: op,
-                    "needs different dims and coordinates for each: \(list), \(spacing.count) vectors")
+                    "needs coordinates for each of the dims \(list), got \(spacing.count) vectors: \(summary)")
             }
             return try zip(list, spacing).map { (d, places) throws(CressetError) in
                 try Differences.slope(self, d, spacing: nil, at: places, edgeOrder: edgeOrder, op: op)
@@ -216,6 +212,10 @@ extension Tensor {
             try Differences.trapezoid(self, x, dx: 1, dim: dim, op: "aten::trapezoid.x")
         }
     }
+    /// The area under samples `dx` apart along `dim`, as `trapezoid`.
+    public func trapz(dx: Double = 1, dim: Int = -1) -> Tensor { trapezoid(dx: dx, dim: dim) }
+    /// The area under samples at `x` along `dim`, as `trapezoid`.
+    public func trapz(_ x: Tensor, dim: Int = -1) -> Tensor { trapezoid(x, dim: dim) }
     /// The areas under samples `dx` apart so far along `dim`.
     public func cumulativeTrapezoid(dx: Double = 1, dim: Int = -1) -> Tensor {
         trapping { () throws(CressetError) in

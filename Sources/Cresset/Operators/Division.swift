@@ -115,10 +115,14 @@ enum Division {
 
 extension Ops {
     /// b - alpha·a
-    static let rsub = Binary("rsub", .promote, .number, scaled: rsubScaled) { a, b, _ in b - a }
-    private static let rsubScaled = Pointwise("aten::rsub.Tensor", .promote) {
-        $0.inputs[1] - $0.scalars[0] * $0.inputs[0]
+    static let rsub = Binary(
+        "rsub", .promote, .number, strict: true, scaled: rsubScaled, complex: .value { $1 - $0 }
+    ) { a, b, _ in
+        b - a
     }
+    private static let rsubScaled = Pointwise(
+        "aten::rsub.Tensor", .promote, complex: .value { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
+    ) { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
 }
 
 extension Tensor {
@@ -126,6 +130,7 @@ extension Tensor {
     public func div(_ other: Tensor, roundingMode: RoundingMode) -> Tensor {
         trapping { () throws(CressetError) in try Division.divide(self, other, roundingMode.rawValue) }
     }
+    /// The same as `div` of a tensor, with a number.
     public func div(_ other: Scalar, roundingMode: RoundingMode) -> Tensor {
         trapping { () throws(CressetError) in try Division.divide(self, other, roundingMode.rawValue) }
     }
@@ -137,6 +142,7 @@ extension Tensor {
             return inPlace("aten::div_.Tensor_mode", kernel, [other])
         }
     }
+    /// The same as `div`, in place; with a number.
     @discardableResult public func div_(_ other: Scalar, roundingMode: RoundingMode) -> Tensor {
         trapping { () throws(CressetError) in
             let kernel = try Division.kernels(roundingMode.rawValue).scalar
@@ -148,32 +154,42 @@ extension Tensor {
     @discardableResult public func floorDivide_(_ other: Tensor) -> Tensor {
         inPlace("aten::floor_divide_.Tensor", Ops.floorDivide, other)
     }
+    /// The same as `floorDivide`, in place; with a number.
     @discardableResult public func floorDivide_(_ other: Scalar) -> Tensor {
         inPlace("aten::floor_divide_.Scalar", Ops.floorDivide, other)
     }
     /// True division, as `div` (`torch.true_divide`).
     public func trueDivide(_ other: Tensor) -> Tensor { div(other) }
+    /// The same as `trueDivide` of a tensor, with a number.
     public func trueDivide(_ other: Scalar) -> Tensor { div(other) }
     /// other - alpha·self (`torch.rsub`).
     public func rsub(_ other: Tensor, alpha: Scalar = 1) -> Tensor { other.sub(self, alpha: alpha) }
+    /// The same as `rsub` of a tensor, with a number.
     public func rsub(_ other: Scalar, alpha: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in
             try Ops.rsub(alpha.isOne ? self : try Ops.mul(self, alpha), other)
         }
     }
+    /// The same as `remainder`, in place.
     @discardableResult public func remainder_(_ other: Tensor) -> Tensor {
         inPlace("aten::remainder_.Tensor", Ops.remainder, other)
     }
+    /// The same as `remainder`, in place; with a number.
     @discardableResult public func remainder_(_ other: Scalar) -> Tensor {
         inPlace("aten::remainder_.Scalar", Ops.remainder, other)
     }
+    /// The same as `fmod`, in place.
     @discardableResult public func fmod_(_ other: Tensor) -> Tensor { inPlace("aten::fmod_.Tensor", Ops.fmod, other) }
+    /// The same as `fmod`, in place; with a number.
     @discardableResult public func fmod_(_ other: Scalar) -> Tensor { inPlace("aten::fmod_.Scalar", Ops.fmod, other) }
+    /// The same as `pow`, in place.
     @discardableResult public func pow_(_ exponent: Tensor) -> Tensor {
         inPlace("aten::pow_.Tensor", Ops.pow, exponent)
     }
+    /// The same as `pow`, in place; with a number.
     @discardableResult public func pow_(_ exponent: Scalar) -> Tensor {
         inPlace("aten::pow_.Scalar", Ops.pow, exponent)
     }
+    /// The same as `atan2`, in place.
     @discardableResult public func atan2_(_ other: Tensor) -> Tensor { inPlace("aten::atan2_", Ops.atan2, other) }
 }

@@ -81,8 +81,9 @@ final class Binary: Sendable {
     /// The second (first) operand is a number.
     let scalarSecond: Pointwise
     let scalarFirst: Pointwise
-    /// Bit d: it computes in the dtype of raw value d.
+    /// Bit d: it computes in the dtype of raw value d. The last bit: it takes no operand of another dtype either.
     private let dtypeMask: UInt32
+    private static let strictBit: UInt32 = 1 << 31
     let declarations: [Operator]
 
     /// - Parameters:
@@ -90,12 +91,13 @@ final class Binary: Sendable {
     ///     there is none.
     ///   - firstOverload: that of the form whose first operand is a number, if there is one.
     ///   - second: PyTorch's name of the second operand.
+    ///   - strict: each operand's dtype must be among `dtypes`, not only what they promote to.
     ///   - scaled: the same with the second operand times a number, where PyTorch has an `alpha`.
     ///   - body: the meaning for two elements, which knows the computation dtype.
     init(
         _ name: String, _ rule: TypeRule, _ dtypes: Set<DType> = .real,
         overloads: (tensor: String, scalar: String?) = ("Tensor", "Scalar"), firstOverload: String? = nil,
-        second secondName: String = "other",
+        second secondName: String = "other", strict: Bool = false,
         scaled: Pointwise? = nil,
         samples: (ClosedRange<Double>, ClosedRange<Double>) = (-4...4, -4...4), differentiable: Bool = true,
         derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil, complex: ComplexBinary? = nil,
@@ -135,7 +137,7 @@ final class Binary: Sendable {
             derivative: toSecond, complex: complex?.meaning(.scalarFirst),
             schema: firstName == nil ? nil : firstSchema
         ) { body($0.scalars[0], $0.inputs[0], $0.dtype) }
-        let mask = dtypes.mask
+        let mask = dtypes.mask | (strict ? Self.strictBit : 0)
         self.kernel = kernel
         scalarSecond = second
         scalarFirst = first
@@ -266,12 +268,16 @@ final class Binary: Sendable {
     @inline(__always)
     private static func check(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor, _ y: Tensor) throws(CressetError) {
         if x.dtype == y.dtype && mask & 1 << UInt32(x.dtype.rawValue) != 0 || x.isInvalid || y.isInvalid { return }
+        if mask & strictBit != 0 {
+            for operand in [x, y] { try operand.checkDType(mask, op: kernel.name.text) }
+        }
         try check(kernel, mask, Promotion.result([x, y]), "\(x.summary), \(y.summary)")
     }
 
     @inline(__always)
     private static func check(_ kernel: Pointwise, _ mask: UInt32, _ x: Tensor, _ y: Scalar) throws(CressetError) {
         if x.isInvalid { return }
+        if mask & strictBit != 0 { try x.checkDType(mask, op: kernel.name.text) }
         try check(kernel, mask, Promotion.result([x], [y]), "\(x.summary) and the number \(y)")
     }
 
@@ -281,7 +287,7 @@ final class Binary: Sendable {
     ) throws(CressetError) {
         // (Complex numbers are refused, or taken, by the kernel itself.)
         guard mask & 1 << UInt32(dtype.rawValue) != 0 || dtype.isComplex else {
-            throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(dtype), which \(operands()) make")
+            throw CressetError(.dtype, op: kernel.name.text, "is not defined for \(dtype): \(operands())")
         }
     }
 }

@@ -18,7 +18,7 @@ public enum Embeddings {
         try check(indices, weight, op: op)
         let flat = try indices.detach().reshaped([indices.numel], op: op)
         let width = weight.shape[1]
-        let picked = try noGrad { () throws(CressetError) in try Indexing.select(weight.detach(), 0, flat) }
+        let picked = try noGrad { () throws(CressetError) in try Indexing.select(weight.detach(), 0, flat, for: op) }
         let result = try picked.reshaped(Shape(Array(indices.shape) + [width]), op: op)
         let count = weight.shape[0]
         return Tape.record(op, result, inputs: [weight], saving: [flat]) { (gradients, saved) throws(CressetError) in
@@ -50,6 +50,7 @@ public enum Embeddings {
         perSample: Tensor?, includeLastOffset: Bool, paddingIndex: Int?
     ) throws(CressetError) -> [Tensor] {
         let op = "aten::embedding_bag"
+        try weight.checkDType(.floating, op: op)
         try check(indices, weight, op: op)
         guard (indices.ndim == 1) == (offsets != nil), indices.ndim <= 2, offsets?.ndim ?? 1 == 1 else {
             throw CressetError(

@@ -147,6 +147,7 @@ extension Tensor {
             return try Ops.heaviside(self, values)
         }
     }
+    /// The same as `heaviside`, in place.
     @discardableResult public func heaviside_(_ values: Tensor) -> Tensor {
         inPlace("aten::heaviside_", Ops.heaviside, values)
     }
@@ -154,6 +155,7 @@ extension Tensor {
     public func clamp(min: Tensor? = nil, max: Tensor? = nil) -> Tensor {
         trapping { () throws(CressetError) in try TensorClamp.clamp(self, min, max) }
     }
+    /// The same as `clamp`, in place.
     @discardableResult public func clamp_(min: Tensor? = nil, max: Tensor? = nil) -> Tensor {
         trapping { () throws(CressetError) in
             let (kernel, others) = try TensorClamp.select(min, max)
@@ -164,18 +166,24 @@ extension Tensor {
     public func clampMin(_ min: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.clampMinTensor(self, min) }
     }
+    /// The same as `clampMin` of a tensor, with a number.
     public func clampMin(_ min: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.clampMinScalar(self, numbers: min) }
     }
+    /// The same as `clampMin`, in place.
     @discardableResult public func clampMin_(_ min: Tensor) -> Tensor { inPlace(Ops.clampMinTensor, min) }
+    /// The same as `clampMin`, in place; with a number.
     @discardableResult public func clampMin_(_ min: Scalar) -> Tensor { inPlace(Ops.clampMinScalar, numbers: min) }
     /// The smaller of the element and `max` (`torch.clamp_max`).
     public func clampMax(_ max: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.clampMaxTensor(self, max) }
     }
+    /// The same as `clampMax` of a tensor, with a number.
     public func clampMax(_ max: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.clampMaxScalar(self, numbers: max) }
     }
+    /// The same as `clampMax`, in place.
     @discardableResult public func clampMax_(_ max: Tensor) -> Tensor { inPlace(Ops.clampMaxTensor, max) }
+    /// The same as `clampMax`, in place; with a number.
     @discardableResult public func clampMax_(_ max: Scalar) -> Tensor { inPlace(Ops.clampMaxScalar, numbers: max) }
 }

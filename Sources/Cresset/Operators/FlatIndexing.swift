@@ -8,7 +8,8 @@ extension Tensor {
             let op = "aten::take"
             try checkValid(op)
             let flat = try reshaped([numel], op: op)
-            return try Indexing.select(flat, 0, try index.reshaped([index.numel], op: op)).reshaped(index.shape, op: op)
+            return try Indexing.select(flat, 0, try index.reshaped([index.numel], op: op), for: op)
+                .reshaped(index.shape, op: op)
         }
     }
 
@@ -27,7 +28,7 @@ extension Tensor {
             let flat = try reshaped([numel], op: op)
             return try Indexing.scatter(
                 flat, 0, try index.reshaped([index.numel], op: op), try source.reshaped([source.numel], op: op),
-                accumulate ? .add : .set
+                accumulate ? .add : .set, for: op
             ).reshaped(shape, op: op)
         }
     }
@@ -39,16 +40,19 @@ extension Tensor {
             let op = "aten::take_along_dim"
             try checkValid(op)
             try indices.checkValid(op)
+            guard indices.dtype == .int64 || indices.dtype == .int32 else {
+                throw CressetError(.dtype, op: op, "the indices must be int64 or int32, got \(indices.summary)")
+            }
             guard let dim else {
                 return try Indexing.gather(
-                    reshaped([numel], op: op), 0, indices.reshaped([indices.numel], op: op))
+                    reshaped([numel], op: op), 0, indices.reshaped([indices.numel], op: op), for: op)
             }
             let d = try self.dim(dim, op: op)
             guard indices.ndim == ndim else {
                 throw CressetError(
                     .shape, op: op, "needs indices of the tensor's rank: \(summary), \(indices.summary)")
             }
-            if ndim == 0 { return try Indexing.gather(self, 0, indices) }
+            if ndim == 0 { return try Indexing.gather(self, 0, indices, for: op) }
             var (mine, others) = (shape, indices.shape)
             mine[d] = 1
             others[d] = 1
@@ -59,7 +63,7 @@ extension Tensor {
             var (wide, places) = (common, common)
             wide[d] = shape[d]
             places[d] = indices.shape[d]
-            return try Indexing.gather(try expanded(wide, op: op), d, try indices.expanded(places, op: op))
+            return try Indexing.gather(try expanded(wide, op: op), d, try indices.expanded(places, op: op), for: op)
         }
     }
 }

@@ -123,13 +123,16 @@ enum Zeta {
 extension Tensor {
     /// Hurwitz's zeta function of s = self and q = other (`torch.special.zeta`).
     public func zeta(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.zeta(self, other) } }
+    /// The same as `zeta` of a tensor, with a number.
     public func zeta(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.zeta(self, other) } }
     /// The n-th derivative of digamma (`torch.polygamma`).
     public func polygamma(_ n: Int) -> Tensor { trapping { () throws(CressetError) in try Zeta.polygamma(n, self) } }
+    /// The same as `polygamma`, in place.
     @discardableResult public func polygamma_(_ n: Int) -> Tensor { Zeta.polygammaInPlace(n, self) }
     /// The logarithm of the multivariate gamma function (`torch.mvlgamma`).
     public func mvlgamma(p: Int) -> Tensor {
         trapping { () throws(CressetError) in try Zeta.mvlgamma(.tensor(self), Value(p)) }
     }
+    /// The same as `mvlgamma`, in place.
     @discardableResult public func mvlgamma_(p: Int) -> Tensor { inPlace("aten::mvlgamma_") { $0.mvlgamma(p: p) } }
 }

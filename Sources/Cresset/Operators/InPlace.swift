@@ -21,7 +21,7 @@ extension Tensor {
                 .shape, op: op(), "the result has shape \(shape), which does not fit in place into \(summary)")
         }
         guard dtype == self.dtype || Promotion.category(dtype) <= Promotion.category(self.dtype) else {
-            throw CressetError(.dtype, op: op(), "a \(dtype) result cannot be written into a \(self.dtype) tensor")
+            throw CressetError(.dtype, op: op(), "a result of \(dtype) cannot be written into \(summary)")
         }
     }
 
@@ -110,40 +110,55 @@ extension Tensor {
         }
     }
 
+    /// The same as `add`, in place; with a number.
     @discardableResult public func add_(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         alpha.isOne
             ? inPlace("aten::add_.Tensor", Ops.add, other)
             : inPlace("aten::add_.Tensor", Ops.addScaled, [other], [alpha], promoting: [])
     }
+    /// The same as `add`, in place; with a number.
     @discardableResult public func add_(_ other: Scalar) -> Tensor {
         inPlace("aten::add_.Scalar", Ops.add, other)
     }
+    /// The same as `sub`, in place; with a number.
     @discardableResult public func sub_(_ other: Tensor, alpha: Scalar = 1) -> Tensor {
         alpha.isOne
             ? inPlace("aten::sub_.Tensor", Ops.sub, other)
             : inPlace("aten::sub_.Tensor", Ops.subScaled, [other], [alpha], promoting: [])
     }
+    /// The same as `sub`, in place; with a number.
     @discardableResult public func sub_(_ other: Scalar) -> Tensor {
         inPlace("aten::sub_.Scalar", Ops.sub, other)
     }
+    /// The same as `mul`, in place.
     @discardableResult public func mul_(_ other: Tensor) -> Tensor {
         inPlace("aten::mul_.Tensor", Ops.mul, other)
     }
+    /// The same as `mul`, in place; with a number.
     @discardableResult public func mul_(_ other: Scalar) -> Tensor {
         inPlace("aten::mul_.Scalar", Ops.mul, other)
     }
+    /// The same as `div`, in place.
     @discardableResult public func div_(_ other: Tensor) -> Tensor {
         inPlace("aten::div_.Tensor", Ops.div, other)
     }
+    /// The same as `div`, in place; with a number.
     @discardableResult public func div_(_ other: Scalar) -> Tensor {
         inPlace("aten::div_.Scalar", Ops.div, other)
     }
+    /// The same as `relu`, in place.
     @discardableResult public func relu_() -> Tensor { inPlace(Ops.relu) }
+    /// The same as `exp`, in place.
     @discardableResult public func exp_() -> Tensor { inPlace(Ops.exp) }
+    /// The same as `tanh`, in place.
     @discardableResult public func tanh_() -> Tensor { inPlace(Ops.tanh) }
+    /// The same as `sigmoid`, in place.
     @discardableResult public func sigmoid_() -> Tensor { inPlace(Ops.sigmoid) }
+    /// The same as `neg`, in place.
     @discardableResult public func neg_() -> Tensor { inPlace(Ops.neg) }
+    /// The same as `sqrt`, in place.
     @discardableResult public func sqrt_() -> Tensor { inPlace(Ops.sqrt) }
+    /// The same as `clamp`, in place; with a number.
     @discardableResult public func clamp_(min: Scalar? = nil, max: Scalar? = nil) -> Tensor {
         switch (min, max) {
         case (let min?, let max?): inPlace("aten::clamp_", Selection.clampKernel, [], [min, max])
@@ -152,6 +167,7 @@ extension Tensor {
         case (nil, nil): inPlace("aten::clamp_") { $0.clamp(min: nil as Scalar?, max: nil) }
         }
     }
+    /// The same as `maskedFill`, in place; with a number.
     @discardableResult public func maskedFill_(_ mask: Tensor, _ value: Scalar) -> Tensor {
         inPlace("aten::masked_fill_.Scalar") { $0.maskedFill(mask, value) }
     }
@@ -189,11 +205,13 @@ extension Tensor {
             return self
         }
     }
+    /// The same as `zero`, in place.
     @discardableResult public func zero_() -> Tensor { fill_(0) }
     /// `source` is written where the index says; of duplicates the last wins.
     @discardableResult public func scatter_(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
         inPlace("aten::scatter_.src") { $0.scatter(dim, index, source) }
     }
+    /// The same as `scatterAdd`, in place.
     @discardableResult public func scatterAdd_(_ dim: Int, _ index: Tensor, _ source: Tensor) -> Tensor {
         inPlace("aten::scatter_add_") { $0.scatterAdd(dim, index, source) }
     }

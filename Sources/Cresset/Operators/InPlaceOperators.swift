@@ -48,11 +48,13 @@ extension Operators {
 
     /// The in-place operation of that name ("aten::add_.Tensor"), nil if there is none.
     static func inPlace(_ name: String) -> Operator? {
-        made.withLock { known in
-            if let op = known[name] { return op }
-            let op = make(name)
-            if let op { known[name] = op }
-            return op
+        if let op = made.withLock({ $0[name] }) { return op }
+        // (Outside the lock, as it looks for others.)
+        guard let op = make(name) else { return nil }
+        return made.withLock { known in
+            let first = known[name] ?? op
+            known[name] = first
+            return first
         }
     }
 

@@ -199,7 +199,9 @@ extension Tensor {
     public func igammac(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try IncompleteGamma.function(self, other, upper: true) }
     }
+    /// The same as `igamma`, in place.
     @discardableResult public func igamma_(_ other: Tensor) -> Tensor { inPlace("aten::igamma_") { $0.igamma(other) } }
+    /// The same as `igammac`, in place.
     @discardableResult public func igammac_(_ other: Tensor) -> Tensor {
         inPlace("aten::igammac_") { $0.igammac(other) }
     }

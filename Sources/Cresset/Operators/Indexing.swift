@@ -40,13 +40,19 @@ enum Indexing {
     }
 
     /// out[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on.
-    static func gather(_ x: Tensor, _ dim: Int, _ index: Tensor) throws(CressetError) -> Tensor {
-        let op = gatherName.text
+    ///
+    /// - Parameter caller: the operation whose error a wrong index is, on the device too; nil for this one.
+    static func gather(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, for caller: String? = nil
+    ) throws(CressetError) -> Tensor {
+        let name = caller.map(OperatorName.init) ?? gatherName
+        let op = name.text
         try check(index, on: x, op: op)
         let d = try x.dim(dim, op: op)
         // 0-d tensors gather as if they had one dim.
         if x.ndim == 0 {
-            return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op)).reshaped(index.shape, op: op)
+            return try gather(x.reshaped([1], op: op), 0, index.reshaped([-1], op: op), for: caller)
+                .reshaped(index.shape, op: op)
         }
         // (As in PyTorch, no indices may have any shape.)
         let fits = index.ndim == x.ndim && (0..<x.ndim).allSatisfy { $0 == d || index.shape[$0] <= x.shape[$0] }
@@ -59,7 +65,7 @@ enum Indexing {
         let result = try Override.resolve(
             gatherName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .tensor(index), false],
             types: [ResultType(index.shape, x.dtype)]
-        ) { () throws(CressetError) in [try gathered(x, d, index, gatherName)] }[0]
+        ) { () throws(CressetError) in [try gathered(x, d, index, name)] }[0]
         let shape = x.shape
         return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
             [
@@ -86,10 +92,11 @@ enum Indexing {
 
     /// A copy of `x` with `source` combined into it at the places the index names.
     static func scatter(
-        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction
+        _ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduction,
+        for caller: String? = nil
     ) throws(CressetError) -> Tensor {
         let name = reduce == .add ? scatterAddName : scatterName
-        let op = name.text
+        let op = caller ?? name.text
         try check(index, on: x, op: op)
         let result: Tensor
         if reduce == .add || reduce == .set {
@@ -179,13 +186,16 @@ enum Indexing {
     }
 
     /// Rows (or slices along `dim`) of x in the order of a 1-d index.
-    static func select(_ x: Tensor, _ dim: Int, _ index: Tensor) throws(CressetError) -> Tensor {
-        let op = selectName.text
+    static func select(
+        _ x: Tensor, _ dim: Int, _ index: Tensor, for caller: String? = nil
+    ) throws(CressetError) -> Tensor {
+        let name = caller.map(OperatorName.init) ?? selectName
+        let op = name.text
         try check(index, on: x, op: op)
         guard index.ndim <= 1 else {
             throw CressetError(.shape, op: op, "the index must have 1 dim, got \(index.summary)")
         }
-        if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index).reshaped([], op: op) }
+        if x.ndim == 0 { return try select(x.reshaped([1], op: op), 0, index, for: caller).reshaped([], op: op) }
         let d = try x.dim(dim, op: op)
         var shape = x.shape
         shape[d] = index.numel
@@ -193,7 +203,7 @@ enum Indexing {
         let result = try Override.resolve(
             selectName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .tensor(index)],
             types: [ResultType(shape, x.dtype)]
-        ) { () throws(CressetError) in [try gathered(x, d, along, selectName)] }[0]
+        ) { () throws(CressetError) in [try gathered(x, d, along, name)] }[0]
         let original = x.shape
         return Tape.record(op, result, inputs: [x], saving: [index]) { (gradients, saved) throws(CressetError) in
             [
@@ -245,13 +255,14 @@ enum Indexing {
     ) throws(CressetError) -> Tensor {
         let (d, along) = try slices(x, dim, index, source, op: "aten::index_add")
         return try scatter(
-            x, d, along, alpha.isOne ? source : try Ops.mul(source, alpha).converted(to: source.dtype), .add)
+            x, d, along, alpha.isOne ? source : try Ops.mul(source, alpha).converted(to: source.dtype), .add,
+            for: "aten::index_add")
     }
 
     /// x with slices of `source` in the places a 1-d index names; of duplicates the last wins.
     static func copy(_ x: Tensor, _ dim: Int, _ index: Tensor, _ source: Tensor) throws(CressetError) -> Tensor {
         let (d, along) = try slices(x, dim, index, source, op: "aten::index_copy")
-        return try scatter(x, d, along, source, .set)
+        return try scatter(x, d, along, source, .set, for: "aten::index_copy")
     }
 
     /// x with one value in the slices a 1-d index names.
@@ -264,12 +275,15 @@ enum Indexing {
                 .shape, op: op, "needs a 0-d value and a 1-d index, got \(value.summary) and \(index.summary)")
         }
         let d = try x.dim(dim, op: op)
-        var shape = x.shape
-        if x.ndim > 0 { shape[d] = index.numel }
-        let source = try Tensor.onOneDevice([x, value], op: op)[1].converted(to: x.dtype).expanded(shape, op: op)
-        if x.ndim == 0 && index.numel == 0 { return x.clone() }
-        let (front, along) = try slices(x, d, index, source, op: op)
-        return try scatter(x, front, along, source, .set)
+        let fill = try Tensor.onOneDevice([x, value], op: op)[1].converted(to: x.dtype)
+        // Marked first: an index that is named twice counts once in the value's gradient.
+        let places = try index.detach().reshaped([index.numel], op: op)
+        var size = Shape(repeating: 1, count: x.ndim)
+        if x.ndim > 0 { size[d] = x.shape[d] }
+        let marked = try scatter(
+            .filled([size.elementCount], false, dtype: .bool, on: x.runtime, op: op), 0, places,
+            .filled(places.shape, true, dtype: .bool, on: x.runtime, op: op), .set, for: op)
+        return Tensor.where(try marked.reshaped(size, op: op), fill, x)
     }
 }
 

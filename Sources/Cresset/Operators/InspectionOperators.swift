@@ -4,10 +4,12 @@ import BackendKit
 enum Inspection {
     private static func question(
         _ schema: String, samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        wrong: [Value] = [], _ words: String = "",
         _ body: @escaping @Sendable (Arguments) throws(CressetError) -> Value
     ) -> Operator {
         Operator(
             schema, dtypes: .all, composition: [], isDifferentiable: false, samples: samples,
+            errors: { _ in wrong.isEmpty ? [] : [ErrorSample(wrong, words)] },
             call: { (a) throws(CressetError) in
                 for tensor in a.values.compactMap(\.tensor) { try tensor.checkValid(a.op) }
                 return [try body(a)]
@@ -65,21 +67,22 @@ enum Inspection {
         ) { (a) throws(CressetError) in .dtype(Tensor.resultType(try a.scalar("scalar"), try a.tensor("tensor"))) },
         question(
             "result_type.Scalar_Scalar(Scalar scalar1, Scalar scalar2) -> ScalarType",
-            samples: { _ in [Sample([1.5, 2]), Sample([true, 2])] }
+            samples: { _ in [Sample([1.5, 2]), Sample([true, 2])] },
+            wrong: ["x", 2], "scalar1 must be a number"
         ) { (a) throws(CressetError) in .dtype(Tensor.resultType(try a.scalar("scalar1"), try a.scalar("scalar2"))) },
         question(
             "promote_types(ScalarType type1, ScalarType type2) -> ScalarType",
             samples: { g in
                 let own = g.dtype
                 return [DType.int16, .float16, .complex64].map { Sample([.dtype(own), .dtype($0)]) }
-            }
+            }, wrong: [3, 4], "type1 must be a dtype"
         ) { (a) throws(CressetError) in .dtype(.promote(try dtype(a, "type1"), try dtype(a, "type2"))) },
         question(
             "can_cast(ScalarType from_, ScalarType to) -> bool",
             samples: { g in
                 let own = g.dtype
                 return [DType.bool, .int64, .float16].map { Sample([.dtype(own), .dtype($0)]) }
-            }
+            }, wrong: [3, 4], "from_ must be a dtype"
         ) { (a) throws(CressetError) in .scalar(.bool(try dtype(a, "from_").canCast(to: try dtype(a, "to")))) },
     ]
 

@@ -51,12 +51,15 @@ extension Tensor {
     public func gcd(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.gcd(self, other) } }
     /// The least common multiple (`torch.lcm`).
     public func lcm(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.lcm(self, other) } }
+    /// The same as `gcd`, in place.
     @discardableResult public func gcd_(_ other: Tensor) -> Tensor { inPlace("aten::gcd_", Ops.gcd, other) }
+    /// The same as `lcm`, in place.
     @discardableResult public func lcm_(_ other: Tensor) -> Tensor { inPlace("aten::lcm_", Ops.lcm, other) }
     /// Bits moved up (`torch.bitwise_left_shift`).
     public func bitwiseLeftShift(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.leftShift(self, other) }
     }
+    /// The same as `bitwiseLeftShift` of a tensor, with a number.
     public func bitwiseLeftShift(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.leftShift(self, other) }
     }
@@ -64,41 +67,55 @@ extension Tensor {
     public func bitwiseRightShift(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.rightShift(self, other) }
     }
+    /// The same as `bitwiseRightShift` of a tensor, with a number.
     public func bitwiseRightShift(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.rightShift(self, other) }
     }
+    /// The same as `bitwiseLeftShift`, in place.
     @discardableResult public func bitwiseLeftShift_(_ other: Tensor) -> Tensor {
         inPlace("aten::bitwise_left_shift_.Tensor", Ops.leftShift, other)
     }
+    /// The same as `bitwiseLeftShift`, in place; with a number.
     @discardableResult public func bitwiseLeftShift_(_ other: Scalar) -> Tensor {
         inPlace("aten::bitwise_left_shift_.Tensor_Scalar", Ops.leftShift, other)
     }
+    /// The same as `bitwiseRightShift`, in place.
     @discardableResult public func bitwiseRightShift_(_ other: Tensor) -> Tensor {
         inPlace("aten::bitwise_right_shift_.Tensor", Ops.rightShift, other)
     }
+    /// The same as `bitwiseRightShift`, in place; with a number.
     @discardableResult public func bitwiseRightShift_(_ other: Scalar) -> Tensor {
         inPlace("aten::bitwise_right_shift_.Tensor_Scalar", Ops.rightShift, other)
     }
+    /// The same as `bitwiseLeftShift`.
     public static func << (x: Tensor, y: Tensor) -> Tensor { x.bitwiseLeftShift(y) }
+    /// The same as `bitwiseLeftShift`; one of the two is a number.
     public static func << (x: Tensor, y: Scalar) -> Tensor { x.bitwiseLeftShift(y) }
+    /// The same as `bitwiseRightShift`.
     public static func >> (x: Tensor, y: Tensor) -> Tensor { x.bitwiseRightShift(y) }
+    /// The same as `bitwiseRightShift`; one of the two is a number.
     public static func >> (x: Tensor, y: Scalar) -> Tensor { x.bitwiseRightShift(y) }
     /// Bitwise and, or, exclusive or with a number (`torch.bitwise_and` …), and the same in place.
     public func bitwiseAnd(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseAnd(self, other) }
     }
+    /// The same as `bitwiseOr` of a tensor, with a number.
     public func bitwiseOr(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseOr(self, other) }
     }
+    /// The same as `bitwiseXor` of a tensor, with a number.
     public func bitwiseXor(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.bitwiseXor(self, other) }
     }
+    /// The same as `bitwiseAnd`, in place.
     @discardableResult public func bitwiseAnd_(_ other: Tensor) -> Tensor {
         inPlace("aten::bitwise_and_.Tensor", Ops.bitwiseAnd, other)
     }
+    /// The same as `bitwiseOr`, in place.
     @discardableResult public func bitwiseOr_(_ other: Tensor) -> Tensor {
         inPlace("aten::bitwise_or_.Tensor", Ops.bitwiseOr, other)
     }
+    /// The same as `bitwiseXor`, in place.
     @discardableResult public func bitwiseXor_(_ other: Tensor) -> Tensor {
         inPlace("aten::bitwise_xor_.Tensor", Ops.bitwiseXor, other)
     }

@@ -30,7 +30,9 @@ enum Joining {
         }
         let d = try first.dim(dim, op: op)
         var shape = first.shape
-        guard first.ndim > 0 else { throw CressetError(.shape, op: op, "0-d tensors cannot be joined; use stack") }
+        guard first.ndim > 0 else {
+            throw CressetError(.shape, op: op, "tensors without dims cannot be joined: \(first.summary); use stack")
+        }
         for part in parts.dropFirst() {
             guard part.ndim == first.ndim, (0..<first.ndim).allSatisfy({ $0 == d || part.shape[$0] == first.shape[$0] })
             else {
@@ -76,7 +78,9 @@ enum Joining {
     static func chunkCat(_ tensors: [Tensor], dim: Int, count: Int) throws(CressetError) -> Tensor {
         let op = "aten::_chunk_cat"
         guard let first = tensors.first, count > 0 else {
-            throw CressetError(.argument, op: op, "needs at least one tensor and one chunk")
+            throw CressetError(
+                .argument, op: op,
+                "needs at least one tensor and one chunk, got \(tensors.count) tensors and \(count) chunks")
         }
         let d = try first.dim(dim, op: op)
         return try cat(
@@ -103,7 +107,13 @@ extension Tensor {
         trapping { () throws(CressetError) in try Joining.cat(tensors, dim: dim) }
     }
     /// The tensors one after another along a dim, as `cat`.
-    public static func concat(_ tensors: [Tensor], dim: Int = 0) -> Tensor { cat(tensors, dim: dim) }
+    public static func concat(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping(as: "aten::concat") { cat(tensors, dim: dim) }
+    }
+    /// The tensors one after another along a dim, as `cat`.
+    public static func concatenate(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
+        trapping(as: "aten::concatenate") { cat(tensors, dim: dim) }
+    }
     /// The tensors, which have one shape, along a new dim.
     public static func stack(_ tensors: [Tensor], dim: Int = 0) -> Tensor {
         trapping { () throws(CressetError) in try Joining.stack(tensors, dim: dim) }
@@ -207,7 +217,11 @@ extension Tensor {
             if r == 1 { return reshape([-1, 1]).clone() }
             let (left, right) = (rows.narrow(1, 0, r - 1), rows.narrow(1, 1, r - 1))
             let ascends = (withReplacement ? left .<= right : left .< right).all(dim: [1])
-            let chosen = rows.indexSelect(dim: 0, index: ascends.nonzero().squeeze(1))
+            // C(n, r), or C(n + r − 1, r): each partial product is a binomial coefficient too.
+            let n = withReplacement ? numel + r - 1 : numel
+            let count = (0..<r).reduce(1) { $0 * Swift.max(n - $1, 0) / ($1 + 1) }
+            let chosen = rows.indexSelect(
+                dim: 0, index: try Compaction.nonzero(ascends, count: numel == 0 ? 0 : count).squeeze(1))
             return indexSelect(dim: 0, index: chosen.flatten()).reshape([-1, r])
         }
     }
@@ -241,8 +255,16 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.cat(try a.tensors("tensors"), dim: try a.int("dim")))]
-            })
+            }
+        ).refusing(lists: [
+            ([[2, 3], [2, 4]], [0], ["dim 0", "[2, 3]", "[2, 4]"]), ([], [0], ["at least one tensor"]),
+            ([[2, 3], [2]], [0], ["[2, 3]", "[2]"]), ([[], [2]], [0], ["[]"]),
+        ])
     }
+
+    private static let rows: [([Shape], [Value], [String])] = [
+        ([[2, 3], [2, 4]], [], ["[2, 3]", "[2, 4]"]), ([], [], ["at least one"]),
+    ]
 
     static let joinings: [Operator] =
         [
@@ -256,29 +278,36 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(Tensor.stack(try a.tensors("tensors"), dim: try a.int("dim")))]
-                }),
-            join("hstack(Tensor[] tensors) -> Tensor", [[[2, 3], [2, 1]], [[], [2]], [[0], [3]]]) { .hstack($0) },
-            join("vstack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) { .vstack($0) },
+                }
+            ).refusing(lists: [
+                ([[2], [3]], [0], ["equal", "[2]", "[3]"]), ([], [0], ["at least one tensor"]),
+            ]),
+            join("hstack(Tensor[] tensors) -> Tensor", [[[2, 3], [2, 1]], [[], [2]], [[0], [3]]]) { .hstack($0) }
+                .refusing(lists: [([[2, 3], [3, 3]], [], ["[2, 3]", "[3, 3]"]), ([], [], ["at least one"])]),
+            join("vstack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) { .vstack($0) }
+                .refusing(lists: rows),
             join("row_stack(Tensor[] tensors) -> Tensor", [[[2, 3], [3]], [[], [1]], [[0, 3], [1, 3]]]) {
                 .rowStack($0)
-            },
+            }.refusing(lists: rows),
             join(
                 "dstack(Tensor[] tensors) -> Tensor",
                 [[[2, 3, 1], [2, 3]], [[2], [2]], [[], []], [[0, 2], [0, 2]]]
             ) {
                 .dstack($0)
-            },
+            }.refusing(lists: [([[2, 3], [2, 4]], [], ["[2, 3, 1]", "[2, 4, 1]"]), ([], [], ["at least one"])]),
             join("column_stack(Tensor[] tensors) -> Tensor", [[[3], [3, 2]], [[], [1]], [[0], [0]]]) {
                 .columnStack($0)
-            },
+            }.refusing(lists: [([[2], [3]], [], ["[2, 1]", "[3, 1]"]), ([], [], ["at least one"])]),
             join(
                 "block_diag(Tensor[] tensors) -> Tensor", of: ["aten::cat", "aten::constant_pad_nd"],
                 [[[2, 3], [2], []], [[0, 2], [1]], [[], [2]]]
-            ) { .blockDiag($0) },
+            ) { .blockDiag($0) }
+            .refusing(lists: [([[2, 3, 4], [2]], [], ["[2, 3, 4]"])]),
             join(
                 "cartesian_prod(Tensor[] tensors) -> Tensor", of: ["aten::stack"],
                 [[[2], [3], [2]], [[4]], [[0], [2]]]
-            ) { .cartesianProd($0) },
+            ) { .cartesianProd($0) }
+            .refusing(lists: [([[2, 3], [2]], [], ["[2, 3]"]), ([], [], ["1 to", "got 0"])]),
             .composed(
                 "_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor",
                 of: ["aten::cat", "aten::constant_pad_nd"],
@@ -294,7 +323,8 @@ extension Operators {
                             .chunkCat(
                                 try a.tensors("tensors"), dim: try a.int("dim"), numChunks: try a.int("num_chunks")))
                     ]
-                }),
+                }
+            ).refusing(lists: [([[5, 2]], [0, 0], ["0"]), ([], [0, 2], ["at least one"])]),
             .composed(
                 "combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor",
                 of: ["aten::nonzero", "aten::index_select"],
@@ -307,9 +337,12 @@ extension Operators {
                             try a.tensor("self").combinations(
                                 r: try a.int("r"), withReplacement: try a.bool("with_replacement")))
                     ]
-                }),
-            meshgrid("meshgrid(Tensor[] tensors) -> Tensor[]"),
-            meshgrid("meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]"),
+                }
+            ).refusing([([2, 3], [2], ["[2, 3]"]), ([3], [-1], ["-1"])]),
+            meshgrid("meshgrid(Tensor[] tensors) -> Tensor[]")
+                .refusing(lists: [([[2, 3]], [], ["[2, 3]"]), ([], [], ["1 to", "got 0"])]),
+            meshgrid("meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]")
+                .refusing(lists: [([[2], [2, 3]], ["ij"], ["[2, 3]"]), ([[2]], ["yx"], ["ij or xy", "yx"])]),
         ]
 
     private static func meshgrid(_ schema: String) -> Operator {

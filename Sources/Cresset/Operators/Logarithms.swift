@@ -9,7 +9,7 @@ extension Ops {
         derivative: { i, c in
             let d = i == 0 ? c.inputs[1] - c.inputs[0] : c.inputs[0] - c.inputs[1]
             return c.grad / (1 + Cresset.exp(d))
-        }
+        }, complex: .value(slope: { i, a, b, y in Cresset.exp((i == 0 ? a : b) - y) }, Cresset.logaddexp)
     ) { a, b, _ in
         let sum = Cresset.maximum(a, b) + Cresset.log1p(Cresset.exp(-Cresset.abs(a - b)))
         return select(areSameInfinity(a, b), a, sum)
@@ -183,10 +183,13 @@ extension Tensor {
     }
     /// self·ln other, 0 where self is 0 (`torch.xlogy`).
     public func xlogy(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.xlogy(self, other) } }
+    /// The same as `xlogy` of a tensor, with a number.
     public func xlogy(_ other: Scalar) -> Tensor { trapping { () throws(CressetError) in try Ops.xlogy(self, other) } }
+    /// The same as `xlogy`, in place.
     @discardableResult public func xlogy_(_ other: Tensor) -> Tensor {
         inPlace("aten::xlogy_.Tensor", Ops.xlogy, other)
     }
+    /// The same as `xlogy`, in place; with a number.
     @discardableResult public func xlogy_(_ other: Scalar) -> Tensor {
         inPlace("aten::xlogy_.Scalar_Other", Ops.xlogy, other)
     }
@@ -194,14 +197,17 @@ extension Tensor {
     public func xlog1py(_ other: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Ops.xlog1py(self, other) }
     }
+    /// The same as `xlog1py` of a tensor, with a number.
     public func xlog1py(_ other: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.xlog1py(self, other) }
     }
     /// √(self² + other²) without overflow (`torch.hypot`).
     public func hypot(_ other: Tensor) -> Tensor { trapping { () throws(CressetError) in try Ops.hypot(self, other) } }
+    /// The same as `hypot`, in place.
     @discardableResult public func hypot_(_ other: Tensor) -> Tensor { inPlace("aten::hypot_", Ops.hypot, other) }
     /// ln(x/(1-x)), of x held within eps and 1-eps if eps is given (`torch.logit`).
     public func logit(eps: Double? = nil) -> Tensor { trapping { () throws(CressetError) in try Ops.logit(self, eps) } }
+    /// The same as `logit`, in place.
     @discardableResult public func logit_(eps: Double? = nil) -> Tensor {
         guard let eps, eps >= 0 else { return inPlace("aten::logit_", Ops.logit) }
         return inPlace("aten::logit_", Ops.clampedLogit, [], [.double(eps)], promoting: [])
@@ -210,12 +216,15 @@ extension Tensor {
     public func floatPower(_ exponent: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try FloatPower.power(self, exponent) }
     }
+    /// The same as `floatPower` of a tensor, with a number.
     public func floatPower(_ exponent: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try FloatPower.power(self, exponent) }
     }
+    /// The same as `floatPower`, in place.
     @discardableResult public func floatPower_(_ exponent: Tensor) -> Tensor {
         inPlace("aten::float_power_.Tensor") { (x) throws(CressetError) in try FloatPower.power(x, exponent) }
     }
+    /// The same as `floatPower`, in place; with a number.
     @discardableResult public func floatPower_(_ exponent: Scalar) -> Tensor {
         inPlace("aten::float_power_.Scalar") { (x) throws(CressetError) in try FloatPower.power(x, exponent) }
     }

@@ -114,6 +114,7 @@ enum ModifiedBessel {
 extension Tensor {
     /// The modified Bessel function of the first kind of order 0 (`torch.i0`).
     public func i0() -> Tensor { trapping { () throws(CressetError) in try ModifiedBessel.i0Op(self) } }
+    /// The same as `i0`, in place.
     @discardableResult public func i0_() -> Tensor { inPlace(ModifiedBessel.i0Op) }
     /// e^-|x|·I₀(x) (`torch.special.i0e`).
     public func i0e() -> Tensor { trapping { () throws(CressetError) in try ModifiedBessel.i0eOp(self) } }

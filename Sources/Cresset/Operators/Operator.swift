@@ -60,20 +60,57 @@ public final class Operator: Sendable {
         self.errors = errors
         self.call = call
     }
+
+    /// A copy with other calls that must be refused.
+    private init(_ op: Operator, errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample]) {
+        schema = op.schema
+        dtypes = op.dtypes
+        composition = op.composition
+        overrideRefusal = op.overrideRefusal
+        isDifferentiable = op.isDifferentiable
+        freeIndices = op.freeIndices
+        readsMemory = op.readsMemory
+        isUninitialized = op.isUninitialized
+        judgement = op.judgement
+        samples = op.samples
+        call = op.call
+        self.errors = errors
+    }
 }
 
 extension Operator {
+    /// The same with calls that must be refused besides those that it names.
+    func refusing(_ more: @escaping @Sendable (inout SampleMaker) -> [ErrorSample]) -> Operator {
+        let errors = errors
+        return Operator(self) { g in errors(&g) + more(&g) }
+    }
+
+    /// Wrong calls with a tensor of some shape, the other arguments, and words of the message.
+    func refusing(_ calls: [(Shape, [Value], [String])]) -> Operator {
+        refusing { g in calls.map { ErrorSample([.tensor(g.tensor($0))] + $1, words: $2) } }
+    }
+
+    /// Wrong calls with a list of tensors of some shapes, and words of the message.
+    func refusing(lists: [([Shape], [Value], [String])]) -> Operator {
+        refusing { g in
+            lists.map { shapes, rest, words in
+                ErrorSample([.tensors(shapes.map { g.tensor($0) })] + rest, words: words)
+            }
+        }
+    }
+
     /// An operation that is made of others; kernels are registered for those.
     static func composed(
         _ schema: String, _ dtypes: Set<DType> = .all, of parts: [String], isDifferentiable: Bool = true,
         freeIndices: [Int] = [], readsMemory: Bool = false, isUninitialized: Bool = false,
         samples: @escaping @Sendable (inout SampleMaker) -> [Sample],
+        errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         call: @escaping @Sendable (Arguments) throws(CressetError) -> [Value]
     ) -> Operator {
         Operator(
             schema, dtypes: dtypes, composition: parts, isDifferentiable: isDifferentiable,
             notOverridable: "it is made of \(parts.joined(separator: ", ")), which can be", freeIndices: freeIndices,
-            readsMemory: readsMemory, isUninitialized: isUninitialized, samples: samples, call: call)
+            readsMemory: readsMemory, isUninitialized: isUninitialized, samples: samples, errors: errors, call: call)
     }
 }
 
@@ -94,11 +131,11 @@ public enum Operators {
 
     /// The declaration of that name, with or without "aten::"; of in-place operations it is made of the others'.
     public static func find(_ name: String) -> Operator? {
-        byName[name] ?? byName["aten::" + name] ?? inPlace(name)
+        byName[name] ?? byName["aten::" + name] ?? inPlace(name) ?? DeclaredOperator.find(name)
     }
 
     private static let byName: [String: Operator] = {
-        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        var known = Dictionary(builtIn.map { ($0.name, $0) }) { first, _ in first }
         for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
         return known
     }()
@@ -107,13 +144,7 @@ public enum Operators {
 extension Operator {
     /// Calls it; an error inside is thrown, whatever the caller's surroundings.
     package func invoke(_ arguments: Arguments) throws(CressetError) -> [Value] {
-        do {
-            return try catchingFirst { try call(arguments) }
-        } catch let error as CressetError {
-            throw error
-        } catch {
-            throw CressetError(.internal, op: name, "\(error)")
-        }
+        try naming(name) { try call(arguments) }
     }
 }
 
@@ -127,5 +158,7 @@ extension Set<DType> {
     public static let complex: Set<DType> = [.complex64, .complex128]
     /// What gradients are made of.
     public static let continuous: Set<DType> = floating.union(complex)
+    /// All but bool.
+    public static let numeric: Set<DType> = number.union(complex)
     public static let all: Set<DType> = real.union(complex)
 }

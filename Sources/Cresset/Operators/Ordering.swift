@@ -51,6 +51,7 @@ enum Ordering {
         _ x: Tensor, dim: Int, keepdim: Bool, ignoresNaN: Bool
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = ignoresNaN ? "aten::nanmedian.dim" : "aten::median.dim"
+        try x.checkDType(.number, op: op)
         let d = try checkedDim(x, dim, op: op)
         if x.ndim == 0 { return (x.clone(), try .filled([], 0, dtype: .int64, on: x.runtime, op: op)) }
         let places = try noGrad { () throws(CressetError) -> Tensor in
@@ -77,6 +78,7 @@ enum Ordering {
     static func median(_ x: Tensor, ignoresNaN: Bool) throws(CressetError) -> Tensor {
         let op = ignoresNaN ? "aten::nanmedian" : "aten::median"
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         if x.numel == 0 {
             guard x.dtype.isFloatingPoint else {
                 throw CressetError(.shape, op: op, "\(x.summary) has no elements")
@@ -127,7 +129,8 @@ enum Ordering {
                 .argument, op: op,
                 "needs floating elements and a number or vector q of their dtype, got \(x.summary) and \(q.summary)")
         }
-        guard try q.doubles().allSatisfy({ $0 >= 0 && $0 <= 1 }) else {
+        let fractions = try q.isMeta ? [] : q.doubles()
+        guard fractions.allSatisfy({ $0 >= 0 && $0 <= 1 }) else {
             throw CressetError(.argument, op: op, "every q must lie in 0 ... 1")
         }
         let d = try dim.map { (d) throws(CressetError) in try x.dim(d, op: op) }
@@ -211,7 +214,7 @@ extension Tensor {
     public func quantile(_ q: Tensor, dim: Int? = nil, keepdim: Bool = false, interpolation: String = "linear")
         -> Tensor
     {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::quantile") {
             try Ordering.quantile(self, q, dim: dim, keepdim: keepdim, interpolation: interpolation, ignoresNaN: false)
         }
     }
@@ -227,7 +230,7 @@ extension Tensor {
     public func nanquantile(_ q: Tensor, dim: Int? = nil, keepdim: Bool = false, interpolation: String = "linear")
         -> Tensor
     {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::nanquantile") {
             try Ordering.quantile(self, q, dim: dim, keepdim: keepdim, interpolation: interpolation, ignoresNaN: true)
         }
     }

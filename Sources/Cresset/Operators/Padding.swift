@@ -73,7 +73,7 @@ extension Padding {
         [maximum(minimum(elementIndex() - s[0], s[1] - Expr(integer: 1, .i64)), Expr(integer: 0, .i64))]
     }
     private static let wrapped = PointwiseGroup("aten::_pad_circular") { _, s in
-        [(elementIndex() - s[0] + s[1]) % s[1]]
+        [((elementIndex() - s[0]) % s[1] + s[1]) % s[1]]
     }
 
     /// Padding by elements of the tensor itself, over as many of the last dims as the list has pairs.
@@ -103,7 +103,7 @@ extension Padding {
                 )
             }
             shape[d] = n + before + behind
-            guard shape[d] > 0 else {
+            guard shape[d] > 0, mode != .circular || n + Swift.min(before, 0) + Swift.min(behind, 0) > 0 else {
                 throw CressetError(
                     .shape, op: op, "dim \(d) of \(x.summary) would have \(shape[d]) elements after padding by \(pad)")
             }
@@ -116,7 +116,14 @@ extension Padding {
             for i in 0..<rank where pad[2 * i] != 0 || pad[2 * i + 1] != 0 {
                 let d = y.ndim - 1 - i
                 let index = try Tensor.empty([target[d]], .int64, on: y.runtime, op: op)
-                let scalars = [Scalar(pad[2 * i]), Scalar(y.shape[d])]
+                var before = pad[2 * i]
+                if mode == .circular {
+                    // What is cut is cut first: the rest is what goes round.
+                    let cut = (Swift.max(-before, 0), Swift.max(-pad[2 * i + 1], 0))
+                    y = y.narrow(d, cut.0, y.shape[d] - cut.0 - cut.1)
+                    before = Swift.max(before, 0)
+                }
+                let scalars = [Scalar(before), Scalar(y.shape[d])]
                 switch mode {
                 case .reflect: try reflected.run([], scalars, into: [index])
                 case .replicate: try replicated.run([], scalars, into: [index])
@@ -174,7 +181,11 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(try Padding.constant(try a.tensor("self"), try a.ints("pad"), try a.scalar("value")))]
-                }),
+                }
+            ).refusing([
+                ([3], [[1, 1, 1, 1]], ["[1, 1, 1, 1]", "[3]"]), ([3], [[1]], ["[1]"]), ([3], [[-2, -2]], ["[-2, -2]"]),
+                ([3], [[1 << 62, 1 << 62]], ["\(1 << 62)"]),
+            ]),
             Operator(
                 "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", dtypes: .all,
                 composition: ["aten::constant_pad_nd", "gather"],
@@ -201,7 +212,11 @@ extension Operators {
                                 try a.tensor("self"), try a.ints("pad"), mode,
                                 try a.optionalScalar("value")?.doubleValue))
                     ]
-                }),
+                }
+            ).refusing([
+                ([2, 3], [[1, 1], "mirror"], ["mode", "mirror"]), ([3], [[1, 1, 1, 1]], ["[1, 1, 1, 1]"]),
+                ([2, 3], [[3, 0], "reflect"], ["3"]), ([2, 3], [[1, 1], "reflect", 2.0], ["value"]),
+            ]),
             around("_pad_circular", "SymInt[] pad", .circular, 1...3),
         ]
         + (1...3).flatMap {
@@ -232,6 +247,15 @@ extension Operators {
                         .argument, op: "aten::" + name, "needs \(2 * ranks.upperBound) numbers, got \(pad)")
                 }
                 return [.tensor(try Padding.around(try a.tensor("self"), pad, mode, op: "aten::" + name))]
-            })
+            }
+        ).refusing { g in
+            let (rank, x) = (ranks.lowerBound, g.tensor(Shape(repeating: 3, count: ranks.lowerBound + 1)))
+            let wide = [Int](repeating: mode == .reflect ? 3 : mode == .circular ? 4 : 1, count: 2 * rank)
+            let cut = [Int](repeating: -2, count: 2 * rank)
+            return [
+                ErrorSample([.tensor(x), .ints([1])], "[1]"), ErrorSample([.tensor(x), .ints(cut)], "-2"),
+                ErrorSample([.tensor(g.tensor([])), .ints(wide)], "[]"),
+            ] + (mode == .replicate ? [] : [ErrorSample([.tensor(x), .ints(wide)], "\(wide[0])")])
+        }
     }
 }

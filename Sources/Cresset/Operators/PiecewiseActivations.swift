@@ -175,17 +175,21 @@ extension Tensor {
     public func hardtanh(minVal: Scalar = -1, maxVal: Scalar = 1) -> Tensor {
         trapping { () throws(CressetError) in try Ops.hardtanh(self, numbers: minVal, maxVal) }
     }
+    /// The same as `hardtanh`, in place; with a number.
     @discardableResult public func hardtanh_(minVal: Scalar = -1, maxVal: Scalar = 1) -> Tensor {
         inPlace(Ops.hardtanh, numbers: minVal, maxVal)
     }
     /// x held within 0 and 6 (`torch.nn.functional.relu6`).
     public func relu6() -> Tensor { trapping { () throws(CressetError) in try Ops.relu6(self) } }
+    /// The same as `relu6`, in place.
     @discardableResult public func relu6_() -> Tensor { inPlace(Ops.relu6) }
     /// x·hardsigmoid(x) (`torch.nn.functional.hardswish`).
     public func hardswish() -> Tensor { trapping { () throws(CressetError) in try Ops.hardswish(self) } }
+    /// The same as `hardswish`, in place.
     @discardableResult public func hardswish_() -> Tensor { inPlace(Ops.hardswish) }
     /// 0 up to -3, 1 from 3 on, straight between (`torch.nn.functional.hardsigmoid`).
     public func hardsigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.hardsigmoid(self) } }
+    /// The same as `hardsigmoid`, in place.
     @discardableResult public func hardsigmoid_() -> Tensor { inPlace(Ops.hardsigmoid) }
     /// 0 within ±lambd, x beyond (`torch.nn.functional.hardshrink`).
     public func hardshrink(_ lambd: Double = 0.5) -> Tensor {
@@ -199,6 +203,7 @@ extension Tensor {
     public func threshold(_ threshold: Scalar, _ value: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Ops.threshold(self, numbers: threshold, value) }
     }
+    /// The same as `threshold`, in place; with a number.
     @discardableResult public func threshold_(_ threshold: Scalar, _ value: Scalar) -> Tensor {
         inPlace(Ops.threshold, numbers: threshold, value)
     }
@@ -206,14 +211,17 @@ extension Tensor {
     public func elu(alpha: Double = 1) -> Tensor {
         trapping { () throws(CressetError) in try Ops.elu(self, numbers: .double(alpha), 1, 1) }
     }
+    /// The same as `elu`, in place.
     @discardableResult public func elu_(alpha: Double = 1) -> Tensor { inPlace(Ops.elu, numbers: .double(alpha), 1, 1) }
     /// x for positive x, alpha(e^(x/alpha) - 1) otherwise (`torch.nn.functional.celu`).
     public func celu(alpha: Double = 1) -> Tensor {
         trapping { () throws(CressetError) in try Ops.celu(self, numbers: .double(alpha)) }
     }
+    /// The same as `celu`, in place.
     @discardableResult public func celu_(alpha: Double = 1) -> Tensor { inPlace(Ops.celu, numbers: .double(alpha)) }
     /// The self-normalising elu (`torch.nn.functional.selu`).
     public func selu() -> Tensor { trapping { () throws(CressetError) in try Ops.selu(self) } }
+    /// The same as `selu`, in place.
     @discardableResult public func selu_() -> Tensor { inPlace(Ops.selu) }
     /// x for positive x, weight·x otherwise (`torch.nn.functional.prelu`).
     public func prelu(_ weight: Tensor) -> Tensor {

@@ -142,67 +142,89 @@ extension Expr {
 }
 
 extension Tensor {
-    /// -x
+    /// Each element with the opposite sign.
     public func neg() -> Tensor { trapping { () throws(CressetError) in try Ops.neg(self) } }
-    /// |x|
+    /// The absolute value of each element; of a complex number its modulus.
     public func abs() -> Tensor { trapping { () throws(CressetError) in try Ops.abs(self) } }
     /// -1, 0 or 1.
     public func sign() -> Tensor { trapping { () throws(CressetError) in try Ops.sign(self) } }
-    /// x²
+    /// Each element times itself.
     public func square() -> Tensor { trapping { () throws(CressetError) in try Ops.square(self) } }
-    /// 1/x
+    /// 1 divided by each element.
     public func reciprocal() -> Tensor { trapping { () throws(CressetError) in try Ops.reciprocal(self) } }
-    /// √x
+    /// The square root of each element.
     public func sqrt() -> Tensor { trapping { () throws(CressetError) in try Ops.sqrt(self) } }
-    /// 1/√x
+    /// 1 divided by the square root of each element.
     public func rsqrt() -> Tensor { trapping { () throws(CressetError) in try Ops.rsqrt(self) } }
-    /// eˣ
+    /// e to the power of each element.
     public func exp() -> Tensor { trapping { () throws(CressetError) in try Ops.exp(self) } }
-    /// 2ˣ
+    /// 2 to the power of each element.
     public func exp2() -> Tensor { trapping { () throws(CressetError) in try Ops.exp2(self) } }
     /// eˣ - 1, exact near 0.
     public func expm1() -> Tensor { trapping { () throws(CressetError) in try Ops.expm1(self) } }
-    /// ln x
+    /// The natural logarithm of each element.
     public func log() -> Tensor { trapping { () throws(CressetError) in try Ops.log(self) } }
-    /// log₂ x
+    /// The logarithm of each element to base 2.
     public func log2() -> Tensor { trapping { () throws(CressetError) in try Ops.log2(self) } }
-    /// log₁₀ x
+    /// The logarithm of each element to base 10.
     public func log10() -> Tensor { trapping { () throws(CressetError) in try Ops.log10(self) } }
     /// ln(1 + x), exact near 0.
     public func log1p() -> Tensor { trapping { () throws(CressetError) in try Ops.log1p(self) } }
+    /// The sine of each element.
     public func sin() -> Tensor { trapping { () throws(CressetError) in try Ops.sin(self) } }
+    /// The cosine of each element.
     public func cos() -> Tensor { trapping { () throws(CressetError) in try Ops.cos(self) } }
+    /// The tangent of each element.
     public func tan() -> Tensor { trapping { () throws(CressetError) in try Ops.tan(self) } }
+    /// The angle in -π/2 … π/2 whose sine each element is.
     public func asin() -> Tensor { trapping { () throws(CressetError) in try Ops.asin(self) } }
+    /// The angle in 0 … π whose cosine each element is.
     public func acos() -> Tensor { trapping { () throws(CressetError) in try Ops.acos(self) } }
+    /// The angle in -π/2 … π/2 whose tangent each element is.
     public func atan() -> Tensor { trapping { () throws(CressetError) in try Ops.atan(self) } }
+    /// The hyperbolic sine of each element.
     public func sinh() -> Tensor { trapping { () throws(CressetError) in try Ops.sinh(self) } }
+    /// The hyperbolic cosine of each element.
     public func cosh() -> Tensor { trapping { () throws(CressetError) in try Ops.cosh(self) } }
+    /// The hyperbolic tangent of each element.
     public func tanh() -> Tensor { trapping { () throws(CressetError) in try Ops.tanh(self) } }
+    /// The inverse of the hyperbolic sine.
     public func asinh() -> Tensor { trapping { () throws(CressetError) in try Ops.asinh(self) } }
+    /// The inverse of the hyperbolic cosine, for elements of at least 1.
     public func acosh() -> Tensor { trapping { () throws(CressetError) in try Ops.acosh(self) } }
+    /// The inverse of the hyperbolic tangent, for elements between -1 and 1.
     public func atanh() -> Tensor { trapping { () throws(CressetError) in try Ops.atanh(self) } }
     /// The error function.
     public func erf() -> Tensor { trapping { () throws(CressetError) in try Ops.erf(self) } }
     /// 1 - erf x, exact for large x.
     public func erfc() -> Tensor { trapping { () throws(CressetError) in try Ops.erfc(self) } }
+    /// The inverse of the error function.
     public func erfinv() -> Tensor { trapping { () throws(CressetError) in try Ops.erfinv(self) } }
     /// ln |Γ(x)|
     public func lgamma() -> Tensor { trapping { () throws(CressetError) in try Ops.lgamma(self) } }
     /// The logarithmic derivative of Γ.
     public func digamma() -> Tensor { trapping { () throws(CressetError) in try Ops.digamma(self) } }
+    /// The largest integer that is not above each element.
     public func floor() -> Tensor { trapping { () throws(CressetError) in try Ops.floor(self) } }
+    /// The smallest integer that is not below each element.
     public func ceil() -> Tensor { trapping { () throws(CressetError) in try Ops.ceil(self) } }
+    /// Each element without its fraction.
     public func trunc() -> Tensor { trapping { () throws(CressetError) in try Ops.trunc(self) } }
     /// To the nearest integer, ties to even.
     public func round() -> Tensor { trapping { () throws(CressetError) in try Ops.round(self) } }
+    /// True where an element is NaN.
     public func isnan() -> Tensor { trapping { () throws(CressetError) in try Ops.isnan(self) } }
+    /// True where an element is infinite.
     public func isinf() -> Tensor { trapping { () throws(CressetError) in try Ops.isinf(self) } }
+    /// True where an element is neither infinite nor NaN.
     public func isfinite() -> Tensor { trapping { () throws(CressetError) in try Ops.isfinite(self) } }
+    /// True where an element is 0.
     public func logicalNot() -> Tensor { trapping { () throws(CressetError) in try Ops.logicalNot(self) } }
+    /// Every bit inverted; of bool the opposite.
     public func bitwiseNot() -> Tensor { trapping { () throws(CressetError) in try Ops.bitwiseNot(self) } }
     /// 1 / (1 + e⁻ˣ)
     public func sigmoid() -> Tensor { trapping { () throws(CressetError) in try Ops.sigmoid(self) } }
 
+    /// Each element with the opposite sign, as `neg`.
     public static prefix func - (x: Tensor) -> Tensor { x.neg() }
 }

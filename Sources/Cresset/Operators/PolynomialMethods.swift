@@ -4,6 +4,7 @@ extension Tensor {
     public func chebyshevPolynomialT(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevT(self, n) }
     }
+    /// The same as `chebyshevPolynomialT` of a tensor, with a number.
     public func chebyshevPolynomialT(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevT(self, n) }
     }
@@ -11,6 +12,7 @@ extension Tensor {
     public func chebyshevPolynomialU(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevU(self, n) }
     }
+    /// The same as `chebyshevPolynomialU` of a tensor, with a number.
     public func chebyshevPolynomialU(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevU(self, n) }
     }
@@ -18,6 +20,7 @@ extension Tensor {
     public func chebyshevPolynomialV(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevV(self, n) }
     }
+    /// The same as `chebyshevPolynomialV` of a tensor, with a number.
     public func chebyshevPolynomialV(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevV(self, n) }
     }
@@ -25,6 +28,7 @@ extension Tensor {
     public func chebyshevPolynomialW(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevW(self, n) }
     }
+    /// The same as `chebyshevPolynomialW` of a tensor, with a number.
     public func chebyshevPolynomialW(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.chebyshevW(self, n) }
     }
@@ -32,6 +36,7 @@ extension Tensor {
     public func shiftedChebyshevPolynomialT(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevT(self, n) }
     }
+    /// The same as `shiftedChebyshevPolynomialT` of a tensor, with a number.
     public func shiftedChebyshevPolynomialT(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevT(self, n) }
     }
@@ -39,6 +44,7 @@ extension Tensor {
     public func shiftedChebyshevPolynomialU(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevU(self, n) }
     }
+    /// The same as `shiftedChebyshevPolynomialU` of a tensor, with a number.
     public func shiftedChebyshevPolynomialU(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevU(self, n) }
     }
@@ -46,6 +52,7 @@ extension Tensor {
     public func shiftedChebyshevPolynomialV(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevV(self, n) }
     }
+    /// The same as `shiftedChebyshevPolynomialV` of a tensor, with a number.
     public func shiftedChebyshevPolynomialV(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevV(self, n) }
     }
@@ -53,6 +60,7 @@ extension Tensor {
     public func shiftedChebyshevPolynomialW(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevW(self, n) }
     }
+    /// The same as `shiftedChebyshevPolynomialW` of a tensor, with a number.
     public func shiftedChebyshevPolynomialW(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.shiftedChebyshevW(self, n) }
     }
@@ -60,6 +68,7 @@ extension Tensor {
     public func hermitePolynomialH(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.hermiteH(self, n) }
     }
+    /// The same as `hermitePolynomialH` of a tensor, with a number.
     public func hermitePolynomialH(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.hermiteH(self, n) }
     }
@@ -67,6 +76,7 @@ extension Tensor {
     public func hermitePolynomialHe(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.hermiteHe(self, n) }
     }
+    /// The same as `hermitePolynomialHe` of a tensor, with a number.
     public func hermitePolynomialHe(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.hermiteHe(self, n) }
     }
@@ -74,6 +84,7 @@ extension Tensor {
     public func laguerrePolynomialL(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.laguerreL(self, n) }
     }
+    /// The same as `laguerrePolynomialL` of a tensor, with a number.
     public func laguerrePolynomialL(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.laguerreL(self, n) }
     }
@@ -81,6 +92,7 @@ extension Tensor {
     public func legendrePolynomialP(_ n: Tensor) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.legendreP(self, n) }
     }
+    /// The same as `legendrePolynomialP` of a tensor, with a number.
     public func legendrePolynomialP(_ n: Scalar) -> Tensor {
         trapping { () throws(CressetError) in try Polynomial.legendreP(self, n) }
     }

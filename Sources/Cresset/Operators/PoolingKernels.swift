@@ -373,6 +373,7 @@ enum Pooling {
     static func adaptiveMax(_ x: Tensor, _ rank: Int, _ output: PerDim) throws(CressetError) -> (Tensor, Tensor) {
         let name = op("adaptive_max", rank)
         let op = name.text
+        try x.checkDType(.number, op: op)
         let output = try adaptive(x, rank, output, op: op)
         let shape = resultShape(x, output)
         let results = try Override.resolve(

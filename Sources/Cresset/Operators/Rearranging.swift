@@ -76,8 +76,8 @@ extension Tensor {
                 throw CressetError(
                     .argument, op: op, "needs two dims of a tensor with at least 2, got \(dims): \(summary)")
             }
-            let (a, b) = (try dim(dims[0], op: op), try dim(dims[1], op: op))
-            guard a != b else { throw CressetError(.index, op: op, "the dims must differ, got \(dims)") }
+            let front = try distinct(dims, op: op)
+            let (a, b) = (front[0], front[1])
             switch ((k % 4) + 4) % 4 {
             case 1: return flip([b]).transpose(a, b)
             case 2: return flip([a, b])
@@ -99,6 +99,10 @@ extension Tensor {
                 )
             }
             let padded = Shape([Int](repeating: 1, count: repeats.count - ndim) + Array(shape))
+            let sizes = zip(padded, repeats).map { $0.multipliedReportingOverflow(by: $1) }
+            guard !sizes.contains(where: \.overflow), Shape(sizes.map(\.partialValue)).extent(dtype.size) != nil else {
+                throw CressetError(.shape, op: op, "\(repeats) times \(summary) are too many elements")
+            }
             var result = try reshaped(padded, op: op)
             // One dim at a time, so that no rank grows beyond what there is.
             for (d, count) in repeats.enumerated() where count != 1 {
@@ -205,45 +209,63 @@ extension Operators {
         ) { (x, a) throws(CressetError) in x.flip(try a.ints("dims")) },
         rearranging("fliplr(Tensor self) -> Tensor", of: ["aten::flip"], [([3, 4], []), ([0, 3], [])]) { x, _ in
             x.fliplr()
-        },
+        }.refusing([([3], [], ["2 dims", "[3]"])]),
         rearranging("flipud(Tensor self) -> Tensor", of: ["aten::flip"], [([3, 4], []), ([4], []), ([0, 3], [])]) {
             x, _ in
             x.flipud()
-        },
+        }.refusing([([], [], ["1 dim", "[]"])]),
         rearranging(
             "roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", of: ["aten::cat"],
             [
                 ([3, 4], [[1, -3], [0, -1]]), ([3, 2], [2, .ints([])]), ([5], [[7], [0]]), ([], [1, .ints([])]),
                 ([0, 3], [1, 1]),
             ]
-        ) { (x, a) throws(CressetError) in x.roll(try a.ints("shifts"), try a.ints("dims")) },
+        ) { (x, a) throws(CressetError) in x.roll(try a.ints("shifts"), try a.ints("dims")) }
+        .refusing([
+            ([3, 4], [[1, 2], [0]], ["[1, 2]", "[0]"]), ([3, 4], [[1, 2], .ints([])], ["[1, 2]"]),
+        ]),
         rearranging(
             "rot90(Tensor self, int k=1, int[] dims=[0, 1]) -> Tensor", of: ["aten::flip"],
             [
                 ([3, 4], [1, [0, 1]]), ([2, 3, 2], [-1, [0, -1]]), ([2, 2], [2, [0, 1]]), ([3, 2], [4, [1, 0]]),
                 ([0, 3], [1, [0, 1]]),
             ]
-        ) { (x, a) throws(CressetError) in x.rot90(k: try a.int("k"), dims: try a.ints("dims")) },
+        ) { (x, a) throws(CressetError) in x.rot90(k: try a.int("k"), dims: try a.ints("dims")) }
+        .refusing([([3, 4], [1, [0]], ["two dims", "[0]"]), ([3], [1, [0, 1]], ["[3]"])]),
         rearranging(
             "repeat(Tensor self, SymInt[] repeats) -> Tensor", of: ["aten::clone"],
             [([3, 2], [[2, 3]]), ([2], [[2, 1, 3]]), ([], [[2]]), ([2, 2], [[1, 0]]), ([0, 3], [[2, 1]])]
-        ) { (x, a) throws(CressetError) in x.repeat(try a.ints("repeats")) },
+        ) { (x, a) throws(CressetError) in x.repeat(try a.ints("repeats")) }
+        .refusing([
+            ([3, 2], [[2]], ["[2]", "[3, 2]"]), ([3], [[-2]], ["-2"]), ([3], [[1 << 62]], ["\(1 << 62)"]),
+        ]),
         rearranging(
             "tile(Tensor self, SymInt[] dims) -> Tensor", of: ["aten::repeat"],
             [([3, 2], [[2]]), ([2], [[2, 2]]), ([], [[]]), ([0, 3], [[2]])]
-        ) { (x, a) throws(CressetError) in x.tile(try a.ints("dims")) },
+        ) { (x, a) throws(CressetError) in x.tile(try a.ints("dims")) }
+        .refusing([([3], [[-2]], ["-2"]), ([3], [[1 << 62]], ["\(1 << 62)"])]),
         rearranging(
             "pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", of: ["aten::clone"],
             [([2, 8, 2, 3], [2]), ([9, 1, 2], [3]), ([0, 4, 2, 2], [2])]
-        ) { (x, a) throws(CressetError) in x.pixelShuffle(try a.int("upscale_factor")) },
+        ) { (x, a) throws(CressetError) in x.pixelShuffle(try a.int("upscale_factor")) }
+        .refusing([
+            ([1, 6, 2, 2], [2], ["2", "[1, 6, 2, 2]"]), ([4, 2], [2], ["[4, 2]"]), ([4, 2, 2], [0], ["0"]),
+            ([4, 2, 2], [-2], ["-2"]),
+        ]),
         rearranging(
             "pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", of: ["aten::clone"],
             [([2, 2, 4, 6], [2]), ([1, 3, 3], [3]), ([0, 1, 2, 2], [2])]
-        ) { (x, a) throws(CressetError) in x.pixelUnshuffle(try a.int("downscale_factor")) },
+        ) { (x, a) throws(CressetError) in x.pixelUnshuffle(try a.int("downscale_factor")) }
+        .refusing([
+            ([1, 2, 3, 2], [2], ["2", "[1, 2, 3, 2]"]), ([2, 2], [2], ["[2, 2]"]), ([4, 2, 2], [0], ["0"]),
+        ]),
         rearranging(
             "channel_shuffle(Tensor self, SymInt groups) -> Tensor", of: ["aten::clone"],
             [([2, 6, 2, 2], [3]), ([1, 4, 3], [2]), ([0, 4, 3], [2])]
-        ) { (x, a) throws(CressetError) in x.channelShuffle(try a.int("groups")) },
+        ) { (x, a) throws(CressetError) in x.channelShuffle(try a.int("groups")) }
+        .refusing([
+            ([1, 5, 2], [2], ["2", "[1, 5, 2]"]), ([4, 2], [2], ["[4, 2]"]), ([1, 4, 2], [0], ["0"]),
+        ]),
         rearranging(
             "fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", of: ["aten::roll"],
             [([5, 4], [.none]), ([5, 4], [[0]]), ([0], [.none]), ([], [.none])]

@@ -161,7 +161,9 @@ extension Tensor {
             let op = "aten::flatten.using_ints"
             try checkValid(op)
             let (a, b) = (try dim(start, op: op), try dim(end, op: op))
-            guard a <= b else { throw CressetError(.index, op: op, "start dim \(start) lies behind end dim \(end)") }
+            guard a <= b else {
+                throw CressetError(.index, op: op, "start dim \(start) lies behind end dim \(end) of \(summary)")
+            }
             if ndim == 0 { return try reshaped([1], op: op) }
             var target = Shape()
             for d in 0..<a { target.append(shape[d]) }
@@ -264,7 +266,8 @@ extension Tensor {
             guard size.count <= ndim, size.broadcast(with: shape) == shape else {
                 throw CressetError(.shape, op: op, "\(size) does not broadcast to \(summary)")
             }
-            if size == shape { return self }
+            // (To no dims it is the sum of all elements, of one too: PyTorch sums integers as int64.)
+            if size == shape && !size.isEmpty { return self }
             let lead = ndim - size.count
             let dims = (0..<ndim).filter { $0 < lead || (size[$0 - lead] == 1 && shape[$0] != 1) }
             return try Reductions.sum(self, dims: dims, keepdim: true).reshaped(size, op: op)
@@ -275,11 +278,23 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
+    private static let expansions: [(Shape, [Value], [String])] = [
+        ([2, 3], [[2, 4]], ["[2, 3]", "[2, 4]"]), ([2, 3], [[3]], ["[2, 3]", "[3]"]),
+        ([3], [[-1, 3]], ["[-1, 3]"]), ([1], [[-2]], ["-2"]),
+        ([1], [[1 << 62, 4]], ["\(1 << 62)", "2⁶³"]),
+    ]
+    private static let reshapes: [(Shape, [Value], [String])] = [
+        ([2, 3], [[4, 2]], ["6 elements", "[4, 2]"]), ([6], [[-1, -1]], ["only one size may be -1"]),
+        ([6], [[4, -1]], ["6 elements", "[4, -1]"]), ([6], [[-2, -3]], ["[-2, -3]"]),
+        ([0], [[0, -1]], ["[0, -1]"]), ([6], [[1 << 62, 1 << 62]], ["\(1 << 62)"]),
+    ]
+
     static let reshapings: [Operator] = {
         let expand = Operator.view(
             "expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor",
             [([4, 1, 5], [[2, 4, 3, 5]]), ([4, 3], [[-1, 3]]), ([0, 3], [[2, 0, 3]]), ([], [[3]])]
         ) { (x, a) throws(CressetError) in [x.expand(Shape(try a.ints("size")))] }
+        .refusing(expansions)
         let unsqueeze = Operator.view(
             "unsqueeze(Tensor self, int dim) -> Tensor", [([4, 3], [0]), ([4, 3], [-1]), ([0, 3], [1]), ([], [0])]
         ) { (x, a) throws(CressetError) in [x.unsqueeze(try a.int("dim"))] }
@@ -299,12 +314,16 @@ extension Operators {
             "view(Tensor self, SymInt[] size) -> Tensor",
             [([6], [[6, 1]]), ([4, 3], [[4, 1, -1]]), ([0, 3], [[3, 0]]), ([], [[1, 1]])]
         ) { (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))] }
+        .refusing(reshapes).refusing { g in
+            let turned = g.tensor([2, 3]).t()
+            return [ErrorSample([.tensor(turned), [6]], "strides [1, 3]", "[6]", "reshape")]
+        }
         let unsafe = Operator.view(
             "_unsafe_view(Tensor self, SymInt[] size) -> Tensor",
             [([4, 3], [[4, 1, 3]]), ([0, 3], [[3, 0]]), ([], [[1]])]
         ) {
             (x, a) throws(CressetError) in [x.view(Shape(try a.ints("size")))]
-        }
+        }.refusing(reshapes)
         func like(_ name: String, _ body: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> Operator {
             Operator(
                 "\(name)(Tensor self, Tensor other) -> Tensor", dtypes: .all, composition: [],
@@ -313,6 +332,9 @@ extension Operators {
                     return pairs.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1, dtype: .bool))]) }
                 },
                 call: { (a) throws(CressetError) in [.tensor(body(try a.tensor("self"), try a.tensor("other")))] })
+        }
+        let others: @Sendable (inout SampleMaker) -> [ErrorSample] = { g in
+            [ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([4]))], "[2, 3]", "[4]")]
         }
         func atLeast(_ name: String, _ body: @escaping @Sendable (Tensor) -> Tensor) -> [Operator] {
             [
@@ -341,20 +363,27 @@ extension Operators {
             .view(
                 "reshape(Tensor self, SymInt[] shape) -> Tensor",
                 [([4, 3, 5], [[12, 5]]), ([4, 3, 5], [[-1]]), ([0, 3], [[3, 0]]), ([], [[1, 1]])]
-            ) { (x, a) throws(CressetError) in [x.reshape(Shape(try a.ints("shape")))] },
+            ) { (x, a) throws(CressetError) in [x.reshape(Shape(try a.ints("shape")))] }
+            .refusing(reshapes),
             .view(
                 "flatten.using_ints(Tensor self, int start_dim=0, int end_dim=-1) -> Tensor",
                 [([4, 3, 5], [0, -1]), ([4, 3, 5], [1, 2]), ([0, 3], [0, -1]), ([], [0, -1])]
-            ) { (x, a) throws(CressetError) in [x.flatten(try a.int("start_dim"), try a.int("end_dim"))] },
+            ) { (x, a) throws(CressetError) in [x.flatten(try a.int("start_dim"), try a.int("end_dim"))] }
+            .refusing([([2, 3, 4], [2, 0], ["2", "0", "[2, 3, 4]"])]),
             .view(
                 "unflatten.int(Tensor self, int dim, SymInt[] sizes) -> Tensor",
                 [([3, 6], [1, [2, -1]]), ([4], [-1, [2, 2]]), ([0, 3], [0, [0, 2]])]
-            ) { (x, a) throws(CressetError) in [x.unflatten(try a.int("dim"), Shape(try a.ints("sizes")))] },
+            ) { (x, a) throws(CressetError) in [x.unflatten(try a.int("dim"), Shape(try a.ints("sizes")))] }
+            .refusing([
+                ([3, 6], [1, [4, 2]], ["[4, 2]", "6"]), ([3, 6], [1, [4, -1]], ["[4, -1]", "6"]),
+                ([3, 6], [1, .ints([])], ["[]"]), ([3, 6], [1, [-1, -1]], ["-1"]),
+            ]),
             .view("ravel(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.ravel()] },
             .view(
                 "broadcast_to(Tensor self, SymInt[] size) -> Tensor",
                 [([4, 3], [[2, 4, 3]]), ([4, 1], [[4, 3]]), ([], [[2]]), ([0], [[2, 0]])]
-            ) { (x, a) throws(CressetError) in [x.broadcastTo(Shape(try a.ints("size")))] },
+            ) { (x, a) throws(CressetError) in [x.broadcastTo(Shape(try a.ints("size")))] }
+            .refusing(expansions),
             .composed(
                 "sum_to_size(Tensor self, SymInt[] size) -> Tensor", of: ["aten::sum.dim_IntList"],
                 samples: {
@@ -364,13 +393,16 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(try a.tensor("self").sumToSize(Shape(try a.ints("size"))))]
-                }),
-            like("view_as") { $0.viewAs($1) }, like("reshape_as") { $0.reshapeAs($1) },
-            like("expand_as") { $0.expandAs($1) },
+                }
+            ).refusing([([4, 3], [[2]], ["[2]", "[4, 3]"]), ([4], [[4, 4]], ["[4, 4]", "[4]"])]),
+            like("view_as") { $0.viewAs($1) }.refusing(others),
+            like("reshape_as") { $0.reshapeAs($1) }.refusing(others),
+            like("expand_as") { $0.expandAs($1) }.refusing(others),
             list(
                 "broadcast_tensors(Tensor[] tensors) -> Tensor[]",
                 [[[3, 2], [], [2]], [[], [3, 1], [2]], [[0, 1], [2]]]
-            ) { Tensor.broadcastTensors($0) },
+            ) { Tensor.broadcastTensors($0) }
+            .refusing(lists: [([[2, 3], [4]], [], ["do not broadcast", "[2, 3]", "[4]"])]),
         ] + atLeast("atleast_1d") { $0.atleast1d() } + atLeast("atleast_2d") { $0.atleast2d() }
             + atLeast("atleast_3d") { $0.atleast3d() }
     }()

@@ -93,6 +93,8 @@ public struct ErrorSample: Sendable {
     public var values: [Value]
     /// What the message must say: each of these occurs in it.
     public var words: [String]
+    /// The argument, counted from 0, that lies on another device than the others; nil where all are on one.
+    public var elsewhere: Int?
 
     public init(_ values: [Value], _ words: String...) { self.init(values, words: words) }
 

@@ -90,6 +90,7 @@ enum Searching {
         let op = "aten::isin"
         try x.checkValid(op)
         try others.checkValid(op)
+        for tensor in [x, others] { try tensor.checkDType(.number, op: op) }
         return try noGrad { () throws(CressetError) -> Tensor in
             let tensors = try Tensor.onOneDevice([x, others], op: op)
             if others.numel == 0 || x.numel == 0 {

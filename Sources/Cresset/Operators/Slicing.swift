@@ -97,11 +97,13 @@ extension Tensor {
             guard start.ndim == 0, start.dtype.isInteger else {
                 throw CressetError(.argument, op: op, "start must be a 0-d integer tensor, got \(start.summary)")
             }
-            return narrow(dim, start.itemInt(), length)
+            return narrow(dim, start.isMeta ? 0 : start.itemInt(), length)
         }
     }
     /// A copy of `length` elements from `start` along one dim.
-    public func narrowCopy(_ dim: Int, _ start: Int, _ length: Int) -> Tensor { narrow(dim, start, length).clone() }
+    public func narrowCopy(_ dim: Int, _ start: Int, _ length: Int) -> Tensor {
+        trapping(as: "aten::narrow_copy") { narrow(dim, start, length).clone() }
+    }
 }
 
 // MARK: Declarations

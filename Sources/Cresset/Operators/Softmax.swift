@@ -148,8 +148,15 @@ public enum Losses {
         _ input: Tensor, _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100,
         reduction: LossReduction = .mean
     ) -> Tensor {
+        nllLoss("aten::nll_loss_nd", input, target, weight, ignoreIndex, reduction)
+    }
+
+    /// - Parameter op: whose errors its errors are.
+    static func nllLoss(
+        _ op: String, _ input: Tensor, _ target: Tensor, _ weight: Tensor?, _ ignoreIndex: Int,
+        _ reduction: LossReduction
+    ) -> Tensor {
         trapping { () throws(CressetError) in
-            let op = "aten::nll_loss_nd"
             try input.checkValid(op)
             try target.checkValid(op)
             guard input.ndim >= 1, target.ndim == input.ndim - 1 else {
@@ -172,8 +179,10 @@ public enum Losses {
             let zero = Tensor.zerosLike(target)
             let safe = Tensor.where(keep, target, zero)
             var weights = try keep.converted(to: input.dtype)
-            if let weight { weights = weights * weight.indexSelect(dim: 0, index: safe.flatten()).reshape(safe.shape) }
-            let picked = try Indexing.gather(input, classDim, safe.unsqueeze(classDim)).squeeze(classDim)
+            if let weight {
+                weights = weights * (try Indexing.select(weight, 0, safe.flatten(), for: op)).reshape(safe.shape)
+            }
+            let picked = try Indexing.gather(input, classDim, safe.unsqueeze(classDim), for: op).squeeze(classDim)
             // where, not a product: an ignored -inf must not become NaN.
             let losses = Tensor.where(keep, -(picked * weights), Tensor.zerosLike(picked))
             switch reduction {
@@ -248,7 +257,7 @@ public enum Losses {
             }
             return reduce(losses, reduction)
         }
-        let hard = nllLoss(logs, target, weight: weight, ignoreIndex: ignoreIndex, reduction: reduction)
+        let hard = nllLoss(crossEntropyName.text, logs, target, weight, ignoreIndex, reduction)
         guard labelSmoothing > 0 else { return hard }
         let keep = (target .!= Scalar(ignoreIndex)).to(input.dtype)
         var each = logs

@@ -80,6 +80,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = sortName.text
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         let d = try x.dim(dim, op: op)
         let results = try Override.resolve(
             sortName, on: x, x.dtype, [.tensor(x), true, .scalar(Scalar(dim)), .scalar(.bool(descending))],
@@ -104,6 +105,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = topkName.text
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 0, k <= size else {
@@ -134,6 +136,7 @@ enum Sorting {
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = "aten::kthvalue"
         try x.checkValid(op)
+        try x.checkDType(.number, op: op)
         let d = try x.dim(dim, op: op)
         let size = x.ndim > 0 ? x.shape[d] : 1
         guard k >= 1, k <= size else {
@@ -181,7 +184,7 @@ extension Tensor {
     }
     /// Places of the elements in order along `dim`.
     public func argsort(dim: Int = -1, descending: Bool = false, stable: Bool = true) -> Tensor {
-        sort(dim: dim, descending: descending).indices
+        trapping(as: "aten::argsort") { sort(dim: dim, descending: descending).indices }
     }
     /// The elements in order along the first dim.
     public func msort() -> Tensor { sort(dim: 0).values }

@@ -8,9 +8,10 @@ extension Tensor {
             let op = "aten::split.Tensor"
             let (d, n) = try splitDim(dim, op: op)
             guard size > 0 || (size == 0 && n == 0) else {
-                throw CressetError(.argument, op: op, "the size of the pieces must be positive, got \(size)")
+                throw CressetError(
+                    .argument, op: op, "the size of the pieces must be positive, got \(size): \(summary)")
             }
-            let count = size == 0 ? 1 : Swift.max(1, (n + size - 1) / size)
+            let count = size == 0 ? 1 : Swift.max(1, n / size + (n % size == 0 ? 0 : 1))
             return (0..<count).map { narrow(d, $0 * size, Swift.min(size, n - $0 * size)) }
         }
     }
@@ -20,7 +21,7 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::split_with_sizes"
             let (d, n) = try splitDim(dim, op: op)
-            guard sizes.allSatisfy({ $0 >= 0 }), sizes.reduce(0, +) == n else {
+            guard sizes.allSatisfy({ (0...n).contains($0) }), sizes.reduce(0, +) == n else {
                 throw CressetError(.shape, op: op, "the sizes \(sizes) do not make up the \(n) of dim \(d): \(summary)")
             }
             var start = 0
@@ -36,9 +37,11 @@ extension Tensor {
         trapping(default: []) { () throws(CressetError) in
             let op = "aten::chunk"
             let (d, n) = try splitDim(dim, op: op)
-            guard count > 0 else { throw CressetError(.argument, op: op, "count must be positive, got \(count)") }
+            guard count > 0 else {
+                throw CressetError(.argument, op: op, "the number of chunks must be positive, got \(count)")
+            }
             if n == 0 { return (0..<count).map { _ in narrow(d, 0, 0) } }
-            return split((n + count - 1) / count, dim: d)
+            return split(n / count + (n % count == 0 ? 0 : 1), dim: d)
         }
     }
 
@@ -140,7 +143,7 @@ extension Tensor {
     private func splitDim(_ dim: Int, op: String) throws(CressetError) -> (dim: Int, size: Int) {
         try checkValid(op)
         let d = try self.dim(dim, op: op)
-        guard ndim > 0 else { throw CressetError(.shape, op: op, "a 0-d tensor cannot be split") }
+        guard ndim > 0 else { throw CressetError(.shape, op: op, "a tensor without dims cannot be split: \(summary)") }
         return (d, shape[d])
     }
 }
@@ -154,18 +157,26 @@ extension Operators {
                 "\(name)(Tensor self, SymInt split_size, int dim=0) -> Tensor[]",
                 [([5, 3], [2, 0]), ([2, 6], [3, -1]), ([0, 3], [2, 0])]
             ) { (x, a) throws(CressetError) in x.split(try a.int("split_size"), dim: try a.int("dim")) }
+            .refusing([
+                ([5], [-2], ["-2"]), ([5], [0], ["got 0", "[5]"]), ([], [1], ["without dims", "[]"]),
+            ])
         }
         func sizes(_ name: String, _ argument: String) -> Operator {
             .view(
                 "\(name)(Tensor self, SymInt[] \(argument), int dim=0) -> Tensor[]",
                 [([5, 3], [[2, 0, 3], 0]), ([2, 4], [[1, 3], -1]), ([0, 3], [[0, 0], 0])]
             ) { (x, a) throws(CressetError) in x.split(try a.ints(argument), dim: try a.int("dim")) }
+            .refusing([
+                ([5], [[2, 2]], ["[2, 2]", "5"]), ([5], [[6, -1]], ["[6, -1]"]),
+                ([5], [[1 << 62, 1 << 62]], ["\(1 << 62)"]),
+            ])
         }
         func chunk(_ name: String) -> Operator {
             .view(
                 "\(name)(Tensor self, int chunks, int dim=0) -> Tensor[]",
                 [([5, 3], [2, 0]), ([2, 5], [4, -1]), ([0, 3], [2, 0])]
             ) { (x, a) throws(CressetError) in x.chunk(try a.int("chunks"), dim: try a.int("dim")) }
+            .refusing([([5], [0], ["0"]), ([5], [-3], ["-3"])])
         }
         /// hsplit and its like.
         func along(
@@ -175,10 +186,10 @@ extension Operators {
             [
                 .view("\(name).int(Tensor self, int sections) -> Tensor[]", shapes.map { ($0, [2]) }) {
                     (x, a) throws(CressetError) in equal(x, try a.int("sections"))
-                },
+                }.refusing([(shapes[0], [0], ["0"]), (shapes[0], [5], ["5"]), ([], [2], ["[]"])]),
                 .view("\(name).array(Tensor self, int[] indices) -> Tensor[]", shapes.map { ($0, [[1, 3]]) }) {
                     (x, a) throws(CressetError) in between(x, try a.ints("indices"))
-                },
+                }.refusing([([], [[1]], ["[]"])]),
             ]
         }
         let plain = split("split.Tensor")
@@ -193,7 +204,8 @@ extension Operators {
             .view(
                 "tensor_split.sections(Tensor self, SymInt sections, int dim=0) -> Tensor[]",
                 [([5, 3], [2, 0]), ([2, 5], [7, -1]), ([0, 3], [2, 0])]
-            ) { (x, a) throws(CressetError) in x.tensorSplit(try a.int("sections"), dim: try a.int("dim")) },
+            ) { (x, a) throws(CressetError) in x.tensorSplit(try a.int("sections"), dim: try a.int("dim")) }
+            .refusing([([5], [0], ["0"]), ([5], [-2], ["-2"]), ([], [2], ["[]"])]),
             .view(
                 "tensor_split.indices(Tensor self, SymInt[] indices, int dim=0) -> Tensor[]",
                 [([5, 3], [[1, 1, -1, 9], 0]), ([2, 5], [[3], -1]), ([0, 3], [[1], 0])]

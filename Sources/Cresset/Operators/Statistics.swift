@@ -15,6 +15,7 @@ enum Statistics {
     /// The elements with 0 for NaN.
     static func withoutNaN(_ x: Tensor, op: String) throws(CressetError) -> Tensor {
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         return x.dtype.isFloatingPoint ? try Selection.fill(x, try Ops.isnan(x.detach()), 0) : x
     }
 }
@@ -27,20 +28,30 @@ extension Tensor {
     /// Standard deviation: the root of the variance, which is divided by N - correction.
     public func std(dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) -> Tensor {
         trapping { () throws(CressetError) in
-            try Statistics.deviation(self, dims: dim, correction: correction, keepdim: keepdim)
+            try naming("aten::std.correction") {
+                try Statistics.deviation(self, dims: dim, correction: correction, keepdim: keepdim)
+            }
         }
     }
     /// Variance and mean.
     public func varMean(
         dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false
     ) -> (variance: Tensor, mean: Tensor) {
-        (`var`(dim: dim, correction: correction, keepdim: keepdim), mean(dim: dim, keepdim: keepdim))
+        trapping(default: (self, self)) { () throws(CressetError) in
+            try naming("aten::var_mean.correction") {
+                (`var`(dim: dim, correction: correction, keepdim: keepdim), mean(dim: dim, keepdim: keepdim))
+            }
+        }
     }
     /// Standard deviation and mean.
     public func stdMean(
         dim: [Int]? = nil, correction: Double = 1, keepdim: Bool = false
     ) -> (deviation: Tensor, mean: Tensor) {
-        (std(dim: dim, correction: correction, keepdim: keepdim), mean(dim: dim, keepdim: keepdim))
+        trapping(default: (self, self)) { () throws(CressetError) in
+            try naming("aten::std_mean.correction") {
+                (std(dim: dim, correction: correction, keepdim: keepdim), mean(dim: dim, keepdim: keepdim))
+            }
+        }
     }
     /// The sum of the elements that are not NaN.
     public func nansum(dim: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) -> Tensor {
@@ -66,8 +77,9 @@ extension Tensor {
     /// The smallest and the largest elements, over all or along a dim; NaN wins.
     public func aminmax(dim: Int? = nil, keepdim: Bool = false) -> (min: Tensor, max: Tensor) {
         let dims = dim.map { [$0] }
-        let (least, most) = (amin(dim: dims, keepdim: keepdim), amax(dim: dims, keepdim: keepdim))
-        return (least, most)
+        return trapping(default: (self, self)) { () throws(CressetError) in
+            try naming("aten::aminmax") { (amin(dim: dims, keepdim: keepdim), amax(dim: dims, keepdim: keepdim)) }
+        }
     }
     /// True if any element along `dim` is not 0.
     public func any(dim: Int, keepdim: Bool = false) -> Tensor { any(dim: [dim], keepdim: keepdim) }
@@ -275,7 +287,7 @@ extension Operators {
                     ]
                 }),
             .composed(
-                "corrcoef(Tensor self) -> Tensor", Set<DType>.number.union(Set<DType>.complex),
+                "corrcoef(Tensor self) -> Tensor", .numeric,
                 of: ["aten::cov", "pointwise"],
                 samples: { g in
                     // (Of one number there is no deviation: NaN, which has no differences.)

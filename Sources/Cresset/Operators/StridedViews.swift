@@ -121,6 +121,11 @@ extension Shape {
 // MARK: Declarations
 
 extension Operators {
+    static let windowErrors: [(Shape, [Value], [String])] = [
+        ([5], [0, 6, 1], ["6", "[5]"]), ([5], [0, 2, 0], ["step", "0"]), ([5], [0, -1, 1], ["-1"]),
+        ([5], [1, 2, 1], ["dim 1 is out of range"]),
+    ]
+
     static let stridedViews: [Operator] = {
         let strided = Operator.view(
             "as_strided(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor",
@@ -135,7 +140,12 @@ extension Operators {
                     Shape(try a.ints("size")), Shape(try a.ints("stride")),
                     storageOffset: try a.optionalInt("storage_offset"))
             ]
-        }
+        }.refusing([
+            ([12], [[2, 2], [1], 0], ["[2, 2]", "[1]"]), ([12], [[2], [-1], 0], ["-1"]),
+            ([12], [[-2], [1], 0], ["-2"]),
+            ([12], [[5, 5], [5, 1], 0], ["[5, 5]", "[5, 1]"]), ([12], [[2], [1], 11], ["11"]),
+            ([12], [[2], [1], -1], ["-1"]), ([12], [[3], [1 << 62], 0], ["\(1 << 62)"]),
+        ])
         let diagonal = Operator.view(
             "diagonal(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor",
             [
@@ -144,13 +154,16 @@ extension Operators {
             ]
         ) { (x, a) throws(CressetError) in
             [x.diagonal(offset: try a.int("offset"), dim1: try a.int("dim1"), dim2: try a.int("dim2"))]
-        }
+        }.refusing([
+            ([4, 5], [0, 0, 0], ["dim", "0"]), ([4, 5], [0, 1, -1], ["1", "-1"]), ([4], [0, 0, 1], ["[4]"]),
+            ([4, 5], [0, 0, 3], ["dim 3 is out of range"]),
+        ])
         let unfold = Operator.view(
             "unfold(Tensor self, int dimension, int size, int step) -> Tensor",
             [([7, 2], [0, 3, 2]), ([2, 6], [-1, 2, 3]), ([5], [0, 5, 1]), ([], [0, 1, 1]), ([0, 3], [1, 2, 1])]
         ) { (x, a) throws(CressetError) in
             [x.unfold(try a.int("dimension"), try a.int("size"), try a.int("step"))]
-        }
+        }.refusing(windowErrors)
         return [
             strided, strided.copied, diagonal, diagonal.copied, unfold, unfold.copied,
         ]

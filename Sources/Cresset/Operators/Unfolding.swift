@@ -162,7 +162,8 @@ extension Operators {
                 let view = try Unfolding.unfold(
                     try a.tensor("self"), try a.int("dimension"), try a.int("size"), try a.int("step"))
                 return [.tensor(isView ? view : view.clone())]
-            })
+            }
+        ).refusing(windowErrors)
     }
 
     static let unfolding: [Operator] = [
@@ -185,10 +186,15 @@ extension Operators {
                             dilation: PerDim(try a.ints("dilation")), padding: PerDim(try a.ints("padding")),
                             stride: PerDim(try a.ints("stride"))))
                 ]
-            }),
+            }
+        ).refusing([
+            ([1, 3, 4, 5], [[5, 2], 1, 0, 1], ["[5, 2]"]), ([4, 5], [2, 1, 0, 1], ["[4, 5]"]),
+            ([1, 3, 4, 5], [2, 1, 0, 0], ["0"]), ([1, 3, 4, 5], [0, 1, 0, 1], ["0"]),
+            ([1, 3, 4, 5], [2, 1, -1, 1], ["-1"]),
+        ]),
         Operator(
             "col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor",
-            dtypes: Set<DType>.number.union(Set<DType>.complex), composition: ["pointwise"],
+            dtypes: .numeric, composition: ["pointwise"],
             samples: { g in
                 let cases: [(Shape, [Value])] = [
                     ([2, 6, 9], [[4, 5], [2, 3], 1, 0, 1]), ([8, 10], [[5, 4], 2, [2, 1], [1, 0], [1, 2]]),
@@ -204,6 +210,10 @@ extension Operators {
                             dilation: PerDim(try a.ints("dilation")), padding: PerDim(try a.ints("padding")),
                             stride: PerDim(try a.ints("stride"))))
                 ]
-            }),
+            }
+        ).refusing([
+            ([2, 5, 9], [[4, 5], [2, 3], 1, 0, 1], ["5"]), ([2, 6, 8], [[4, 5], [2, 3], 1, 0, 1], ["8", "9"]),
+            ([6], [[4, 5], [2, 3], 1, 0, 1], ["[6]"]), ([2, 6, 9], [[4, 5], [2, 3], 1, 0, 0], ["0"]),
+        ]),
     ]
 }

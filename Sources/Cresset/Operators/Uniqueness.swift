@@ -21,6 +21,7 @@ enum Uniqueness {
     /// Values that differ from the one before.
     static func consecutive(_ x: Tensor, op: String) throws(CressetError) -> Result {
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         let n = x.numel
         let flat = try x.detach().reshaped([n], op: op)
         if n == 0 { return try nothing(flat, x.shape, op: op) }
@@ -52,6 +53,7 @@ enum Uniqueness {
     /// Slices along a dim that differ from the one before, or, sorted, all different ones.
     static func slices(_ x: Tensor, dim: Int, sorts: Bool, op: String) throws(CressetError) -> Result {
         try x.checkValid(op)
+        try x.checkDType(.real, op: op)
         let d = try x.dim(dim, op: op)
         guard x.ndim > 0, x.shape.indices.allSatisfy({ $0 == d || x.shape[$0] > 0 }) else {
             throw CressetError(

@@ -48,7 +48,7 @@ public struct Arguments: Sendable {
     }
 
     private func wrong(_ name: String, _ what: String, _ got: Value) -> CressetError {
-        CressetError(.argument, op: op, "argument \(name) must be \(what), not \(got.kind); schema: \(schema.text)")
+        schema.wrong(name, what, got)
     }
 
     public func tensor(_ name: String) throws(CressetError) -> Tensor {
@@ -115,6 +115,10 @@ public struct Arguments: Sendable {
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
+        // (As in PyTorch a vector of integers is taken for a list of them.)
+        if case .tensor(let x) = value, x.ndim == 1, Set<DType>.integer.contains(x.dtype) {
+            return try x.elements(Int64.self).map(Int.init)
+        }
         guard case .ints(let list) = value else { throw wrong(name, "a list of integers", value) }
         return list
     }

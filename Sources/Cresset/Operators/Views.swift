@@ -38,9 +38,15 @@ extension Tensor {
         return d < 0 ? d + range : d
     }
 
-    /// Distinct dims counted from the front; all of them for an empty or missing list.
+    /// Distinct dims counted from the front, sorted; all of them for an empty or missing list.
     func dims(_ list: [Int]?, op: String) throws(CressetError) -> [Int] {
         guard let list, !list.isEmpty else { return Array(0..<ndim) }
+        let seen = try distinct(list, op: op)
+        return ndim == 0 ? [] : seen.sorted()
+    }
+
+    /// The dims counted from the front, in the order of the list; none may appear twice.
+    func distinct(_ list: [Int], op: String) throws(CressetError) -> [Int] {
         var seen: [Int] = []
         for d in list {
             let dim = try dim(d, op: op)
@@ -49,7 +55,17 @@ extension Tensor {
             }
             seen.append(dim)
         }
-        return ndim == 0 ? [] : seen.sorted()
+        return seen
+    }
+
+    /// Throws where the operation has no meaning for the tensor's dtype.
+    func checkDType(_ dtypes: Set<DType>, op: @autoclosure () -> String) throws(CressetError) {
+        try checkDType(dtypes.mask, op: op())
+    }
+    func checkDType(_ mask: UInt32, op: @autoclosure () -> String) throws(CressetError) {
+        guard mask & 1 << UInt32(dtype.rawValue) != 0 || isInvalid else {
+            throw CressetError(.dtype, op: op(), "is not defined for \(summary)")
+        }
     }
 
     /// Two dims exchanged.
@@ -106,14 +122,7 @@ extension Tensor {
                 throw CressetError(
                     .argument, op: op, "\(source.count) dims \(source) cannot move to \(destination.count) places")
             }
-            func distinct(_ list: [Int]) throws(CressetError) -> [Int] {
-                let front = try list.map { (d) throws(CressetError) in try dim(d, op: op) }
-                guard Set(front).count == front.count else {
-                    throw CressetError(.index, op: op, "a dim appears twice in \(list) for \(summary)")
-                }
-                return front
-            }
-            let (from, to) = (try distinct(source), try distinct(destination))
+            let (from, to) = (try distinct(source, op: op), try distinct(destination, op: op))
             var rest = (0..<ndim).filter { !from.contains($0) }
             let order = (0..<ndim).map { d in to.firstIndex(of: d).map { from[$0] } ?? rest.removeFirst() }
             return permute(order)
@@ -125,9 +134,13 @@ extension Tensor {
     /// Dims moved to other places, as `movedim`.
     public func moveaxis(_ source: [Int], _ destination: [Int]) -> Tensor { movedim(source, destination) }
     /// Two dims exchanged, as `transpose`.
-    public func swapaxes(_ axis0: Int, _ axis1: Int) -> Tensor { transpose(axis0, axis1) }
+    public func swapaxes(_ axis0: Int, _ axis1: Int) -> Tensor {
+        trapping(as: "aten::swapaxes") { transpose(axis0, axis1) }
+    }
     /// Two dims exchanged, as `transpose`.
-    public func swapdims(_ dim0: Int, _ dim1: Int) -> Tensor { transpose(dim0, dim1) }
+    public func swapdims(_ dim0: Int, _ dim1: Int) -> Tensor {
+        trapping(as: "aten::swapdims") { transpose(dim0, dim1) }
+    }
     /// Another handle on the same elements.
     public func alias() -> Tensor {
         trapping { () throws(CressetError) in
@@ -144,11 +157,7 @@ extension Tensor {
             guard order.count == ndim else {
                 throw CressetError(.index, op: op, "needs \(ndim) dims for \(summary), got \(order)")
             }
-            var front: [Int] = []
-            for d in order { front.append(try dim(d, op: op)) }
-            guard Set(front).count == ndim else {
-                throw CressetError(.index, op: op, "each dim must appear once, got \(order)")
-            }
+            let front = try distinct(order, op: op)
             var inverse = Array(0..<ndim)
             for (i, d) in front.enumerated() { inverse[d] = i }
             return view(op, Shape(front.map { shape[$0] }), Shape(front.map { strides[$0] })) { [inverse] g in
@@ -180,10 +189,10 @@ extension Operator {
     /// The operation of PyTorch's that gives a copy of what this view shows: unfold_copy of unfold.
     var copied: Operator {
         let end = schema.text.firstIndex { $0 == "." || $0 == "(" } ?? schema.text.endIndex
-        let (samples, call) = (samples, call)
+        let (samples, errors, call) = (samples, errors, call)
         return .composed(
             schema.text[..<end] + "_copy" + schema.text[end...], dtypes, of: ["aten::clone"],
-            isDifferentiable: isDifferentiable, readsMemory: readsMemory, samples: samples,
+            isDifferentiable: isDifferentiable, readsMemory: readsMemory, samples: samples, errors: errors,
             call: { (a) throws(CressetError) in
                 try call(a).map { value in
                     switch value {
@@ -215,7 +224,8 @@ extension Operators {
         let matrix: [(Shape, [Value])] = [([4, 3], []), ([2, 3, 4], []), ([0, 3], [])]
         let t = Operator.view("t(Tensor self) -> Tensor", [([4, 3], []), ([5], []), ([], []), ([0, 3], [])]) { x, _ in
             [x.t()]
-        }
+        }.refusing([([2, 3, 4], [], ["at most 2 dims", "[2, 3, 4]"])])
+        let vector: [(Shape, [Value], [String])] = [([3], [], ["at least 2 dims", "[3]"])]
         func swapping(_ name: String, _ first: String, _ second: String) -> Operator {
             .view(
                 "\(name)(Tensor self, int \(first), int \(second)) -> Tensor",
@@ -227,20 +237,29 @@ extension Operators {
                 .view(
                     "\(name).intlist(Tensor self, int[] source, int[] destination) -> Tensor",
                     [([4, 3, 5], [[0, 1], [-1, 0]]), ([0, 3], [[1], [0]]), ([], [[], []])]
-                ) { (x, a) throws(CressetError) in [x.movedim(try a.ints("source"), try a.ints("destination"))] },
+                ) { (x, a) throws(CressetError) in [x.movedim(try a.ints("source"), try a.ints("destination"))] }
+                .refusing([
+                    ([4, 3], [[0], [0, 1]], ["1 dims [0]", "2 places"]),
+                    ([4, 3], [[0, 0], [0, 1]], ["dim 0", "twice"]),
+                    ([4, 3], [[0, 1], [1, -1]], ["dim -1", "twice"]), ([4, 3], [[5], [0]], ["dim 5 is out of range"]),
+                ]),
                 .view(
                     "\(name).int(Tensor self, int source, int destination) -> Tensor",
                     [([4, 3, 5], [0, -1]), ([], [0, 0]), ([0, 3], [0, 1])]
-                ) { (x, a) throws(CressetError) in [x.movedim(try a.int("source"), try a.int("destination"))] },
+                ) { (x, a) throws(CressetError) in [x.movedim(try a.int("source"), try a.int("destination"))] }
+                .refusing([
+                    ([4, 3], [2, 0], ["dim 2 is out of range"]), ([4, 3], [0, -3], ["dim -3 is out of range"]),
+                ]),
             ]
         }
         return [
             alias, alias.copied, detach, detach.copied, transpose, transpose.copied, permute, permute.copied, t,
             t.copied, swapping("swapaxes", "axis0", "axis1"), swapping("swapdims", "dim0", "dim1"),
-            .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] },
-            .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] },
-            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] },
-            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.H] },
+            .view("mT(Tensor self) -> Tensor", matrix) { x, _ in [x.mT] }.refusing(vector),
+            .view("mH(Tensor self) -> Tensor", matrix) { x, _ in [x.mH] }.refusing(vector),
+            .view("adjoint(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.adjoint] }.refusing(vector),
+            .view("matrix_H(Tensor self) -> Tensor", [([4, 3], []), ([], []), ([0, 3], [])]) { x, _ in [x.H] }
+                .refusing([([2, 3, 4], [], ["at most 2 dims", "[2, 3, 4]"])]),
             .view("numpy_T(Tensor self) -> Tensor", matrix + [([], [])]) { x, _ in [x.T] },
         ] + moving("movedim") + moving("moveaxis")
     }()

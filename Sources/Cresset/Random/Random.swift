@@ -43,6 +43,9 @@ public final class RandomStream: Sendable {
 
     public init(seed: UInt64) { current = Lock(State(seed: seed, counter: 0)) }
 
+    /// A stream that stands where another stood.
+    public init(state: State) { current = Lock(state) }
+
     public func reset(_ seed: UInt64) { current.withLock { $0 = State(seed: seed, counter: 0) } }
 
     /// As if so many elements had been drawn.

@@ -28,6 +28,7 @@ extension Tensor {
     /// The elements on another device; nothing is recorded.
     func copied(to target: DeviceRuntime, op: String) throws(CressetError) -> Tensor {
         if runtime === target { return self }
+        if target.device == .meta { return try Tensor.empty(shape, dtype, on: target, op: op) }
         let bytes = try rawBytes()
         let result = try Tensor.empty(shape, dtype, on: target, op: op)
         try result.write(bytes, op: op)
@@ -80,12 +81,20 @@ extension Tensor {
     /// The tensor itself if its elements lie in row-major order, else a copy that does.
     public func contiguous() -> Tensor { isContiguous ? self : clone() }
 
+    /// The elements as float32.
     public func float() -> Tensor { to(.float32) }
+    /// The elements as float64.
     public func double() -> Tensor { to(.float64) }
+    /// The elements as float16.
     public func half() -> Tensor { to(.float16) }
+    /// The elements as bfloat16.
     public func bfloat16() -> Tensor { to(.bfloat16) }
+    /// The elements as int64.
     public func long() -> Tensor { to(.int64) }
+    /// The elements as int32.
     public func int() -> Tensor { to(.int32) }
+    /// True where an element is not 0.
     public func bool() -> Tensor { to(.bool) }
+    /// The tensor on the cpu device.
     public func cpu() -> Tensor { to(.cpu) }
 }

@@ -57,19 +57,22 @@ extension Tensor {
 
     /// Every element 0.
     public static func zeros(_ shape: Shape, dtype: DType = .float32, device: Device? = nil) -> Tensor {
-        full(shape, 0, dtype: dtype, device: device)
+        full("aten::zeros", shape, 0, dtype, device)
     }
 
     /// Every element 1.
     public static func ones(_ shape: Shape, dtype: DType = .float32, device: Device? = nil) -> Tensor {
-        full(shape, 1, dtype: dtype, device: device)
+        full("aten::ones", shape, 1, dtype, device)
     }
 
     /// Every element `value`; the dtype is the value's if none is given.
     public static func full(_ shape: Shape, _ value: Scalar, dtype: DType? = nil, device: Device? = nil) -> Tensor {
-        make("aten::full", device) { (r) throws(CressetError) in
-            try .filled(shape, value, dtype: dtype ?? value.dtype, on: r, op: "aten::full")
-        }
+        full("aten::full", shape, value, dtype ?? value.dtype, device)
+    }
+
+    private static func full(_ op: String, _ shape: Shape, _ value: Scalar, _ dtype: DType, _ device: Device?) -> Tensor
+    {
+        make(op, device) { (r) throws(CressetError) in try .filled(shape, value, dtype: dtype, on: r, op: op) }
     }
 
     /// 0, 1, … below end.
@@ -87,12 +90,20 @@ extension Tensor {
             guard s != 0, (b - a) / s >= 0, a.isFinite, b.isFinite else {
                 throw CressetError(
                     .argument, op: "aten::arange",
-                    "from \(a) to \(b) with step \(s): the step must be nonzero and lead towards the end")
+                    "from \(start) to \(end) with step \(step): the step must be nonzero and lead towards "
+                        + "the end")
+            }
+            // (With room for the rounding of the quotient.)
+            guard (b - a) / s < 0x1p62 else {
+                throw CressetError(
+                    .argument, op: "aten::arange",
+                    "from \(start) to \(end) with step \(step) are too many elements")
             }
             let count: Int
             if integers {
-                let (span, step) = (end.intValue - start.intValue, step.intValue)
-                count = Int((span + step - step.signum()) / step)
+                // (The distance may be more than Int64 holds, the number of steps is not.)
+                let (from, to, stride) = (Int128(start.intValue), Int128(end.intValue), Int128(step.intValue))
+                count = Int((to - from + stride - stride.signum()) / stride)
             } else {
                 count = Int(((b - a) / s).rounded(.up))
             }
@@ -135,7 +146,9 @@ extension Tensor {
         }
     }
 
+    /// Zeros of a tensor's shape, dtype and device.
     public static func zerosLike(_ x: Tensor, dtype: DType? = nil) -> Tensor { fullLike(x, 0, dtype: dtype) }
+    /// Ones of a tensor's shape, dtype and device.
     public static func onesLike(_ x: Tensor, dtype: DType? = nil) -> Tensor { fullLike(x, 1, dtype: dtype) }
 
     /// A tensor of x's shape, dtype and device with every element `value`.

@@ -2,6 +2,7 @@ import BackendKit
 
 /// NumPy-style printing: aligned columns, `…` in the middle of long dims.
 extension Tensor: CustomStringConvertible {
+    /// The elements as NumPy prints them.
     public var description: String {
         var suffix = ""
         if dtype != .float32 && dtype != .int64 && dtype != .bool { suffix += ", dtype: \(dtype)" }

@@ -19,7 +19,6 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
     public init(_ value: Complex<Double>) { self = .complex(value) }
 
     /// The real part where the number is complex.
-
     public var doubleValue: Double {
         switch self {
         case .int(let x): Double(x)
@@ -74,6 +73,18 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
             default: CressetScalar(f: Float(doubleValue))
             }
         case .f64: CressetScalar(d: doubleValue)
+        }
+    }
+}
+
+extension Scalar: CustomStringConvertible {
+    /// As in source: "2", "2.5", "true".
+    public var description: String {
+        switch self {
+        case .int(let x): "\(x)"
+        case .double(let x): "\(x)"
+        case .bool(let x): "\(x)"
+        case .complex(let x): "\(x)"
         }
     }
 }

@@ -27,7 +27,11 @@ public struct Tensor: Sendable {
         }
         // (As in PyTorch, a shape whose strides would overflow is refused even if it has no elements.)
         guard let extent = shape.extent(dtype.size) else {
-            throw CressetError(.shape, op: op(), "the shape \(shape) is negative or too large for \(dtype)")
+            let negative = shape.first { $0 < 0 }
+            throw CressetError(
+                .shape, op: op(),
+                negative.map { "the size \($0) of the shape \(shape) is negative" }
+                    ?? "the shape \(shape) is too large for \(dtype)")
         }
         let bytes = shape.elementCount == 0 ? 0 : extent
         if let memory = MemoryGuard.current, memory.guards(runtime) {
@@ -40,12 +44,15 @@ public struct Tensor: Sendable {
 
     // MARK: What it is
 
+    /// The size of each dim.
     public var shape: Shape { impl.shape }
     /// Elements between neighbours along each dim.
     public var strides: Shape { impl.strides }
     /// Elements from the start of the storage to the first one.
     public var storageOffset: Int { impl.offset }
+    /// What the elements are.
     public var dtype: DType { impl.dtype }
+    /// Where the elements lie.
     public var device: Device { impl.runtime.device }
     /// The number of dims.
     public var ndim: Int { impl.shape.count }
@@ -59,6 +66,9 @@ public struct Tensor: Sendable {
     }
     /// True when the elements lie one after another in row-major order.
     public var isContiguous: Bool { impl.isContiguous }
+
+    /// True for a tensor that has no data, on the meta device.
+    public var isMeta: Bool { impl.runtime.device == .meta }
 
     /// True when both are views of one storage.
     public func sharesStorage(with other: Tensor) -> Bool { impl.storage === other.impl.storage }

@@ -94,6 +94,10 @@ extension LinearAlgebra {
             throw CressetError(.dtype, op: op, "the pivots must be int32, as lu_factor gives them: \(pivots.summary)")
         }
         let shape = Shape(lu.batchShape + [min(lu.size(-1), lu.size(-2))])
+        guard pivots.device == lu.device else {
+            throw CressetError(
+                .device, op: op, "the pivots must live on the device of the factors: \(lu.summary), \(pivots.summary)")
+        }
         guard pivots.shape == shape else {
             throw CressetError(
                 .shape, op: op, "the pivots of \(lu.summary) must have shape \(shape), not \(pivots.shape)")
@@ -105,6 +109,7 @@ extension LinearAlgebra {
         _ pivots: Tensor, rows m: Int, dtype: DType, op: String
     ) throws(CressetError) -> Tensor {
         let (batch, k) = (Shape(pivots.shape.dropLast()), pivots.size(-1))
+        if pivots.isMeta { return try Tensor.empty(Shape(batch + [m, m]), dtype, on: pivots.runtime, op: op) }
         let exchanges = try pivots.elements(Int32.self)
         var order: [Int64] = []
         for i in 0..<batch.elementCount {

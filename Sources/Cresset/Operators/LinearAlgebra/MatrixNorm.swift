@@ -30,10 +30,8 @@ extension LinearAlgebra {
                 a.dtype.hasGradient ? .shape : .dtype, op: op,
                 "needs two dims of a floating-point or complex tensor, got dims \(dims) of \(a.summary)")
         }
-        let (row, column) = (try a.dim(dims[0], op: op), try a.dim(dims[1], op: op))
-        guard row != column else {
-            throw CressetError(.argument, op: op, "the two dims must differ, got \(dims) for \(a.summary)")
-        }
+        let front = try a.distinct(dims, op: op)
+        let (row, column) = (front[0], front[1])
         if order == .frobenius {
             return try vectorNorm(a, 2, dims: dims, keepdim: keepdim, dtype: dtype, op: op)
         }

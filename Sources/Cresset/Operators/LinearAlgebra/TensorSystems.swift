@@ -80,18 +80,19 @@ extension LinearAlgebra {
     static func vander(_ x: Tensor, columns: Int?) throws(CressetError) -> Tensor {
         let op = "aten::linalg_vander"
         try x.checkValid(op)
-        guard x.dtype != .bool, x.ndim > 0 else {
-            throw CressetError(.dtype, op: op, "needs numbers in at least one dim, got \(x.summary)")
+        guard x.dtype != .bool else {
+            throw CressetError(.dtype, op: op, "is not defined for bool, got \(x.summary)")
         }
+        let x = x.ndim == 0 ? x.unsqueeze(0) : x
         let n = columns ?? x.size(-1)
-        guard n > 1 || columns == nil else {
-            throw CressetError(.argument, op: op, "N = \(n) must be greater than 1")
+        guard n > 1 else {
+            throw CressetError(.argument, op: op, "N = \(n) must be greater than 1: \(x.summary)")
         }
         // (Products of integers are int64, as in PyTorch.)
         let base = x.dtype.hasGradient ? x : x.to(.int64)
         var powers = [Tensor.onesLike(base)]
-        for k in 1..<max(n, 1) { powers.append(powers[k - 1] * base) }
-        return n == 0 ? Tensor.stack(powers, dim: -1).narrow(-1, 0, 0) : .stack(powers, dim: -1)
+        for k in 1..<n { powers.append(powers[k - 1] * base) }
+        return .stack(powers, dim: -1)
     }
 
     static func diagonal(_ a: Tensor, _ offset: Int, _ dim1: Int, _ dim2: Int) throws(CressetError) -> Tensor {
@@ -118,7 +119,7 @@ extension linalg {
 
     /// The cross product of vectors of three along `dim`.
     public static func cross(_ a: Tensor, _ b: Tensor, dim: Int = -1) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::linalg_cross") {
             try LinearAlgebra.cross(a, b, dim: dim, op: "aten::linalg_cross")
         }
     }
@@ -142,7 +143,7 @@ extension linalg {
 extension Tensor {
     /// The cross product of vectors of three along `dim`, or along the first dim of size 3.
     public func cross(_ other: Tensor, dim: Int? = nil) -> Tensor {
-        trapping { () throws(CressetError) in
+        trapping(as: "aten::cross") {
             let op = "aten::cross"
             try checkValid(op)
             guard let d = dim ?? shape.firstIndex(of: 3) else {
@@ -235,7 +236,7 @@ extension Operators {
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4], -2, 2)), .none]), Sample([.tensor(g.tensor([2, 3], -2, 2)), 5]),
-                    Sample([.tensor(g.tensor([0, 3])), 2]),
+                    Sample([.tensor(g.tensor([0, 3])), 2]), Sample([.tensor(g.tensor([], -2, 2)), 4]),
                 ]
             },
             call: { (a) throws(CressetError) in

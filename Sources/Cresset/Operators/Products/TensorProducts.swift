@@ -182,7 +182,7 @@ extension Products {
 extension Tensor {
     /// The sum of products over pairs of dims.
     public func tensordot(_ other: Tensor, dims: ([Int], [Int])) -> Tensor {
-        trapping { () throws(CressetError) in try Products.tensordot(self, other, dims.0, dims.1) }
+        trapping(as: "aten::tensordot") { try Products.tensordot(self, other, dims.0, dims.1) }
     }
 
     /// The sum of products over the last `count` dims of this and the first of the other.
@@ -199,12 +199,22 @@ extension Tensor {
 
     /// The sum of products over the last dims.
     public func inner(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.inner(self, other) }
+        trapping(as: "aten::inner") { try Products.inner(self, other) }
     }
 
     /// The Kronecker product: every element of this times all of the other, in blocks.
     public func kron(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.kron(self, other) }
+        trapping(as: "aten::kron") { try Products.kron(self, other) }
+    }
+
+    /// This times a weight of [out, in], transposed, plus a bias.
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Products.linear(self, weight, bias) }
+    }
+
+    /// Σ xᵢ·wₖᵢⱼ·yⱼ over the last dims of this and another tensor, for a weight of [out, in1, in2], plus a bias.
+    public func bilinear(_ other: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+        trapping { () throws(CressetError) in try Products.bilinear(self, other, weight, bias) }
     }
 
     /// The product of several matrices, in the order that takes the fewest multiplications.

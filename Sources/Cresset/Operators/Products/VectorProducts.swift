@@ -48,6 +48,7 @@ enum Products {
 
     static func trace(_ a: Tensor) throws(CressetError) -> Tensor {
         try check(traceName.text, [("self", a, 2)])
+        try a.checkDType(Operators.products, op: traceName.text)
         let dtype = Reductions.sumDType(a.dtype)
         return try Override.resolve(
             traceName, inputs: [a], dtype, [.tensor(a)], type: ResultType([], dtype)
@@ -63,7 +64,7 @@ extension Tensor {
 
     /// The inner product of two vectors, the first of them conjugated.
     public func vdot(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.vdot(self, other) }
+        trapping(as: "aten::vdot") { try Products.vdot(self, other) }
     }
 
     /// The product of a matrix and a vector.
@@ -73,11 +74,11 @@ extension Tensor {
 
     /// Every product of an element of this vector and one of the other.
     public func outer(_ other: Tensor) -> Tensor {
-        trapping { () throws(CressetError) in try Products.outer(self, other) }
+        trapping(as: "aten::outer") { try Products.outer(self, other) }
     }
 
     /// `outer` by its older name.
-    public func ger(_ other: Tensor) -> Tensor { outer(other) }
+    public func ger(_ other: Tensor) -> Tensor { trapping(as: "aten::ger") { outer(other) } }
 
     /// The sum of a matrix's diagonal.
     public func trace() -> Tensor { trapping { () throws(CressetError) in try Products.trace(self) } }
@@ -86,7 +87,7 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
-    static let products: Set<DType> = Set<DType>.number.union(Set<DType>.complex)
+    static let products: Set<DType> = .numeric
 
     /// Samples of pairs of shapes.
     static func pairs(_ g: inout SampleMaker, _ shapes: [(Shape, Shape)], _ extra: [Value] = []) -> [Sample] {
