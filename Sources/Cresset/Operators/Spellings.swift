@@ -33,8 +33,16 @@ enum Spellings {
             "native_layer_norm": "Tensor.layerNorm", "_pad_circular": "Tensor.pad", "_to_copy": "Tensor.to",
             "_unique2": "Tensor.unique", "_unsafe_view": "Tensor.view", "unsafe_chunk": "Tensor.chunk",
             "unsafe_split": "Tensor.split", "unsafe_split_with_sizes": "Tensor.split",
-            "split_with_sizes_copy": "Tensor.splitCopy",
+            "split_with_sizes_copy": "Tensor.splitCopy", "_ctc_loss": "Losses.ctcLoss",
+            "native_dropout_backward": "Tensor.nativeDropout",
+            "ctc_loss": "Losses.ctcLoss", "grid_sampler": "Tensor.gridSample", "grid_sampler_2d": "Tensor.gridSample",
+            "grid_sampler_3d": "Tensor.gridSample", "affine_grid_generator": "Tensor.affineGrid", "dim": "Tensor.ndim",
+            "promote_types": "DType.promote", "can_cast": "DType.canCast", "normal_functional": "Tensor.normal_",
         ]
+        // What PyTorch's users have in place alone.
+        for distribution in ["uniform", "exponential", "cauchy", "log_normal", "geometric", "random"] {
+            table[distribution] = "Tensor." + camel(distribution[...]) + "_"
+        }
         for loss in [
             "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "hinge_embedding_loss",
             "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
