@@ -96,7 +96,8 @@ extension Coverage {
             func padded(_ text: String, _ width: Int) -> String {
                 text + String(repeating: " ", count: max(0, width - text.count))
             }
-            return padded(first, width) + "  " + padded(second, wide) + "  " + others.map { padded($0, 11) }.joined() + "\n"
+            return padded(first, width) + "  " + padded(second, wide) + "  " + others.map { padded($0, 11) }.joined()
+                + "\n"
         }
         var text = row("operation", "in Swift", Self.dtypes.map(\.name))
         if markdown { text += row("---", "---", Self.dtypes.map { _ in "---" }) }

@@ -122,6 +122,9 @@ enum ShortTime {
         let window = plan.window ?? rectangle
         frames = try Ops.mul(frames, window)
 
+        guard hop < 1 << 31, count < 1 << 31 else {
+            throw CressetError(.argument, op: op, "hop_length \(hop) is too large for \(spectrum.summary)")
+        }
         let total = n + hop * (count - 1)
         let places = (0..<count).flatMap { t in (0..<n).map { Int64(t * hop + $0) } }
         let index = try Tensor(places, device: .reference).moved(to: x.runtime, op: op)
