@@ -138,6 +138,9 @@ enum ShortTime {
         let envelope = try overlapAdded(try squares.reshaped([1, count, n], op: op))
 
         let first = options.center ? n / 2 : 0
+        guard length ?? 0 >= 0, length ?? 0 < 1 << 48 else {
+            throw CressetError(.argument, op: op, "length must not be negative or above 2⁴⁸, got \(length ?? 0)")
+        }
         let end = length.map { first + $0 } ?? (options.center ? total - n / 2 : total)
         let available = Swift.min(end, total)
         guard first < available else {
