@@ -29,7 +29,7 @@ let package = Package(
         .target(name: "CLapack", cSettings: c23),
         .target(
             name: "Cresset",
-            dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend"]),
+            dependencies: ["BackendKit", "CBackend", "CCresset", "CFFT", "CLapack", "ReferenceBackend", "MetaBackend"]),
         .target(name: "CressetNN", dependencies: ["Cresset"]),
         .target(name: "CressetOptim", dependencies: ["Cresset"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -37,10 +37,11 @@ let package = Package(
         .target(name: "CDigits", exclude: ["NOTICE", "digits.csv.gz"]),
         .target(name: "CressetData", dependencies: ["Cresset", "CressetIO", "CDigits"]),
 
-        // Backends: the reference is linked in, the others are loaded.
+        // Backends: the reference and meta are linked in, the others are loaded.
         .target(
             name: "ReferenceBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Reference",
             exclude: ["conformance.json"]),
+        .target(name: "MetaBackend", dependencies: ["BackendKit", "CBackend"], path: "Backends/Meta"),
         .target(
             name: "CPUKernels", dependencies: ["CBackend"], path: "Backends/OpenBLAS/Kernels", cSettings: c23),
         .target(
@@ -92,6 +93,7 @@ let package = Package(
             name: "NNTests", dependencies: ["Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO"],
             exclude: ["make_values.py"]),
         .testTarget(name: "EveryDeviceTests", dependencies: ["Cresset", "CressetNN", "CressetOptim"]),
+        .testTarget(name: "OutsideTests", dependencies: ["Cresset", "ConformanceSuite"]),
         .testTarget(name: "LargeTests", dependencies: ["Cresset"]),
         .testTarget(name: "IOTests", dependencies: ["Cresset", "CressetIO", "CressetData", "CZlib"]),
     ],

@@ -77,7 +77,8 @@ extension Operator {
 
     /// Calls it with the arguments of a case.
     func call(_ values: [Value]) throws(CressetError) -> [Value] {
-        let results = try run(values)
+        // (What draws random numbers draws the same ones every time.)
+        let results = try withRandomStream(RandomStream(seed: 2024)) { () throws(CressetError) in try run(values) }
         // (What a result happens to hold is neither right nor wrong.)
         return isUninitialized ? results.compactMap { $0.tensor.map { .tensor(Tensor.zerosLike($0)) } } : results
     }

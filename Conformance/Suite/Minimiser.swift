@@ -133,6 +133,7 @@ extension Value {
         case .device(let x): "\(x)"
         case .dtype(let x): "\(x)"
         case .string(let x): "\"\(x)\""
+        case .stream: "a stream of random numbers"
         }
     }
 }

@@ -27,7 +27,7 @@ package enum RefusedCalls {
 
     private static func argument(_ value: Value) -> JSON {
         switch value {
-        case .none: .null
+        case .none, .stream: .null
         case .tensor(let x): tensor(x)
         case .tensors(let list): ["tensors": .array(list.map(tensor))]
         case .optionalTensors(let list): ["tensors": .array(list.map { $0.map(tensor) ?? .null })]

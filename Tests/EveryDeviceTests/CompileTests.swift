@@ -31,6 +31,22 @@ extension EveryDevice {
         }
     }
 
+    /// A program that reads no input is one kernel, whichever way its call takes: the short one, or the general one
+    /// that strides of 0 take.
+    @Test(arguments: [Device.cpu, .opencl, .vulkan])
+    func unreadInputs(on device: Device) throws {
+        try catching {
+            let x = Tensor([1, -2, 3, -4, 5, -6] as [Float], shape: [2, 3], device: device)
+            let sign = Tensor.ones([2, 3], device: device).requiresGrad_()
+            let result = x.copysign(sign)
+            let ones = Tensor.ones([2, 3], device: device)
+            for seed in [ones, Tensor.ones([], device: device).expand([2, 3]), ones] {
+                let gradient = try grad([result], [sign], gradOutputs: [seed], retainGraph: true)[0]
+                #expect(gradient.map { [Float]($0) } == [0, 0, 0, 0, 0, 0])
+            }
+        }
+    }
+
     /// Nor does a new size, stride, seed or scalar compile anything.
     @Test(arguments: [Device.opencl, .vulkan])
     func onlyProgramsCompile(on device: Device) throws {

@@ -8,11 +8,26 @@ struct KernelKey: Hashable {
     /// Ids of programs, -1 for none.
     var program = -1
     var epilogue = -1
+    /// How many inputs, outputs and params the call has. A program may leave some of them unread, so that
+    /// calls with more and with fewer of them have the same one.
+    var operands: UInt64 = 0
     /// How tensors are stepped through.
     var steps: UInt64 = 0
     var moreSteps: UInt64 = 0
     /// dtypes, buckets of ranks and whatever else the template bakes in.
     var shape: UInt64 = 0
+}
+
+extension KernelKey {
+    init(
+        family: Family, program: Int, epilogue: Int = -1, operands call: Call, steps: UInt64, moreSteps: UInt64 = 0,
+        shape: UInt64
+    ) {
+        self.init(
+            family: family, program: program, epilogue: epilogue,
+            operands: UInt64(call.inputCount) | UInt64(call.outputCount) << 8 | UInt64(call.paramCount) << 16,
+            steps: steps, moreSteps: moreSteps, shape: shape)
+    }
 }
 
 /// The text of a function that a kernel calls for each work item, and what it calls itself.
@@ -56,6 +71,7 @@ struct KernelRequest {
             }
         }
         mix(UInt64(key.family.rawValue))
+        mix(key.operands)
         mix(key.steps)
         mix(key.moreSteps)
         mix(key.shape)

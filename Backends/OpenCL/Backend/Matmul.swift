@@ -110,7 +110,7 @@ enum Matmul {
         let shape = Reduce.shape(kinds: 1, inputs: 2, layout)
         let dtype = problem.dtype
         let key = Reduce.key(
-            .matmul, -2 - Int(dtype.rawValue), call.program?.id ?? -1, shape, layout, device)
+            call, .matmul, -2 - Int(dtype.rawValue), call.program?.id ?? -1, shape, layout, device)
         return (
             key,
             {

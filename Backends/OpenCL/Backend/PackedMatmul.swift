@@ -226,7 +226,8 @@ enum PackedMatmul {
             steps |= UInt64(step.rawValue) << UInt64(2 * t)
         }
         return KernelKey(
-            family: .matmul, program: -101, epilogue: problem.call.program?.id ?? -1, steps: steps,
+            family: .matmul, program: -101, epilogue: problem.call.program?.id ?? -1, operands: problem.call,
+            steps: steps,
             shape: UInt64(problem.dtype.rawValue) | UInt64(Words.bucket(layout.rank(0))) << 24)
     }
 

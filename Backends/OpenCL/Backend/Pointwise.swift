@@ -10,10 +10,11 @@ enum Pointwise {
         let dtypes: [DType]
         let inputs: Int
         let outputs: Int
+        let params: Int
         let steps: UInt64
         let capacity: Int
         var tensors: Int { dtypes.count + (program.usesIndex ? 1 : 0) }
-        var words: Words { Words(own: 1, tensors: tensors, capacity: [capacity], params: program.paramCount) }
+        var words: Words { Words(own: 1, tensors: tensors, capacity: [capacity], params: params) }
     }
 
     static func launch(_ call: Call, on queue: OpenCLQueue) throws {
@@ -22,7 +23,7 @@ enum Pointwise {
         if layout.count(0) == 0 { return }
         guard let program = call.program else { throw BackendError(.invalid, "a pointwise call without program") }
         let device = queue.device
-        let key = key(program, layout, device)
+        let key = key(call, program, layout, device)
         let kernel = try device.library.kernel(key) { request(call, program, key, device) }
 
         let inner = layout.innerSize(0)
@@ -40,7 +41,7 @@ enum Pointwise {
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         guard let program = call.program, call.outputCount > 0 else { return [] }
         try arrange(call, layout)
-        return [request(call, program, key(program, layout, device), device)]
+        return [request(call, program, key(call, program, layout, device), device)]
     }
 
     private static func arrange(_ call: Call, _ layout: Layout) throws {
@@ -55,15 +56,16 @@ enum Pointwise {
     }
 
     private static func key(
-        _ program: Program, _ layout: Layout, _ device: OpenCLDevice
+        _ call: Call, _ program: Program, _ layout: Layout, _ device: OpenCLDevice
     ) -> KernelKey {
         let rank = layout.rank(0)
         let special = KernelKey(
-            family: .pointwise, program: program.id, steps: layout.steps(0), shape: UInt64(Words.bucket(rank)))
+            family: .pointwise, program: program.id, operands: call, steps: layout.steps(0),
+            shape: UInt64(Words.bucket(rank)))
         // Elements that follow each other everywhere are what most calls have.
         if rank <= 1 && special.steps == 0 { return special }
         let general = KernelKey(
-            family: .pointwise, program: program.id, steps: layout.anySteps,
+            family: .pointwise, program: program.id, operands: call, steps: layout.anySteps,
             shape: UInt64(Words.generalBucket(rank)) | generalBit)
         return device.library.choose(special, or: general, layout)
     }
@@ -83,7 +85,8 @@ enum Pointwise {
             program: program,
             dtypes: (0..<call.inputCount).map { call.input($0).dtype }
                 + (0..<call.outputCount).map { call.output($0).dtype },
-            inputs: call.inputCount, outputs: call.outputCount, steps: key.steps, capacity: capacity(key))
+            inputs: call.inputCount, outputs: call.outputCount, params: call.paramCount, steps: key.steps,
+            capacity: capacity(key))
         let dialect = device.library.dialect
         let loop = loop(key, device)
         return KernelRequest(key, programs: [program]) { source(form, named: $0, loop, dialect) }

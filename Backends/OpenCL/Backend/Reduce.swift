@@ -16,15 +16,14 @@ enum Reduce {
         }
         let layout = queue.layout
         let shape = try arrange(call, prologue, layout)
-        let key = key(
-            .reduce, prologue.id, epilogue.id, shape, layout, queue.device)
+        let key = key(call, .reduce, prologue.id, epilogue.id, shape, layout, queue.device)
         try launch(call, form(call, prologue, epilogue, key, queue.device), key, on: queue)
     }
 
     static func requests(_ call: Call, _ device: OpenCLDevice, _ layout: Layout) throws -> [KernelRequest] {
         guard call.outputCount > 0, let prologue = call.program, let epilogue = call.epilogue else { return [] }
         let shape = try arrange(call, prologue, layout)
-        let key = key(.reduce, prologue.id, epilogue.id, shape, layout, device)
+        let key = key(call, .reduce, prologue.id, epilogue.id, shape, layout, device)
         return requests(form(call, prologue, epilogue, key, device)(), key, layout, device)
     }
 
@@ -80,7 +79,7 @@ enum Reduce {
     }
 
     static func key(
-        _ family: Family, _ prologue: Int, _ epilogue: Int, _ shape: Shape, _ layout: Layout,
+        _ call: Call, _ family: Family, _ prologue: Int, _ epilogue: Int, _ shape: Shape, _ layout: Layout,
         _ device: OpenCLDevice
     ) -> KernelKey {
         // Which way it goes through the memory is the same, so that the sums have the same bits.
@@ -89,10 +88,10 @@ enum Reduce {
         general.capacity1 = Words.generalBucket(layout.rank(1))
         return device.library.choose(
             KernelKey(
-                family: family, program: prologue, epilogue: epilogue, steps: layout.steps(0),
+                family: family, program: prologue, epilogue: epilogue, operands: call, steps: layout.steps(0),
                 moreSteps: layout.steps(1), shape: shape.bits),
             or: KernelKey(
-                family: family, program: prologue, epilogue: epilogue, steps: layout.anySteps,
+                family: family, program: prologue, epilogue: epilogue, operands: call, steps: layout.anySteps,
                 moreSteps: layout.anySteps, shape: general.bits),
             layout)
     }

@@ -18,7 +18,9 @@ typedef struct CressetThreadState {
   void *guard;              /* retained guard of memory */
   void *node;               /* of the tape, while its gradients are computed */
   uint64_t used_devices;    /* bit set of the devices that this thread gave work to since its innermost `catching` began */
+  void *stream;             /* of random numbers, inside `withRandomStream`; not retained */
   int32_t shadow_device;    /* set by `withShadow` or CRESSET_SHADOW; meant while the layer's bit is set */
+  void *saved_hooks;        /* of `withSavedTensorHooks`, alive while the layer's bit is set */
 } CressetThreadState;
 
 enum {
@@ -27,6 +29,9 @@ enum {
   CRESSET_LAYER_GUARD = 4,
   CRESSET_LAYER_SHADOW = 8,
   CRESSET_LAYER_FRESH = 16, /* the thread has not asked the environment yet which layers it wants */
+  CRESSET_LAYER_ANOMALY = 32,
+  CRESSET_LAYER_SAVED_HOOKS = 64,
+  CRESSET_LAYER_ANOMALY_NAN = 128,
 };
 
 CressetThreadState *cresset_thread_state(void);

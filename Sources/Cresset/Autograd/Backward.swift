@@ -22,18 +22,20 @@ enum Engine {
         return try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) -> [Tensor?] in
             for node in reachable.values.sorted(by: { $0.sequence > $1.sequence }) {
                 guard var incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
-                if let hooks = (node as? AccumulateGrad)?.leaf.autograd?.hooks ?? node.hooks {
-                    incoming = try hooks.apply(to: incoming)
-                }
+                let leaf = (node as? AccumulateGrad)?.leaf.autograd
+                if let hooks = leaf?.hooks { incoming = try hooks.apply(to: incoming) }
+                if let hooks = node.hooks { incoming = try hooks.apply(to: incoming) }
                 for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
                 if node is AccumulateGrad && !accumulate { continue }
                 if stopsAtCaptured && capturedEdges.contains(where: { $0.0.node === node }) { continue }
-                let outgoing = try node.named { () throws(CressetError) in try node.backward(incoming) }
+                var outgoing = try node.run(incoming, andRelease: !retainGraph && leaf == nil)
+                if let accumulator = node as? AccumulateGrad { leaf?.hooks?.tell(accumulated: accumulator.leaf) }
+                if let hooks = node.hooks { outgoing = try hooks.apply(after: outgoing, of: incoming) }
+                try node.checkAnomaly(outgoing)
                 for (i, edge) in node.edges.enumerated() {
                     guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
                     try arrive(gradient, at: edge, &arrived)
                 }
-                if !retainGraph && !(node is AccumulateGrad) { node.release() }
             }
             return results
         }
@@ -95,12 +97,13 @@ extension Tensor {
     ///   - gradient: of the same shape; ones if the tensor has a single element.
     ///   - retainGraph: keeps what was saved, for another backward.
     ///   - createGraph: records the backward pass itself, for gradients of gradients.
-    public func backward(gradient: Tensor? = nil, retainGraph: Bool? = nil, createGraph: Bool = false) {
+    ///   - inputs: tensors, leaves or not, whose `grad` alone is added to; nil means every leaf's.
+    public func backward(
+        gradient: Tensor? = nil, retainGraph: Bool? = nil, createGraph: Bool = false, inputs: [Tensor]? = nil
+    ) {
         _ = trapping { () throws(CressetError) in
-            try checkValid("backward")
-            let seed = try seed(gradient, op: "backward")
-            _ = try Engine.run(
-                roots: [self], gradients: [seed], retainGraph: retainGraph ?? createGraph, createGraph: createGraph)
+            try Cresset.backward(
+                [self], gradients: [gradient], retainGraph: retainGraph, createGraph: createGraph, inputs: inputs)
             return self
         }
     }
@@ -127,18 +130,69 @@ extension Tensor {
     }
 }
 
+/// Computes the gradients of several tensors at once and adds them to the `grad` of the leaves they came from.
+///
+/// - Parameters:
+///   - gradients: one for each tensor, of its shape; nil stands for 1 at a tensor of one element.
+///   - retainGraph: keeps what was saved, for another backward.
+///   - createGraph: records the backward pass itself, for gradients of gradients.
+///   - inputs: tensors, leaves or not, whose `grad` alone is added to; nil means every leaf's.
+public func backward(
+    _ tensors: [Tensor], gradients: [Tensor?]? = nil, retainGraph: Bool? = nil, createGraph: Bool = false,
+    inputs: [Tensor]? = nil
+) throws(CressetError) {
+    let seeds = try tensors.seeds(gradients, op: "backward")
+    let found = try Engine.run(
+        roots: tensors, gradients: seeds, retainGraph: retainGraph ?? createGraph, createGraph: createGraph,
+        captured: inputs ?? [], accumulate: inputs == nil)
+    for case (let input, let gradient?) in zip(inputs ?? [], found) {
+        gradient.impl.storage.isGradient = true
+        try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) in
+            try input.impl.autograd?.accumulate(gradient)
+        }
+    }
+}
+
+extension [Tensor] {
+    /// The gradients that a backward pass begins with.
+    fileprivate func seeds(_ gradients: [Tensor?]?, op: String) throws(CressetError) -> [Tensor] {
+        if let gradients, gradients.count != count {
+            throw CressetError(.argument, op: op, "\(gradients.count) gradients are given for \(count) tensors")
+        }
+        var seeds: [Tensor] = []
+        for (i, tensor) in enumerated() {
+            try tensor.checkValid(op)
+            seeds.append(try tensor.seed(gradients?[i], op: op))
+        }
+        return seeds
+    }
+}
+
 /// Gradients of `outputs` with respect to `inputs`, without touching any `grad`.
 ///
-/// - Returns: one gradient an input; nil where an output does not depend on it and `allowUnused`.
+/// - Returns: one gradient an input; where no output depends on it zeros with `materializeGrads`, nil with
+///   `allowUnused`, else an error.
 public func grad(
     _ outputs: [Tensor], _ inputs: [Tensor], gradOutputs: [Tensor?]? = nil, retainGraph: Bool? = nil,
-    createGraph: Bool = false, allowUnused: Bool = false
+    createGraph: Bool = false, allowUnused: Bool = false, materializeGrads: Bool = false
 ) throws(CressetError) -> [Tensor?] {
-    var seeds: [Tensor] = []
-    for (i, output) in outputs.enumerated() { seeds.append(try output.seed(gradOutputs?[i], op: "grad")) }
+    let seeds = try outputs.seeds(gradOutputs, op: "grad")
+    for (i, input) in inputs.enumerated() {
+        try input.checkValid("grad")
+        guard input.isTracked else {
+            throw CressetError(.autograd, op: "grad", "input \(i), \(input.summary), does not require grad")
+        }
+    }
     let results = try Engine.run(
         roots: outputs, gradients: seeds, retainGraph: retainGraph ?? createGraph, createGraph: createGraph,
         captured: inputs, accumulate: false)
+    if materializeGrads {
+        var filled = results
+        for (i, input) in inputs.enumerated() where results[i] == nil {
+            filled[i] = try .filled(input.shape, 0, dtype: input.dtype, on: input.runtime, op: "grad")
+        }
+        return filled
+    }
     if !allowUnused, let i = results.firstIndex(where: { $0 == nil }) {
         throw CressetError(
             .autograd, op: "grad", "input \(i) was not used to compute the outputs; pass allowUnused: true for nil")

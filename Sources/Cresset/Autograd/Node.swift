@@ -62,6 +62,10 @@ class Node: @unchecked Sendable {
     private(set) var isReleased = false
     /// On the gradients of the results; a leaf's are its own.
     final var hooks: Hooks?
+    /// Where the operation was called, if anomalies are looked for.
+    final let site: CallSite?
+    /// Two threads may run backward through one graph: each node works for one at a time.
+    private let turn = Mutex(())
 
     private static let counter = Atomic<UInt64>(1)
 
@@ -70,17 +74,29 @@ class Node: @unchecked Sendable {
         self.edges = edges
         self.outputCount = outputCount
         sequence = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
+        site = threadState.pointee.layers & Layer.anomaly == 0 ? nil : CallSite.here()
     }
 
-    fileprivate init(last name: String) {
+    /// A node behind which nothing comes.
+    init(last name: String) {
         self.name = name
         edges = []
         outputCount = 1
         sequence = 0
+        site = nil
     }
 
     /// Gradients of the inputs from those of the results; nil stands for zeros.
     func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] { [] }
+
+    /// This node's part of a backward pass, after which what it saved may be freed.
+    final func run(_ gradients: [Tensor?], andRelease releases: Bool) throws(CressetError) -> [Tensor?] {
+        turn._unsafeLock()
+        defer { turn._unsafeUnlock() }
+        let result = try named { () throws(CressetError) in try backward(gradients) }
+        if releases { release() }
+        return result
+    }
 
     /// Runs `body` as this node's part of the backward pass, for whoever wants to know.
     @inline(__always)
@@ -152,81 +168,7 @@ final class ClosureNode: Node, @unchecked Sendable {
 
     /// A result of this node, saved after the node was made.
     func save(result: SavedTensor) { saved.append(result) }
-}
-
-/// The end of the line: adds what arrives to a leaf's `grad`.
-final class AccumulateGrad: Node, @unchecked Sendable {
-    let leaf: TensorImpl
-
-    init(_ leaf: TensorImpl) {
-        self.leaf = leaf
-        super.init(last: "AccumulateGrad")
-    }
-
-    override func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] {
-        guard let gradient = gradients[0], let state = leaf.autograd else { return [] }
-        if let old = state.grad {
-            state.grad = try Ops.add(old, gradient)
-        } else {
-            // What a leaf keeps can be changed in place: it is dense, and no other leaf's or caller's.
-            let isOwn = gradient.isContiguous && !gradient.impl.storage.isGradient
-            let kept = isOwn ? gradient : gradient.clone()
-            kept.impl.storage.isGradient = true
-            state.grad = isGradEnabled ? kept : kept.detach()
-        }
-        return []
-    }
-}
-
-/// A tensor kept for backward, with the version it had.
-struct SavedTensor: @unchecked Sendable {
-    /// Without gradient state of its own, so that saving a result makes no cycle.
-    private let alias: TensorImpl
-    private let edge: Edge?
-    /// Which result of the node it is, if it is one.
-    private let result: Int?
-    private let version: Int
-
-    /// Saves an input.
-    init(_ tensor: Tensor) {
-        edge = tensor.edge
-        // (A view holds its base, whose history may come to hold what is saved here.)
-        alias = edge == nil && tensor.impl.base == nil ? tensor.impl : tensor.detachedImpl
-        result = nil
-        version = tensor.impl.storage.version
-    }
-
-    /// Saves a copy of an input that is about to change, whose gradient goes to `edge`.
-    init(_ copy: Tensor, edge: Edge?) {
-        self.edge = edge
-        alias = copy.impl
-        result = nil
-        version = copy.impl.storage.version
-    }
-
-    /// Saves a result of the node that will hold this.
-    init(result: Tensor, index: Int = 0) {
-        edge = nil
-        alias = result.detachedImpl
-        self.result = index
-        version = result.impl.storage.version
-    }
-
-    func unpack(for node: Node) throws(CressetError) -> Tensor {
-        guard alias.storage.version == version else {
-            throw CressetError(
-                .autograd, op: node.name,
-                "a tensor it saved (\(Tensor(alias).summary)) was changed in place since: it is at version "
-                    + "\(alias.storage.version), version \(version) was saved; use the operation that returns a new tensor"
-            )
-        }
-        guard isGradEnabled, let target = result.map({ Edge(node: node, index: $0) }) ?? edge else {
-            return Tensor(alias)
-        }
-        let copy = Tensor(alias).detachedImpl
-        copy.autograd = AutogradState(requiresGrad: true, node: target.node, outputIndex: target.index)
-        return Tensor(copy)
-    }
+    func save(_ tensor: SavedTensor) { saved.append(tensor) }
 }
 
 extension Tensor {

@@ -134,19 +134,24 @@ extension Tensor {
     public var grad: Tensor? {
         get { impl.autograd?.grad }
         nonmutating set {
-            if impl.autograd == nil { impl.autograd = AutogradState(requiresGrad: false) }
-            impl.autograd?.grad = newValue
+            _ = trapping { () throws(CressetError) in
+                if let newValue {
+                    try newValue.checkValid("grad")
+                    guard newValue.shape == shape, newValue.dtype == dtype, newValue.runtime === runtime else {
+                        throw CressetError(
+                            .autograd, op: "grad",
+                            "the gradient of \(summary) must have its shape, dtype and device; got \(newValue.summary)")
+                    }
+                }
+                if impl.autograd == nil { impl.autograd = AutogradState(requiresGrad: false) }
+                impl.autograd?.grad = newValue
+                return self
+            }
         }
     }
 
     /// True for tensors no recorded operation made.
     public var isLeaf: Bool { !isTracked || !(edge.map { !($0.node is AccumulateGrad) } ?? false) }
-
-    /// Name of the operation that made the tensor, nil for a leaf.
-    public var gradFn: String? {
-        guard isTracked, let node = edge?.node, !(node is AccumulateGrad) else { return nil }
-        return node.name
-    }
 
     /// The same elements without history.
     public func detach() -> Tensor { Tensor(detachedImpl) }

@@ -39,6 +39,7 @@ struct Shadow {
         }
         guard state.pointee.layers & Layer.shadow != 0, state.pointee.shadow_device >= 0 else { return nil }
         // What is on the oracle is known better than its bytes say, so a copy has other results.
+        if runtime.device == .meta { return nil }
         if try runtime.device == OracleDevice.device { return nil }
         let device = Device(id: state.pointee.shadow_device)
         // The reference that knows how far rounding may lead.

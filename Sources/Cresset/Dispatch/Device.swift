@@ -23,6 +23,10 @@ public struct Device: Hashable, Sendable {
     /// The slow, obvious implementation that defines what is right.
     public static let reference = Device(id: DeviceTable.shared.number("reference"))
 
+    /// A device whose tensors have shape, dtype and device but no data: every operation runs there, and computes
+    /// nothing, so that the shapes of a whole model are known without computing it.
+    public static let meta = Device(id: DeviceTable.shared.number("meta"))
+
     /// The backend's name: "vulkan".
     public var type: String { DeviceTable.shared.entry(id).type }
     public var index: Int { DeviceTable.shared.entry(id).index }
@@ -37,7 +41,7 @@ public struct Device: Hashable, Sendable {
         set { DeviceTable.shared.defaultDevice = newValue }
     }
 
-    /// Every device of every backend that starts, the reference first.
+    /// Every device of every backend that starts and computes, the reference first.
     public static var all: [Device] { DeviceTable.shared.all }
 
     /// Waits until everything given to the device is done; throws the first error of that work.

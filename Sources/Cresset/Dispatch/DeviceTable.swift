@@ -34,7 +34,7 @@ final class DeviceTable: @unchecked Sendable {
     }
 
     /// The devices that are names in the language.
-    private static let named = ["cpu", "opencl", "vulkan", "reference"]
+    private static let named = ["cpu", "opencl", "vulkan", "reference", "meta"]
 
     /// The number of one of the `named` devices.
     func number(_ type: String) -> Int32 { find(type, 0) ?? 0 }
@@ -100,8 +100,9 @@ final class DeviceTable: @unchecked Sendable {
         return infos.filter { $0.info.flags & software == 0 } + infos.filter { $0.info.flags & software != 0 }
     }
 
+    /// (The meta device computes nothing, so it is none to choose from.)
     var all: [Device] {
-        PluginLoader.shared.backends.flatMap { backend -> [Device] in
+        PluginLoader.shared.backends.filter { $0.name != "meta" }.flatMap { backend -> [Device] in
             guard let infos = try? ordered(backend) else { return [] }
             return infos.indices.compactMap { find(backend.name, $0).map(Device.init(id:)) }
         }

@@ -181,7 +181,7 @@ package enum Override {
                 lists[i] = numbers.count
                 numbers += list.map(Int64.init)
             // (The boundary has no form for these.)
-            case .doubles, .optionalTensors: return nil
+            case .doubles, .optionalTensors, .stream: return nil
             case .device(let device):
                 argument.kind = UInt32(CRESSET_ARGUMENT_STRING)
                 argument.string = OperatorName("\(device)").cString

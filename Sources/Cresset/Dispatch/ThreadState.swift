@@ -11,6 +11,11 @@ enum Layer {
     static let guarding = UInt32(CRESSET_LAYER_GUARD)
     static let shadow = UInt32(CRESSET_LAYER_SHADOW)
     static let fresh = UInt32(CRESSET_LAYER_FRESH)
+    /// Nodes note where they come from; and gradients are looked at.
+    static let anomaly = UInt32(CRESSET_LAYER_ANOMALY)
+    static let anomalyNaN = UInt32(CRESSET_LAYER_ANOMALY_NAN)
+    /// Hooks keep what is saved for backward.
+    static let savedHooks = UInt32(CRESSET_LAYER_SAVED_HOOKS)
     /// Launches that somebody watches, or may want to, take the general way.
     static let watched = record | shadow | fresh
 }

@@ -2,6 +2,7 @@ import BackendKit
 import CBackend
 import CCresset
 import Glibc
+import MetaBackend
 import ReferenceBackend
 
 /// Finds backends, in a fixed order, and remembers what became of every path it tried.
@@ -57,7 +58,8 @@ final class PluginLoader: Sendable {
     private func search(_ state: inout State) {
         guard !state.searched else { return }
         state.searched = true
-        if let table = cressetReferenceQuery(UInt32(CRESSET_ABI_OLDEST), UInt32(CRESSET_ABI_VERSION)) {
+        for query in [cressetReferenceQuery, cressetMetaQuery] {
+            guard let table = query(UInt32(CRESSET_ABI_OLDEST), UInt32(CRESSET_ABI_VERSION)) else { continue }
             do throws(CressetError) {
                 let backend = try LoadedBackend(table: table, origin: "linked in")
                 try admit(backend, because: "linked in", &state)

@@ -2,7 +2,7 @@
 extension Operators {
     /// By alias, the operation's name; both without "aten::".
     static let aliases: [(String, String)] = [
-        ("absolute", "abs"), ("negative", "neg"), ("fix", "trunc"),
+        ("_local_scalar_dense", "item"), ("absolute", "abs"), ("negative", "neg"), ("fix", "trunc"),
         ("arccos", "acos"), ("arccosh", "acosh"), ("arcsin", "asin"), ("arcsinh", "asinh"), ("arctan", "atan"),
         ("arctanh", "atanh"), ("arctan2", "atan2"),
         ("subtract.Tensor", "sub.Tensor"), ("subtract.Scalar", "sub.Scalar"), ("multiply.Tensor", "mul.Tensor"),

@@ -5,26 +5,33 @@ extension Ops {
     /// a + w·(b - a), from the nearer end, so that w = 1 gives b exactly.
     static let lerpScalar = Parametric(
         "lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor", .promote,
-        numbers: [[.double(0.25)], [.double(0.75)]]
+        numbers: [[.double(0.25)], [.double(0.75)]],
+        complex: .value { interpolated($0.inputs[0], $0.inputs[1], $0.scalars[0]) }
     ) { interpolated($0.inputs[0], $0.inputs[1], $0.scalars[0]) }
     static let lerpTensor = Parametric(
-        "lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor", .promote, samples: [-4...4, -4...4, 0...1]
+        "lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor", .promote, samples: [-4...4, -4...4, 0...1],
+        complex: .value { interpolated($0.inputs[0], $0.inputs[1], $0.inputs[2]) }
     ) { interpolated($0.inputs[0], $0.inputs[1], $0.inputs[2]) }
 
     private static func interpolated(_ a: Expr, _ b: Expr, _ w: Expr) -> Expr {
         let d = b - a
         return select(Cresset.abs(w) .< 0.5, a + w * d, b - d * (1 - w))
     }
+    private static func interpolated(_ a: ComplexExpr, _ b: ComplexExpr, _ w: ComplexExpr) -> ComplexExpr {
+        let d = b - a
+        return select(w.re * w.re + w.im * w.im .< 0.25, a + w * d, b - d * (1 - w))
+    }
 
     /// self + value·t₁·t₂
     static let addcmul = Parametric(
         "addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", .promote, .number,
-        numbers: [[1], [3]]
+        numbers: [[1], [3]], complex: .value { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] * $0.inputs[2] }
     ) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] * $0.inputs[2] }
     /// self + value·t₁/t₂
     static let addcdiv = Parametric(
         "addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", .promote,
-        samples: [-4...4, -4...4, 0.5...4], numbers: [[1], [.double(2.5)]]
+        samples: [-4...4, -4...4, 0.5...4], numbers: [[1], [.double(2.5)]],
+        complex: .value { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] / $0.inputs[2] }
     ) { $0.inputs[0] + $0.scalars[0] * $0.inputs[1] / $0.inputs[2] }
 
     static let blending: [Operator] = [lerpScalar, lerpTensor, addcmul, addcdiv].map(\.declaration)

@@ -2,8 +2,11 @@ import BackendKit
 
 /// The declarations that are not one-liners, and the list of all.
 extension Operators {
-    /// Every declared operation.
-    public static let all: [Operator] = families.flatMap { $0 }
+    /// Every declared operation: the library's, then those that were declared outside of it.
+    public static var all: [Operator] { builtIn + DeclaredOperator.all }
+
+    /// The library's own.
+    package static let builtIn: [Operator] = families.flatMap { $0 }
 
     /// The lists of the files beside this one.
     private static let families: [[Operator]] = [
@@ -18,13 +21,17 @@ extension Operators {
         conversions,
         convolutions,
         creations,
+        ctc,
         diagonals,
+        dropouts,
         differences,
         einsums,
         elementwise,
         embeddings,
         flatIndexing,
         fourier,
+        fractionalPooling,
+        gridSampling,
         histograms,
         indexedWrites,
         indexing,
@@ -36,6 +43,7 @@ extension Operators {
         ordering,
         padding,
         pooling,
+        random,
         rearrangings,
         reductions,
         reshapings,
@@ -54,12 +62,15 @@ extension Operators {
         statistics,
         stridedViews,
         tensorProducts,
+        timeConvolution,
         transpositions,
         unfolding,
         uniqueness,
+        unpooling,
         upsampling,
         vectorProducts,
         viewScatters,
+        weightNormalization,
     ]
 
     /// Pointwise operations that are more than a line, each list in the file of its family.
@@ -241,7 +252,7 @@ extension Operators {
 
     static let matrices: [Operator] = [
         Operator(
-            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "matmul(Tensor self, Tensor other) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 let pairs: [(Shape, Shape)] = [
@@ -256,7 +267,7 @@ extension Operators {
             wrongProducts(&g, [([2, 3], [4, 5]), ([3], [4]), ([2, 3, 4], [5, 4, 6]), ([], [3]), ([2, 3], [2])])
         },
         Operator(
-            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([5, 7], [7, 3]), ([0, 4], [4, 3]), ([3, 0], [0, 2])].map { (a: Shape, b: Shape) in
@@ -266,7 +277,7 @@ extension Operators {
             call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }
         ).refusing { g in wrongProducts(&g, [([2, 3], [4, 5]), ([3], [3, 2]), ([2, 3, 4], [4, 5])]) },
         Operator(
-            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: Set<DType>.number.union(Set<DType>.complex),
+            "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
             samples: { g in
                 [([3, 5, 4], [3, 4, 6]), ([0, 5, 4], [0, 4, 6])].map { (a: Shape, b: Shape) in

@@ -16,13 +16,16 @@ enum Compaction {
     private static let coordinate = PointwiseGroup("aten::nonzero") { x, s in [(x[0] / s[0]) % s[1]] }
 
     /// Row-major indices of the elements that are not zero, in order.
-    static func flatIndices(_ x: Tensor, op: String) throws(CressetError) -> Tensor {
+    ///
+    /// - Parameter known: how many they are, where that is known; else the host waits to see it.
+    static func flatIndices(_ x: Tensor, count known: Int? = nil, op: String) throws(CressetError) -> Tensor {
         try noGrad { () throws(CressetError) in
             let n = x.numel
             guard n > 0 else { return try Tensor.empty([0], .int64, on: x.runtime, op: op) }
+            if known == nil { try x.checkHasData(op) }
             let flat = try Ops.ne(x.detach(), .int(0)).reshaped([n], op: op)
             let counts = try Scans.cumsum(flat, dim: 0, dtype: .int64)
-            let count = Int64(counts.narrow(0, n - 1, 1).itemInt())
+            let count = Int64(known ?? counts.narrow(0, n - 1, 1).itemInt())
             let targets = try Tensor.empty([n], .int64, on: x.runtime, op: op)
             try target.run([flat, counts], [.int(count)], into: [targets])
             let indices = try Tensor.empty([n], .int64, on: x.runtime, op: op)
@@ -33,10 +36,10 @@ enum Compaction {
     }
 
     /// Coordinates of the elements that are not zero: one row each, in row-major order.
-    static func nonzero(_ x: Tensor) throws(CressetError) -> Tensor {
+    static func nonzero(_ x: Tensor, count: Int? = nil) throws(CressetError) -> Tensor {
         let op = nonzeroName.text
         try x.checkValid(op)
-        let flat = try flatIndices(x, op: op)
+        let flat = try flatIndices(x, count: count, op: op)
         let result = try Tensor.empty([flat.numel, x.ndim], .int64, on: x.runtime, op: op)
         try noGrad { () throws(CressetError) in
             for d in 0..<x.ndim {
@@ -80,6 +83,7 @@ extension Tensor {
             let op = "aten::nonzero_static"
             try checkValid(op)
             guard size >= 0 else { throw CressetError(.argument, op: op, "the size must not be negative, got \(size)") }
+            if isMeta { return try .empty([size, ndim], .int64, on: runtime, op: op) }
             let found = try Compaction.nonzero(self)
             if found.shape[0] >= size { return found.narrow(0, 0, size).clone() }
             return try Padding.constant(found, [0, 0, 0, size - found.shape[0]], Scalar(fillValue))

@@ -2,7 +2,7 @@ import BackendKit
 
 /// Complex numbers and their parts.
 extension Ops {
-    static let conj = Unary("conj_physical", .promote, .number, complex: .function { $0.conjugate }) { $0 }
+    static let conj = Unary("conj_physical", .promote, .real, complex: .function { $0.conjugate }) { $0 }
     /// z/|z|, and 0 at 0; of real numbers the sign.
     static let sgn = Unary("sgn", .promote, .real, complex: .function { $0.unit }) { signOf($0) }
     /// The angle to the positive real axis: 0 or π of real numbers.

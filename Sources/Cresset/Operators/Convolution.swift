@@ -249,7 +249,7 @@ extension Operators {
         [
             Operator(
                 "convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor",
-                dtypes: Set<DType>.number.union(Set<DType>.complex), composition: families,
+                dtypes: .numeric, composition: families,
                 samples: { g in
                     samples(
                         &g,
@@ -367,7 +367,7 @@ extension Operators {
         let op = "aten::" + name
         return Operator(
             "\(name)(Tensor input, Tensor weight, Tensor? bias=None, SymInt[\(dims)] stride=[\(ones)], \(padding), SymInt[\(dims)] dilation=[\(ones)], SymInt groups=1) -> Tensor",
-            dtypes: Set<DType>.number.union(Set<DType>.complex), composition: ["aten::convolution"],
+            dtypes: .numeric, composition: ["aten::convolution"],
             notOverridable: ofConvolution,
             samples: { g in samples(&g, layouts) },
             call: { (a) throws(CressetError) in
@@ -388,7 +388,7 @@ extension Operators {
         let op = "aten::" + name
         return Operator(
             "\(name)(Tensor input, Tensor weight, Tensor? bias=None, SymInt[\(dims)] stride=[\(list("1"))], SymInt[\(dims)] padding=[\(list("0"))], SymInt[\(dims)] output_padding=[\(list("0"))], SymInt groups=1, SymInt[\(dims)] dilation=[\(list("1"))]) -> Tensor",
-            dtypes: Set<DType>.number.union(Set<DType>.complex), composition: ["aten::convolution"],
+            dtypes: .numeric, composition: ["aten::convolution"],
             notOverridable: ofConvolution,
             samples: { g in samples(&g, layouts) },
             call: { (a) throws(CressetError) in

@@ -237,6 +237,7 @@ extension Operators {
             guard tensor.ndim == 0 else {
                 throw CressetError(.shape, op: a.op, "\(name) must be a number or a 0-d tensor, got \(tensor.summary)")
             }
+            if tensor.isMeta { return 1 }
             return tensor.dtype.isComplex ? .complex(tensor.itemComplex()) : .double(tensor.item())
         }
         return [
@@ -249,7 +250,7 @@ extension Operators {
             let types = [first, second].map { $0 ? "Tensor" : "Scalar" }
             return .composed(
                 "\(name)\(overload)(\(types[0]) start, \(types[1]) end, int steps\(isLog ? ", float base=10." : ""), \(options)) -> Tensor",
-                Set<DType>.number.union(Set<DType>.complex), of: made + (isLog ? ["aten::pow.Scalar"] : []),
+                .numeric, of: made + (isLog ? ["aten::pow.Scalar"] : []),
                 isDifferentiable: false,
                 samples: { g in
                     let dtype = g.dtype

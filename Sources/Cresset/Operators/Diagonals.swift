@@ -44,17 +44,27 @@ extension Tensor {
     public static func trilIndices(
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
-        triangle("aten::tril_indices", row, col, dtype, device) { $0.tril(offset) }
+        triangle("aten::tril_indices", row, col, dtype, device) {
+            (0, $0 + offset + 1)
+        } keep: {
+            $0.tril(offset)
+        }
     }
     /// Row and column of the elements on and above a diagonal of a matrix: shape [2, count].
     public static func triuIndices(
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
-        triangle("aten::triu_indices", row, col, dtype, device) { $0.triu(offset) }
+        triangle("aten::triu_indices", row, col, dtype, device) {
+            ($0 + offset, col)
+        } keep: {
+            $0.triu(offset)
+        }
     }
 
+    /// - Parameter kept: the columns of a row that are kept, which may lie beyond the matrix.
     private static func triangle(
-        _ op: String, _ rows: Int, _ columns: Int, _ dtype: DType, _ device: Device?, _ keep: (Tensor) -> Tensor
+        _ op: String, _ rows: Int, _ columns: Int, _ dtype: DType, _ device: Device?,
+        _ kept: (Int) -> (from: Int, to: Int), keep: (Tensor) -> Tensor
     ) -> Tensor {
         trapping { () throws(CressetError) in
             guard rows >= 0, columns >= 0 else {
@@ -63,7 +73,12 @@ extension Tensor {
             guard dtype == .int64 || dtype == .int32 else {
                 throw CressetError(.dtype, op: op, "the dtype must be int64 or int32, got \(dtype)")
             }
-            return keep(.ones([rows, columns], dtype: .bool, device: device)).nonzero().t().to(dtype).contiguous()
+            let count = (0..<rows).reduce(0) { count, row in
+                let (from, to) = kept(row)
+                return count + Swift.max(0, Swift.min(to, columns) - Swift.max(from, 0))
+            }
+            let chosen = keep(.ones([rows, columns], dtype: .bool, device: device))
+            return try Compaction.nonzero(chosen, count: count).t().to(dtype).contiguous()
         }
     }
 }

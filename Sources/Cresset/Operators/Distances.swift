@@ -66,55 +66,55 @@ enum Distances {
     /// ‖x₁ - x₂ + eps‖ over the last dim.
     static let pairwise = Composed(
         "pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-06, bool keepdim=False) -> Tensor",
-        .number, of: ["pointwise", "reduce"],
+        .numeric, of: ["aten::linalg_vector_norm", "pointwise"],
         samples: { g in
             pairs(
                 &g, [([5, 7], [5, 7]), ([3, 1, 5], [4, 5]), ([6], [6]), ([], []), ([0, 3], [0, 3])],
-                orders.map { [Value($0), 1e-6, .scalar(.bool($0 == 1))] })
+                (orders + [-1]).map { [Value($0), 1e-6, .scalar(.bool($0 == 1))] })
         },
         errors: { g in
             [
                 ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([4]))], "do not broadcast"),
-                ErrorSample([.tensor(g.tensor([2])), .tensor(g.tensor([2])), -1.0], "p must not be negative"),
+                ErrorSample([.tensor(g.tensor([2, 0])), .tensor(g.tensor([2, 0])), -1.0], "of no elements", "-1"),
             ]
         },
         type: { (a) throws(CressetError) in
-            _ = try checked(try a.double("p"), op: "aten::pairwise_distance")
             let inputs = [try a.tensor("x1"), try a.tensor("x2")]
             let shape = try Ops.sub.kernel.broadcastShape(inputs)
             let dims = shape.isEmpty ? [] : [shape.count - 1]
-            let dtype = Promotion.float(Promotion.result(inputs))
+            let dtype = Promotion.float(Promotion.result(inputs)).toReal
             return ResultType(shape.reduced(dims, keepdim: try a.bool("keepdim")), dtype)
         },
         body: { (a) throws(CressetError) in
             let d = try Ops.add(try Ops.sub(try a.tensor("x1"), try a.tensor("x2")), try a.scalar("eps"))
             let dims = d.ndim == 0 ? [] : [d.ndim - 1]
-            return try norm(d, try a.double("p"), dims: dims, keepdim: try a.bool("keepdim"))
+            return try LinearAlgebra.vectorNorm(
+                d, try a.double("p"), dims: dims, keepdim: try a.bool("keepdim"), op: a.op)
         })
 
     /// ‖self - other‖ over all elements.
     static let dist = Composed(
-        "dist(Tensor self, Tensor other, Scalar p=2) -> Tensor", of: ["pointwise", "reduce"],
+        "dist(Tensor self, Tensor other, Scalar p=2) -> Tensor", .continuous,
+        of: ["aten::linalg_vector_norm", "pointwise"],
         samples: { g in
             pairs(
-                &g, [([5, 7], [5, 7]), ([3, 1, 5], [4, 1]), ([], []), ([0, 3], [3])],
-                orders.map { [.scalar(.double($0))] })
+                &g, [([5, 7], [5, 7]), ([3, 1, 5], [4, 1]), ([], [])],
+                (orders + [-1]).map { [.scalar(.double($0))] }) + pairs(&g, [([0, 3], [3])], [[2], [1]])
         },
         errors: { g in
             [
                 ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([4]))], "do not broadcast"),
-                ErrorSample([.tensor(g.tensor([2])), .tensor(g.tensor([2])), -1], "p must not be negative"),
+                ErrorSample([.tensor(g.tensor([0, 3])), .tensor(g.tensor([3])), -1], "of no elements", "-1"),
             ]
         },
         type: { (a) throws(CressetError) in
-            _ = try checked(try a.double("p"), op: "aten::dist")
             let inputs = [try a.tensor("self"), try a.tensor("other")]
             _ = try Ops.sub.kernel.broadcastShape(inputs)
-            return ResultType([], Promotion.result(inputs))
+            return ResultType([], Promotion.result(inputs).toReal)
         },
         body: { (a) throws(CressetError) in
             let d = try Ops.sub(try a.tensor("self"), try a.tensor("other"))
-            return try norm(d, try a.double("p"), dims: Array(0..<d.ndim), keepdim: false)
+            return try LinearAlgebra.vectorNorm(d, try a.double("p"), dims: nil, keepdim: false, op: a.op)
         })
 
     /// ‖row i of x₁ - row j of x₂‖ for all i and j.

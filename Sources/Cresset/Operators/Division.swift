@@ -115,10 +115,14 @@ enum Division {
 
 extension Ops {
     /// b - alpha·a
-    static let rsub = Binary("rsub", .promote, .number, strict: true, scaled: rsubScaled) { a, b, _ in b - a }
-    private static let rsubScaled = Pointwise("aten::rsub.Tensor", .promote) {
-        $0.inputs[1] - $0.scalars[0] * $0.inputs[0]
+    static let rsub = Binary(
+        "rsub", .promote, .number, strict: true, scaled: rsubScaled, complex: .value { $1 - $0 }
+    ) { a, b, _ in
+        b - a
     }
+    private static let rsubScaled = Pointwise(
+        "aten::rsub.Tensor", .promote, complex: .value { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
+    ) { $0.inputs[1] - $0.scalars[0] * $0.inputs[0] }
 }
 
 extension Tensor {

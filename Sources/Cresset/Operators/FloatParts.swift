@@ -70,26 +70,67 @@ extension Ops {
 
     static func signBit(_ x: Expr) -> Expr { signed(x) .< Expr(0, x.type == .f64 ? .i64 : .i32) }
 
-    /// self·2ᵒᵗʰᵉʳ, by PyTorch's definition: the power has the default float type where other is an integer.
+    /// x·2ⁿ for integers n: as the exponent is moved in steps, no power leaves the range before the result does, and
+    /// one that is subnormal is rounded once.
+    private static let scaled = Pointwise(
+        "aten::ldexp.Tensor", .promote, promotes: { $0 == 0 },
+        derivative: { i, c in i == 0 ? timesPower(c.grad, c.inputs[1]) : nil }, schema: nil
+    ) { c in timesPower(c.inputs[0], c.inputs[1]) }
+
+    private static func timesPower(_ x: Expr, _ n: Expr) -> Expr {
+        let isWide = x.type == .f64
+        let (type, integer): (ArithmeticType, ArithmeticType) = isWide ? (.f64, .i64) : (.f32, .i32)
+        func literal(_ value: Int64) -> Expr { Expr(integer: value, integer) }
+        func power(_ n: Expr) -> Expr {
+            let bits = Expr.binary(.shl, n + literal(isWide ? 1023 : 127), literal(isWide ? 52 : 23))
+            return bits.bitcast(to: type)
+        }
+        let most: Int64 = isWide ? 1023 : 127
+        // So much less than the least exponent that the last step does all the rounding.
+        let least: Int64 = isWide ? -969 : -102
+        let bound = Expr(integer: isWide ? 5000 : 600, n.type ?? .i64)
+        var (value, rest) = (x, Cresset.maximum(Cresset.minimum(n, bound), -bound).cast(to: integer))
+        for _ in 0..<2 {
+            let step = Cresset.maximum(Cresset.minimum(rest, literal(most)), literal(least))
+            let isFar = (rest .< literal(1 - most)) | (literal(most) .< rest)
+            let taken = select(isFar, step, literal(0))
+            (value, rest) = (value * power(taken), rest - taken)
+        }
+        return value * power(Cresset.maximum(Cresset.minimum(rest, literal(most)), literal(1 - most)))
+    }
+
+    /// self·2ᵒᵗʰᵉʳ: exact for a float and an integer; else the power is a number of its own, by PyTorch's definition,
+    /// of the default float type where other is an integer.
     static let ldexp = Composed(
-        "ldexp.Tensor(Tensor self, Tensor other) -> Tensor", .real, of: ["pointwise"],
+        "ldexp.Tensor(Tensor self, Tensor other) -> Tensor", .all, of: ["pointwise"],
         samples: { g in
             let shapes: [(Shape, Shape)] = [
                 ([5, 7], [5, 7]), ([3, 1, 5], [4, 1]), ([], []), ([0, 3], [3]), ([2, 3, 4], [4]),
             ]
+            let exponents: [[Int64]] = [[-2, -1, 0, 1, 3], [-150, -128, -24, 16, 130], [-1100, -280, 0, 280, 2100]]
             return shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1))]) }
+                + exponents.map {
+                    Sample(
+                        [.tensor(g.tensor([3, 5])), .tensor(Tensor($0, device: .reference))],
+                        checksGradient: $0[0] == -2, keeping: ["other"])
+                }
         },
         errors: { g in [ErrorSample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([4]))], "do not broadcast")] },
         type: { (a) throws(CressetError) in
             let (x, n) = (try a.tensor("self"), try a.tensor("other"))
+            if isScaling(x, n) { return ResultType(try mul.kernel.broadcastShape([x, n]), x.dtype) }
             let power = Promotion.result([n], [.double(2)])
             return ResultType(
                 try mul.kernel.broadcastShape([x, n]), Promotion.result([x, try n.stub(power)]))
         },
         body: { (a) throws(CressetError) in
-            let power = try pow(.double(2), try a.tensor("other"))
-            return try mul(try a.tensor("self"), power)
+            let (x, n) = (try a.tensor("self"), try a.tensor("other"))
+            return isScaling(x, n) ? try scaled.run([x, n]) : try mul(x, try pow(.double(2), n))
         })
+
+    private static func isScaling(_ x: Tensor, _ n: Tensor) -> Bool {
+        x.dtype.isFloatingPoint && Set<DType>.integer.contains(n.dtype)
+    }
 
     static let floatParts: [Operator] = [ldexp.declaration, Frexp.declaration]
 }

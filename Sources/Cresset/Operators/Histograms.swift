@@ -29,6 +29,7 @@ enum Histograms {
         return try noGrad { () throws(CressetError) -> Tensor in
             var size = least
             if x.numel > 0 {
+                try x.checkHasData(op)
                 let (low, high) = (x.amin().itemInt(), x.amax().itemInt())
                 guard low >= 0 else { throw CressetError(.argument, op: op, "counts numbers from 0 on, got \(low)") }
                 size = Swift.max(least, high == .max ? high : high + 1)
@@ -54,7 +55,7 @@ enum Histograms {
     private static func range(
         _ x: Tensor, _ given: (Double, Double)?, empty: (Double, Double), apart: Double, op: String
     ) throws(CressetError) -> (Double, Double) {
-        var ends = given ?? (x.numel == 0 ? empty : (x.amin().item(), x.amax().item()))
+        var ends = given ?? (x.numel == 0 || x.isMeta ? empty : (x.amin().item(), x.amax().item()))
         guard ends.0.isFinite, ends.1.isFinite, ends.0 <= ends.1 else {
             throw CressetError(.argument, op: op, "the range \(ends.0) ... \(ends.1) must be finite and not fall")
         }
@@ -162,7 +163,8 @@ enum Histograms {
             throw CressetError(.argument, op: op, "of no elements the number of classes is not known; give it")
         }
         var count = classes
-        if x.numel > 0 {
+        if x.numel > 0, classes == -1 || !x.isMeta {
+            try x.checkHasData(op)
             let (low, high) = (x.amin().itemInt(), x.amax().itemInt())
             if classes == -1 { count = high + 1 }
             guard low >= 0, high < count else {

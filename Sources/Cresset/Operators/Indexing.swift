@@ -275,12 +275,15 @@ enum Indexing {
                 .shape, op: op, "needs a 0-d value and a 1-d index, got \(value.summary) and \(index.summary)")
         }
         let d = try x.dim(dim, op: op)
-        var shape = x.shape
-        if x.ndim > 0 { shape[d] = index.numel }
-        let source = try Tensor.onOneDevice([x, value], op: op)[1].converted(to: x.dtype).expanded(shape, op: op)
-        if x.ndim == 0 && index.numel == 0 { return x.clone() }
-        let (front, along) = try slices(x, d, index, source, op: op)
-        return try scatter(x, front, along, source, .set, for: op)
+        let fill = try Tensor.onOneDevice([x, value], op: op)[1].converted(to: x.dtype)
+        // Marked first: an index that is named twice counts once in the value's gradient.
+        let places = try index.detach().reshaped([index.numel], op: op)
+        var size = Shape(repeating: 1, count: x.ndim)
+        if x.ndim > 0 { size[d] = x.shape[d] }
+        let marked = try scatter(
+            .filled([size.elementCount], false, dtype: .bool, on: x.runtime, op: op), 0, places,
+            .filled(places.shape, true, dtype: .bool, on: x.runtime, op: op), .set, for: op)
+        return Tensor.where(try marked.reshaped(size, op: op), fill, x)
     }
 }
 

@@ -100,7 +100,7 @@ extension Operators {
             }),
         .composed(
             "index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
-            of: ["aten::scatter.src"],
+            of: ["aten::scatter.src", "aten::where.self"],
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4, 3])), 0, .tensor(g.indices([2], below: 4)), 1]),
@@ -113,7 +113,7 @@ extension Operators {
             }),
         .composed(
             "index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
-            of: ["aten::scatter.src"],
+            of: ["aten::scatter.src", "aten::where.self"],
             samples: { g in
                 [
                     Sample([
@@ -122,6 +122,11 @@ extension Operators {
                     ]),
                     Sample([.tensor(g.tensor([])), 0, .tensor(g.indices([1], below: 1)), .tensor(g.tensor([]))]),
                     Sample([.tensor(g.tensor([2, 3])), -1, .tensor(g.indices([0], below: 3)), .tensor(g.tensor([]))]),
+                    // (The value is there once, however often its place is named.)
+                    Sample([
+                        .tensor(g.tensor([2, 3])), 1, .tensor(Tensor([2, 0, 2], device: .reference)),
+                        .tensor(g.tensor([])),
+                    ]),
                 ]
             },
             call: { (a) throws(CressetError) in

@@ -217,7 +217,11 @@ extension Tensor {
             if r == 1 { return reshape([-1, 1]).clone() }
             let (left, right) = (rows.narrow(1, 0, r - 1), rows.narrow(1, 1, r - 1))
             let ascends = (withReplacement ? left .<= right : left .< right).all(dim: [1])
-            let chosen = rows.indexSelect(dim: 0, index: ascends.nonzero().squeeze(1))
+            // C(n, r), or C(n + r − 1, r): each partial product is a binomial coefficient too.
+            let n = withReplacement ? numel + r - 1 : numel
+            let count = (0..<r).reduce(1) { $0 * Swift.max(n - $1, 0) / ($1 + 1) }
+            let chosen = rows.indexSelect(
+                dim: 0, index: try Compaction.nonzero(ascends, count: numel == 0 ? 0 : count).squeeze(1))
             return indexSelect(dim: 0, index: chosen.flatten()).reshape([-1, r])
         }
     }

@@ -9,7 +9,7 @@ extension Ops {
         derivative: { i, c in
             let d = i == 0 ? c.inputs[1] - c.inputs[0] : c.inputs[0] - c.inputs[1]
             return c.grad / (1 + Cresset.exp(d))
-        }
+        }, complex: .value(slope: { i, a, b, y in Cresset.exp((i == 0 ? a : b) - y) }, Cresset.logaddexp)
     ) { a, b, _ in
         let sum = Cresset.maximum(a, b) + Cresset.log1p(Cresset.exp(-Cresset.abs(a - b)))
         return select(areSameInfinity(a, b), a, sum)

@@ -45,12 +45,12 @@ enum Masking {
         let counts = try Scans.cumsum(
             try where_.detach().reshaped([shape.elementCount], op: op), dim: 0, dtype: .int64
         ).reshaped(shape, op: op)
-        let wanted = counts.reshape([-1]).narrow(0, shape.elementCount - 1, 1).itemInt()
+        let wanted = x.isMeta ? 0 : counts.reshape([-1]).narrow(0, shape.elementCount - 1, 1).itemInt()
         guard wanted <= source.numel else {
             throw CressetError(
                 .shape, op: op, "the mask is true \(wanted) times, the source \(source.summary) has fewer elements")
         }
-        if wanted == 0 { return wide.clone() }
+        if source.numel == 0 { return wide.clone() }
         let places = try Tensor.empty(shape, .int64, on: x.runtime, op: op)
         try chosen.run([where_.detach(), counts], into: [places])
         return try Selection.whereSelf(where_, inputs[2].take(places), wide)

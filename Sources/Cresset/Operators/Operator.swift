@@ -131,11 +131,11 @@ public enum Operators {
 
     /// The declaration of that name, with or without "aten::".
     public static func find(_ name: String) -> Operator? {
-        byName[name] ?? byName["aten::" + name]
+        byName[name] ?? byName["aten::" + name] ?? DeclaredOperator.find(name)
     }
 
     private static let byName: [String: Operator] = {
-        var known = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        var known = Dictionary(builtIn.map { ($0.name, $0) }) { first, _ in first }
         for (alias, name) in aliases { known["aten::" + alias] = known["aten::" + name] }
         return known
     }()
@@ -158,5 +158,7 @@ extension Set<DType> {
     public static let complex: Set<DType> = [.complex64, .complex128]
     /// What gradients are made of.
     public static let continuous: Set<DType> = floating.union(complex)
+    /// All but bool.
+    public static let numeric: Set<DType> = number.union(complex)
     public static let all: Set<DType> = real.union(complex)
 }

@@ -129,7 +129,8 @@ enum Ordering {
                 .argument, op: op,
                 "needs floating elements and a number or vector q of their dtype, got \(x.summary) and \(q.summary)")
         }
-        guard try q.doubles().allSatisfy({ $0 >= 0 && $0 <= 1 }) else {
+        let fractions = try q.isMeta ? [] : q.doubles()
+        guard fractions.allSatisfy({ $0 >= 0 && $0 <= 1 }) else {
             throw CressetError(.argument, op: op, "every q must lie in 0 ... 1")
         }
         let d = try dim.map { (d) throws(CressetError) in try x.dim(d, op: op) }

@@ -143,7 +143,8 @@ extension Polynomial {
             var result = try zeros()
             guard shape.elementCount > 0 else { return try result.converted(to: x.dtype) }
             // Only the degrees themselves say how far to go: the host must see the highest. (NaN is no degree.)
-            var highest = bound ?? Int(exactly: n.nanToNum(nan: 0).trunc().amax().item()) ?? .max
+            var highest =
+                bound ?? (n.isMeta ? 0 : Int(exactly: n.nanToNum(nan: 0).trunc().amax().item()) ?? .max)
             if let limit {
                 let most = type == .float64 ? limit.1 : limit.0
                 highest = Swift.min(highest, most)

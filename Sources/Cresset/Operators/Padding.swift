@@ -73,7 +73,7 @@ extension Padding {
         [maximum(minimum(elementIndex() - s[0], s[1] - Expr(integer: 1, .i64)), Expr(integer: 0, .i64))]
     }
     private static let wrapped = PointwiseGroup("aten::_pad_circular") { _, s in
-        [(elementIndex() - s[0] + s[1]) % s[1]]
+        [((elementIndex() - s[0]) % s[1] + s[1]) % s[1]]
     }
 
     /// Padding by elements of the tensor itself, over as many of the last dims as the list has pairs.
@@ -103,7 +103,7 @@ extension Padding {
                 )
             }
             shape[d] = n + before + behind
-            guard shape[d] > 0 else {
+            guard shape[d] > 0, mode != .circular || n + Swift.min(before, 0) + Swift.min(behind, 0) > 0 else {
                 throw CressetError(
                     .shape, op: op, "dim \(d) of \(x.summary) would have \(shape[d]) elements after padding by \(pad)")
             }
@@ -116,7 +116,14 @@ extension Padding {
             for i in 0..<rank where pad[2 * i] != 0 || pad[2 * i + 1] != 0 {
                 let d = y.ndim - 1 - i
                 let index = try Tensor.empty([target[d]], .int64, on: y.runtime, op: op)
-                let scalars = [Scalar(pad[2 * i]), Scalar(y.shape[d])]
+                var before = pad[2 * i]
+                if mode == .circular {
+                    // What is cut is cut first: the rest is what goes round.
+                    let cut = (Swift.max(-before, 0), Swift.max(-pad[2 * i + 1], 0))
+                    y = y.narrow(d, cut.0, y.shape[d] - cut.0 - cut.1)
+                    before = Swift.max(before, 0)
+                }
+                let scalars = [Scalar(before), Scalar(y.shape[d])]
                 switch mode {
                 case .reflect: try reflected.run([], scalars, into: [index])
                 case .replicate: try replicated.run([], scalars, into: [index])

@@ -19,20 +19,23 @@ final class Parametric: Sendable {
     ///   - numbers: values of the numbers, each set tried with all shapes.
     ///   - errors: what is wrong beyond shapes and dtypes.
     ///   - check: throws where the numbers break a rule.
+    ///   - complex: the meaning for complex elements; without one it has none for complex dtypes.
     ///   - body: the meaning for one element.
     init(
         _ schema: String, _ rule: TypeRule, _ dtypes: Set<DType> = .floating, types: Types = .tensors,
-        scalarType: @escaping @Sendable (Int, DType) -> ArithmeticType = { $1.arithmetic },
+        scalarType: (@Sendable (Int, DType) -> ArithmeticType)? = nil,
         samples: [ClosedRange<Double>] = [], numbers: [[Scalar]] = [[]], differentiable: Bool = true,
         errors: @escaping @Sendable (inout SampleMaker) -> [ErrorSample] = { _ in [] },
         check: @escaping @Sendable ([Scalar]) -> String? = { _ in nil },
-        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil,
+        derivative: (@Sendable (Int, Pointwise.Context) -> Expr?)? = nil, complex: ComplexMeaning? = nil,
         body: @escaping @Sendable (Pointwise.Context) -> Expr
     ) {
+        let dtypes = complex == nil ? dtypes : dtypes.union(Set<DType>.complex)
         let parsed = Schema(schema)
         let tensors = parsed.arguments.filter(\.isTensor)
         let scalars = parsed.arguments.filter { !$0.isTensor }
-        let kernel = Pointwise(parsed.name, rule, scalarType: scalarType, derivative: derivative, body: body)
+        let kernel = Pointwise(
+            parsed.name, rule, scalarType: scalarType, derivative: derivative, complex: complex, body: body)
         let mask = dtypes.mask
         let ranges = tensors.indices.map { samples.indices.contains($0) ? samples[$0] : -4...4 }
         self.kernel = kernel
@@ -78,6 +81,7 @@ final class Parametric: Sendable {
             })
     }
 
+    /// Calls it with the schema's arguments in their order among tensors and among numbers.
     func callAsFunction(_ inputs: Tensor..., numbers: Scalar...) throws(CressetError) -> Tensor {
         try Self.call(kernel, mask, types, check, inputs, numbers)
     }

@@ -3,7 +3,7 @@ import CBackend
 import Synchronization
 
 /// What a pointwise operation computes in, and what it gives.
-enum TypeRule: Sendable {
+public enum TypeRule: Sendable {
     /// The promoted dtype in and out: add.
     case promote
     /// The promoted dtype, integers and bool as float32: exp.
@@ -14,25 +14,27 @@ enum TypeRule: Sendable {
     case explicit
 }
 
+/// What the expression of a pointwise operation is made from: typed inputs and scalars, and the dtype it computes in.
+public struct PointwiseContext {
+    /// Already converted to the computation type where the rule promotes.
+    public internal(set) var inputs: [Expr]
+    public internal(set) var scalars: [Expr]
+    /// After promotion.
+    public internal(set) var dtype: DType
+    var type: ArithmeticType { dtype.arithmetic }
+    /// Stands for the operation's own result, in explicit derivatives.
+    public var result: Expr { Expr(.input(-1, dtype), dtype.arithmetic) }
+    /// The incoming gradient, in explicit derivatives.
+    public var grad: Expr { Expr(.input(-2, dtype), dtype.arithmetic) }
+}
+
 /// A pointwise kernel: one scalar expression applied to broadcast inputs.
 ///
 /// Its program per combination of dtypes, its derivative with respect to each input and the launch
 /// all follow from the expression.
 final class Pointwise: @unchecked Sendable {
     // All is immutable but the lists of programs and plans, which are replaced whole through atomic pointers.
-    /// What the expression is made from: typed inputs and scalars, and the dtype it computes in.
-    struct Context {
-        /// Already converted to the computation type where the rule promotes.
-        var inputs: [Expr]
-        var scalars: [Expr]
-        /// After promotion.
-        var dtype: DType
-        var type: ArithmeticType { dtype.arithmetic }
-        /// Stands for the operation's own result, in explicit derivatives.
-        var result: Expr { Expr(.input(-1, dtype), dtype.arithmetic) }
-        /// The incoming gradient, in explicit derivatives.
-        var grad: Expr { Expr(.input(-2, dtype), dtype.arithmetic) }
-    }
+    typealias Context = PointwiseContext
     typealias Body = @Sendable (Context) -> Expr
 
     let name: OperatorName

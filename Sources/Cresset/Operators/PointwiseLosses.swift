@@ -9,15 +9,16 @@ enum ElementLosses {
     ///   - input, target: what the samples' values are drawn from.
     ///   - each: the loss of each element.
     static func loss(
-        _ schema: String, input: ClosedRange<Double> = -4...4, target: Target = .range(-4...4),
-        numbers: [[Value]] = [[]], wrong: [([Value], String)] = [], differentiable: Bool = true,
+        _ schema: String, _ dtypes: Set<DType> = .floating, input: ClosedRange<Double> = -4...4,
+        target: Target = .range(-4...4), numbers: [[Value]] = [[]],
+        wrong: [([Value], String)] = [], differentiable: Bool = true,
         each: @escaping @Sendable (Arguments) throws(CressetError) -> Tensor
     ) -> Composed {
         let parsed = Schema(schema)
         let tensors = parsed.arguments.filter { $0.type == "Tensor" }
         let isTriple = tensors.count == 3
         return Composed(
-            schema, of: ["pointwise", "reduce"],
+            schema, dtypes, of: ["pointwise", "reduce"],
             samples: { g in
                 let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3]]
                 return numbers.flatMap { numbers in
@@ -47,7 +48,8 @@ enum ElementLosses {
                 let shape = try Ops.mul.kernel.broadcastShape(inputs)
                 let dtype = Promotion.result(inputs)
                 // (What is not differentiable is not checked: the expression is defined for any real number.)
-                return ResultType(reduction == .none ? shape : [], dtype)
+                // A loss is real.
+                return ResultType(reduction == .none ? shape : [], dtype.toReal)
             },
             body: { (a) throws(CressetError) in Losses.reduce(try each(a), try a.reduction()) })
     }
@@ -82,7 +84,14 @@ enum ElementLosses {
 
     // (Without schemas: a kernel registered by the operation's name is asked before these are.)
 
-    private static let absolute = Pointwise("aten::l1_loss", .promote, schema: nil) { abs($0.inputs[0] - $0.inputs[1]) }
+    private static let absolute = Pointwise(
+        "aten::l1_loss", .promote,
+        complex: .real(
+            derivative: { i, c in
+                let unit = (c.inputs[0] - c.inputs[1]).unit
+                return c.grad * (i == 0 ? unit : -unit)
+            }, { ($0.inputs[0] - $0.inputs[1]).magnitude }), schema: nil
+    ) { abs($0.inputs[0] - $0.inputs[1]) }
 
     private static let smooth = Pointwise("aten::smooth_l1_loss", .promote, schema: nil) { c in
         let z = abs(c.inputs[0] - c.inputs[1])
@@ -170,8 +179,8 @@ enum ElementLosses {
         [try a.tensor("self"), try a.tensor("target")]
     }
 
-    static let l1 = loss("l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor") { (a) throws(CressetError) in
-        try absolute.run(try pair(a))
+    static let l1 = loss("l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor", .continuous) {
+        (a) throws(CressetError) in try absolute.run(try pair(a))
     }
     static let smoothL1 = loss(
         "smooth_l1_loss(Tensor self, Tensor target, int reduction=1, float beta=1.) -> Tensor",

@@ -141,7 +141,8 @@ extension Pointwise {
                     var call = CressetCall()
                     call.struct_size = UInt32(MemoryLayout<CressetCall>.size)
                     call.family = Family.pointwise.rawValue
-                    call.input_count = b == nil ? 1 : 2
+                    // (As in the general way, an input that is not read is not passed: one kernel serves both.)
+                    call.input_count = UInt32(Swift.min(b == nil ? 1 : 2, compiled.program.program.inputCount))
                     call.output_count = 1
                     call.inputs = UnsafePointer(base)
                     call.outputs = UnsafePointer(base + 2)

@@ -19,19 +19,24 @@ enum NaNToNum {
         derivative: { _, c in
             let x = c.inputs[0]
             return select(abs(x) .< Expr(.infinity, c.type), c.grad, Expr(0, c.type))
+        },
+        complex: .value { c in
+            let numbers = c.scalars.map(\.re)
+            return ComplexExpr(replaced(c.inputs[0].re, numbers), replaced(c.inputs[0].im, numbers))
         }
-    ) { c in
-        let x = c.inputs[0]
+    ) { replaced($0.inputs[0], $0.scalars) }
+
+    private static func replaced(_ x: Expr, _ numbers: [Expr]) -> Expr {
         guard x.isFloat else { return x }
-        let infinity = Expr(.infinity, c.type)
+        let infinity = Expr(.infinity, x.type ?? .f32)
         return select(
-            isNaN(x), c.scalars[0], select(x .== infinity, c.scalars[1], select(x .== -infinity, c.scalars[2], x)))
+            isNaN(x), numbers[0], select(x .== infinity, numbers[1], select(x .== -infinity, numbers[2], x)))
     }
 
     /// Without a number for them the infinities become the largest the dtype has.
     static func numbers(_ x: Tensor, _ nan: Double?, _ high: Double?, _ low: Double?) -> [Scalar] {
         let most: Double =
-            switch x.dtype {
+            switch x.dtype.toReal {
             case .float16: 65504
             case .bfloat16: 0x1.FEp127
             case .float64: .greatestFiniteMagnitude
@@ -51,7 +56,7 @@ enum NaNToNum {
     }
 
     static let declaration = Operator(
-        "nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", dtypes: .real,
+        "nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", dtypes: .all,
         composition: ["pointwise"],
         samples: { g in
             let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3]]
@@ -73,7 +78,18 @@ enum NaNToNum {
 enum Closeness {
     /// Scalars: rtol, atol and whether NaN equals NaN. Integers differ as float32, as in PyTorch.
     private static let kernel = Pointwise(
-        "aten::isclose", .compare, scalarType: { _, t in t.isFloatingPoint ? t.arithmetic : .f32 },
+        "aten::isclose", .compare, scalarType: { _, t in t.hasGradient ? t.arithmetic : .f32 },
+        complex: .real { c in
+            // Distances are those of the plane; a number is NaN if a part of it is.
+            let (x, y) = (c.inputs[0], c.inputs[1])
+            let (rtol, atol) = (c.scalars[0].re, c.scalars[1].re)
+            let error = (x - y).magnitude
+            let near =
+                ((rtol .!= 0) | (atol .!= 0)) & (error .< Expr(.infinity, x.type))
+                & (error .<= atol + rtol * y.magnitude)
+            let both = (c.scalars[2].re .!= 0) & (isNaN(x.re) | isNaN(x.im)) & (isNaN(y.re) | isNaN(y.im))
+            return ((x.re .== y.re) & (x.im .== y.im)) | near | both
+        },
         schema: { x, s in x.map(Value.tensor) + s[0..<2].map(Value.scalar) + [.scalar(.bool(s[2].doubleValue != 0))] }
     ) { c in
         let (x, y) = (c.inputs[0], c.inputs[1])
@@ -128,7 +144,7 @@ enum Closeness {
     }
 
     static let isclose = Operator(
-        "isclose(\(schema)) -> Tensor", dtypes: .real, composition: ["pointwise"], isDifferentiable: false,
+        "isclose(\(schema)) -> Tensor", dtypes: .all, composition: ["pointwise"], isDifferentiable: false,
         samples: { samples(&$0) }, errors: { errors(&$0) },
         call: { (a) throws(CressetError) in
             [
@@ -141,7 +157,7 @@ enum Closeness {
 
     /// By name these give a bool of no dims that stays on its device.
     static let allclose = Composed(
-        "allclose(\(schema)) -> bool", .real, of: ["pointwise", "reduce"], differentiable: false,
+        "allclose(\(schema)) -> bool", .all, of: ["pointwise", "reduce"], differentiable: false,
         samples: { samples(&$0) }, errors: { errors(&$0) },
         type: { _ in ResultType([], .bool) },
         body: { (a) throws(CressetError) in
@@ -151,7 +167,7 @@ enum Closeness {
             ).all()
         })
     static let equal = Composed(
-        "equal(Tensor self, Tensor other) -> bool", .real, of: ["pointwise", "reduce"], differentiable: false,
+        "equal(Tensor self, Tensor other) -> bool", .all, of: ["pointwise", "reduce"], differentiable: false,
         samples: { g in
             let pairs: [(Shape, Shape)] = [([5, 7], [5, 7]), ([3, 4], [4, 3]), ([], []), ([0, 3], [0, 3])]
             return pairs.map { x, y in Sample([.tensor(g.tensor(x)), .tensor(g.tensor(y))]) }

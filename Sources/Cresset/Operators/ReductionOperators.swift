@@ -2,6 +2,13 @@ import BackendKit
 
 /// What is declared of `Reductions.swift`.
 extension Operators {
+    /// Rows with one zero, with two, with three and with none.
+    static func withZeros(_ g: inout SampleMaker) -> Tensor {
+        let places: [Float] = [1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+        let mask = Tensor(places, shape: [4, 4], device: .reference).to(g.dtype)
+        return g.tensor([4, 4], 0.5, 2) * mask
+    }
+
     private static func tensor(_ x: Tensor) -> [Value] { [.tensor(x)] }
 
     private static func dimSamples(_ g: inout SampleMaker, _ extra: [Value], low: Double = -4, high: Double = 4)
@@ -53,7 +60,10 @@ extension Operators {
             ),
             Operator(
                 "prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", dtypes: .all, composition: ["reduce"],
-                samples: { g in [[3, 4], [], [0]].map { Sample([.tensor(g.tensor($0, 0.5, 2)), .none]) } },
+                samples: { g in
+                    [[3, 4], [], [0]].map { Sample([.tensor(g.tensor($0, 0.5, 2)), .none]) }
+                        + [Sample([.tensor(withZeros(&g)), .none])]
+                },
                 call: { (a) throws(CressetError) in
                     tensor(try a.tensor("self").prod(dtype: try a.optionalDType("dtype")))
                 }
@@ -64,7 +74,7 @@ extension Operators {
                 samples: { g in
                     [([4, 5], 0), ([4, 5], 1), ([], 0), ([0, 3], 0)].map {
                         Sample([.tensor(g.tensor($0, 0.5, 2)), .scalar(Scalar($1)), false, .none])
-                    }
+                    } + [Sample([.tensor(withZeros(&g)), 1, false, .none])]
                 },
                 call: { (a) throws(CressetError) in
                     tensor(

@@ -160,6 +160,8 @@ enum Reductions {
     /// ∂Πx/∂xᵢ = Π of the others, also where an element is 0: with one zero only its own gradient is
     /// not 0, and it is the product of the rest.
     private static func prodGradient(_ x: Tensor, _ g: Tensor, dims: [Int]) throws(CressetError) -> Tensor {
+        // Quotients are faster, and know nothing of how the others change where an element is 0.
+        if Tape.isOn([x]) { return try Ops.mul(g, try ComplexNumbers.conjugate(try others(x, dims: dims))) }
         let isZero = try Ops.eq(x, .int(0))
         let zeros = try sum(isZero, dims: dims, keepdim: true)
         let ones = try Tensor.filled([], 1, dtype: x.dtype, on: x.runtime, op: "aten::prod")
@@ -172,6 +174,23 @@ enum Reductions {
         let regular = try Selection.whereSelf(none, try Ops.div(rest, safe), nothing)
         let atZero = try Selection.whereSelf(try Ops.logicalAnd(one, isZero), rest, nothing)
         return try Ops.mul(g, try ComplexNumbers.conjugate(try Ops.add(regular, atZero)))
+    }
+
+    /// For each element the product of the others: of those before it and of those behind it.
+    private static func others(_ x: Tensor, dims: [Int]) throws(CressetError) -> Tensor {
+        let kept = (0..<x.ndim).filter { !dims.contains($0) }
+        let count = dims.reduce(1) { $0 * x.shape[$1] }
+        if count <= 1 || x.numel == 0 { return Tensor.onesLike(x) }
+        let (op, d) = (prodKernel.name.text, kept.count)
+        let moved = x.permute(kept + dims)
+        let runs = try moved.reshaped(Shape(moved.shape.dropLast(dims.count) + [count]), op: op)
+        func before(_ runs: Tensor) throws(CressetError) -> Tensor {
+            let products = try Scans.cumprod(runs.narrow(d, 0, count - 1), dim: d)
+            return try Joining.cat([Tensor.onesLike(runs.narrow(d, 0, 1)), products], dim: d)
+        }
+        let both = try Ops.mul(try before(runs), try before(runs.flip([d])).flip([d]))
+        let places = (kept + dims).enumerated().sorted { $0.element < $1.element }.map(\.offset)
+        return try both.reshaped(moved.shape, op: op).permute(places)
     }
 
     /// The product of complex numbers, which no backend accumulates: halves are multiplied until one is left.

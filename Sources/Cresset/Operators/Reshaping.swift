@@ -266,7 +266,8 @@ extension Tensor {
             guard size.count <= ndim, size.broadcast(with: shape) == shape else {
                 throw CressetError(.shape, op: op, "\(size) does not broadcast to \(summary)")
             }
-            if size == shape { return self }
+            // (To no dims it is the sum of all elements, of one too: PyTorch sums integers as int64.)
+            if size == shape && !size.isEmpty { return self }
             let lead = ndim - size.count
             let dims = (0..<ndim).filter { $0 < lead || (size[$0 - lead] == 1 && shape[$0] != 1) }
             return try Reductions.sum(self, dims: dims, keepdim: true).reshaped(size, op: op)

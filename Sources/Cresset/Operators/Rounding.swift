@@ -18,24 +18,44 @@ extension Ops {
             let t = Expr(Double.pi) * x
             let z = select(Cresset.abs(t) .< 1, t * t, Expr(0, c.type))
             var series = Expr(0, c.type)
-            // Σ (-1)ᵏ 2k t²ᵏ⁻¹/(2k+1)!, k = 9 … 1
-            for k in stride(from: 9, through: 1, by: -1) {
-                let factorial = (1...(2 * k + 1)).reduce(1.0) { $0 * Double($1) }
-                series = series * z + Expr((k % 2 == 0 ? 2.0 : -2.0) * Double(k) / factorial)
-            }
+            for k in stride(from: 9, through: 1, by: -1) { series = series * z + Expr(sincTerm(k)) }
             let safe = select(x .== 0, Expr(1, c.type), x)
             let direct =
                 (Cresset.cos(Expr(Double.pi) * r) - Cresset.sin(Expr(Double.pi) * r) / (Expr(Double.pi) * safe)) / safe
             return c.grad * select(Cresset.abs(t) .< 1, Expr(Double.pi) * t * series, direct)
-        }
+        }, complex: .function(sinc, slope: sincSlope)
     ) { x in
         let r = x - 2 * Cresset.round(x * 0.5)
         return select(x .== 0, 1 + x, Cresset.sin(Expr(Double.pi) * r) / (Expr(Double.pi) * x))
     }
+    /// (-1)ᵏ·2k/(2k+1)!: coefficients of the derivative of sin t/t, by t²ᵏ⁻¹.
+    private static func sincTerm(_ k: Int) -> Double {
+        let factorial = (1...(2 * k + 1)).reduce(1.0) { $0 * Double($1) }
+        return (k % 2 == 0 ? 2.0 : -2.0) * Double(k) / factorial
+    }
+    /// πz with the real part of z modulo 2.
+    private static func turn(_ z: ComplexExpr) -> ComplexExpr {
+        ComplexExpr(z.re - 2 * Cresset.round(z.re * 0.5), z.im) * Expr(Double.pi, z.type)
+    }
+    private static func sinc(_ z: ComplexExpr) -> ComplexExpr {
+        let isZero = (z.re .== 0) & (z.im .== 0)
+        let one = ComplexExpr(Expr(1, z.type))
+        let safe = select(isZero, one, z)
+        return select(isZero, one, Cresset.sin(turn(safe)) / (safe * Expr(Double.pi, z.type)))
+    }
+    private static func sincSlope(_ z: ComplexExpr, _ y: ComplexExpr) -> ComplexExpr {
+        let t = z * Expr(Double.pi, z.type)
+        let isSmall = t.re * t.re + t.im * t.im .< 1
+        let square = select(isSmall, t * t, ComplexExpr(Expr(0, z.type)))
+        var series = ComplexExpr(Expr(0, z.type))
+        for k in stride(from: 9, through: 1, by: -1) { series = Expr(sincTerm(k), z.type) + series * square }
+        let safe = select(isSmall, ComplexExpr(Expr(1, z.type)), z)
+        return select(isSmall, Expr(Double.pi, z.type) * t * series, (Cresset.cos(turn(z)) - y) / safe)
+    }
 
     /// The tensor itself.
     static let positive = Operator(
-        "positive(Tensor(a) self) -> Tensor(a)", dtypes: .number, composition: [],
+        "positive(Tensor(a) self) -> Tensor(a)", dtypes: .numeric, composition: [],
         samples: { g in
             let shapes: [Shape] = [[5, 7], [3, 4, 5], [], [0, 3]]
             return shapes.map { Sample([.tensor(g.tensor($0))]) }

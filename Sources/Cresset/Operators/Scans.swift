@@ -150,23 +150,12 @@ enum Scans {
     }
 
     private static let logAddExp = Pointwise(
-        "aten::logaddexp", .promote, complex: .value { complexLogAddExp($0.inputs[0], $0.inputs[1]) }
+        "aten::logaddexp", .promote, complex: .value { Cresset.logaddexp($0.inputs[0], $0.inputs[1]) }
     ) { c in
         let (a, b) = (c.inputs[0], c.inputs[1])
         let (high, low) = (maximum(a, b), minimum(a, b))
         // Equal infinities: their difference would be NaN, and either of them is the answer.
         return select((a .== b) & (abs(a) .== Expr(.infinity, c.type)), a, high + log1p(exp(low - high)))
-    }
-
-    /// The same of complex numbers, of which the real parts say which is the larger.
-    private static func complexLogAddExp(_ a: ComplexExpr, _ b: ComplexExpr) -> ComplexExpr {
-        let isFirst = b.re .<= a.re
-        let (high, low) = (select(isFirst, a, b), select(isFirst, b, a))
-        let isOpen = (a.re .== b.re) & (abs(a.re) .== Expr(.infinity, a.type))
-        let zero = ComplexExpr(Expr(0, a.type))
-        let sum = high + log1p(exp(select(isOpen, zero, low - high)))
-        // Of equal infinities the angles alone decide, and below everything not even they.
-        return select(isOpen, select(a.re .< 0, low, log(exp(low) + exp(high))), sum)
     }
 
     /// Running maxima or minima and where they were last met.
@@ -266,7 +255,13 @@ extension Operators {
             "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
             samples: { g in
-                shapes.map { Sample([.tensor(g.tensor($0, 0.5, 1.8)), .scalar(Scalar($1)), .none]) }
+                // (Magnitudes near 1, so that products of many are numbers to differentiate.)
+                let isComplex = g.dtype.isComplex
+                return shapes.map {
+                    Sample([
+                        .tensor(g.tensor($0, isComplex ? 0.3 : 0.5, isComplex ? 1.1 : 1.8)), .scalar(Scalar($1)), .none,
+                    ])
+                }
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").cumprod(dim: try a.int("dim"), dtype: try a.optionalDType("dtype")))]

@@ -114,7 +114,9 @@ enum ScatterReductions {
         }
     }
 
-    /// For each factor of a place's product, the product of the others.
+    /// For each factor of a place's product, the product of the others: a quotient of what is not zero, times the
+    /// one zero beside it if there is one, so that its own derivative is right. (That of its derivative is not where
+    /// there are two beside it: PyTorch refuses to differentiate twice where a place has two.)
     private static func products(
         without x: Tensor, _ d: Int, _ index: Tensor, _ source: Tensor, _ includeSelf: Bool, op: String
     ) throws(CressetError) -> (own: Tensor, source: Tensor) {
@@ -128,18 +130,27 @@ enum ScatterReductions {
         let (mine, theirs) = (try nonzero(x, mineZero), try nonzero(source, theirsZero))
         // The product of what is not zero, and how many zeros there are beside it.
         let product = try reduce(mine, d, index, theirs, .prod, includeSelf: includeSelf, op: op)
-        let zeros = try Indexing.scatter(
+        let count = try Indexing.scatter(
             try cleared(mineZero.converted(to: .int32), with: 0), d, index, theirsZero.converted(to: .int32), .add)
-        func others(_ product: Tensor, _ zeros: Tensor, _ factor: Tensor, _ isZero: Tensor) throws(CressetError)
-            -> Tensor
-        {
-            let rest = try Ops.sub(zeros, isZero.converted(to: .int32))
-            return try Selection.fill(try Ops.div(product, factor), try Ops.ne(rest, .int(0)), 0)
+        // The zeros as numbers, that is as functions of what they come from.
+        func left(_ y: Tensor, _ isZero: Tensor) throws(CressetError) -> Tensor {
+            try Selection.fill(y, try Ops.logicalNot(isZero), 0)
         }
+        let (mineLeft, theirsLeft) = (try left(x, mineZero), try left(source, theirsZero))
+        let sum = try Indexing.scatter(try cleared(mineLeft, with: 0), d, index, theirsLeft, .add)
+        func others(
+            _ product: Tensor, _ count: Tensor, _ sum: Tensor, _ factor: Tensor, _ isZero: Tensor, _ zero: Tensor
+        ) throws(CressetError) -> Tensor {
+            let rest = try Ops.sub(count, isZero.converted(to: .int32))
+            let quotient = try Ops.div(product, factor)
+            let withOne = try Ops.mul(quotient, try Ops.sub(sum, zero))
+            let most = try Selection.whereSelf(try Ops.eq(rest, .int(0)), quotient, withOne)
+            return try Selection.fill(most, try Ops.gt(rest, .int(1)), 0)
+        }
+        func picked(_ y: Tensor) throws(CressetError) -> Tensor { try Indexing.gather(y, d, index) }
         return (
-            try others(product, zeros, mine, mineZero),
-            try others(
-                try Indexing.gather(product, d, index), try Indexing.gather(zeros, d, index), theirs, theirsZero)
+            try others(product, count, sum, mine, mineZero, mineLeft),
+            try others(try picked(product), try picked(count), try picked(sum), theirs, theirsZero, theirsLeft)
         )
     }
 }
@@ -243,6 +254,16 @@ extension Operators {
                     Sample([
                         .tensor(g.tensor([])), 0, .tensor(g.indices([], below: 1)), .tensor(g.tensor([])), "prod", true,
                     ]))
+                // Places whose product has one zero, or two, of either tensor's.
+                let index = Tensor(
+                    [0, 1, 2, 0, 1, 2, 0, 0, 1, 1, 2, 2, 0, 1, 0, 3], shape: [4, 4], device: .reference)
+                for includeSelf in [true, false] {
+                    samples.append(
+                        Sample([
+                            .tensor(withZeros(&g)), 1, .tensor(index), .tensor(withZeros(&g)), "prod",
+                            .scalar(.bool(includeSelf)),
+                        ]))
+                }
                 samples.append(
                     Sample([
                         .tensor(g.tensor([2, 3])), 1, .tensor(g.indices([2, 0], below: 3)), .tensor(g.tensor([2, 0])),

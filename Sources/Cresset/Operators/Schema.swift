@@ -17,6 +17,24 @@ public struct Schema: Sendable {
     public let arguments: [Argument]
     public let returnCount: Int
 
+    /// Why a declaration from outside cannot be parsed; nil if it can.
+    static func problem(with text: String) -> String? {
+        guard let open = text.firstIndex(of: "("), let arrow = text.range(of: ") -> "), open < arrow.lowerBound else {
+            return "a schema reads \"mylibrary::name(Tensor self, Scalar x) -> Tensor\""
+        }
+        let name = text[..<open]
+        let isWord = name.utf8.allSatisfy { c in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(c | 0x20)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(c)
+                || c == UInt8(ascii: "_") || c == UInt8(ascii: ":") || c == UInt8(ascii: ".")
+        }
+        guard isWord, let colons = String(name).range(of: "::"), !name.hasPrefix("::"), !name.hasSuffix("::") else {
+            return "the name must be of the form \"mylibrary::name\", in letters, digits and underscores"
+        }
+        guard name[..<colons.lowerBound] != "aten" else { return "the namespace aten is PyTorch's" }
+        return nil
+    }
+
     /// Parses a declaration of ours; a malformed one is a programmer's error.
     init(_ text: String) {
         self.text = text

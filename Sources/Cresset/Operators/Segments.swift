@@ -21,6 +21,8 @@ enum Segments {
         }
         return try noGrad { () throws(CressetError) -> Tensor in
             if repeats.numel == 0 { return try .empty([0], repeats.dtype, on: repeats.runtime, op: op) }
+            if repeats.isMeta, let size { return try .empty([size], repeats.dtype, on: repeats.runtime, op: op) }
+            try repeats.checkHasData(op)
             let counted = repeats.sum().itemInt()
             guard repeats.amin().itemInt() >= 0, size ?? counted == counted else {
                 throw CressetError(
@@ -60,7 +62,7 @@ enum Segments {
                 ? given.detach()
                 : try Differences.diff(given.detach(), n: 1, dim: -1, prepend: nil, append: nil)
         }
-        if !unsafe, sizes.numel > 0 {
+        if !unsafe, sizes.numel > 0, !sizes.isMeta {
             let sums = try sizes.sum(dim: -1).doubles()
             guard sizes.amin().itemInt() >= 0, sums.allSatisfy({ $0 == Double(n) }) else {
                 throw CressetError(
@@ -232,6 +234,10 @@ extension Operators {
                     Sample([.tensor(g.tensor([6, 2])), "max", .tensor(twos), .none, .none, 0, false, -9]),
                     Sample([.tensor(g.tensor([5])), "min", .none, .none, .tensor(offsets), 0, true, .none]),
                     Sample([.tensor(g.distinct([2, 3, 2])), "prod", .tensor(rows), .none, .none, 1, true, .none]),
+                    Sample([
+                        .tensor(withZeros(&g)), "prod", .none, .none,
+                        .tensor(Tensor([0, 1, 4] as [Int64], device: .reference)), 0, true, 2,
+                    ]),
                     Sample([.tensor(g.tensor([6, 0])), "max", .tensor(twos), .none, .none, 0, false, .none]),
                 ]
             },

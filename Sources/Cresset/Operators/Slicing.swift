@@ -98,7 +98,7 @@ extension Tensor {
             guard start.ndim == 0, start.dtype.isInteger else {
                 throw CressetError(.argument, op: op, "start must be a 0-d integer tensor, got \(start.summary)")
             }
-            return narrow(dim, start.itemInt(), length)
+            return narrow(dim, start.isMeta ? 0 : start.itemInt(), length)
         }
     }
     /// A copy of `length` elements from `start` along one dim.

@@ -287,7 +287,7 @@ extension Operators {
                     ]
                 }),
             .composed(
-                "corrcoef(Tensor self) -> Tensor", Set<DType>.number.union(Set<DType>.complex),
+                "corrcoef(Tensor self) -> Tensor", .numeric,
                 of: ["aten::cov", "pointwise"],
                 samples: { g in
                     // (Of one number there is no deviation: NaN, which has no differences.)

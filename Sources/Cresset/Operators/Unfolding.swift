@@ -194,7 +194,7 @@ extension Operators {
         ]),
         Operator(
             "col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor",
-            dtypes: Set<DType>.number.union(Set<DType>.complex), composition: ["pointwise"],
+            dtypes: .numeric, composition: ["pointwise"],
             samples: { g in
                 let cases: [(Shape, [Value])] = [
                     ([2, 6, 9], [[4, 5], [2, 3], 1, 0, 1]), ([8, 10], [[5, 4], 2, [2, 1], [1, 0], [1, 2]]),

@@ -42,7 +42,8 @@ enum Upsampling {
                     + "\(x.summary), \(sizes)")
         }
         let isMovement = options.mode == .nearest || options.mode == .nearestExact
-        try x.checkDType(isMovement ? .number : .floating, op: op)
+        let isWhole = options.antialias && x.dtype == .uint8
+        if !isWhole { try x.checkDType(isMovement ? .number : .floating, op: op) }
         guard !options.antialias || !isMovement else {
             throw CressetError(.argument, op: op, "antialiasing is for linear and cubic modes")
         }
@@ -55,10 +56,14 @@ enum Upsampling {
             (t) throws(CressetError) in
             let x = t[0]
             var result = isMovement ? x : try x.converted(to: x.dtype.arithmetic.dtype)
-            for i in 0..<rank {
+            // (The last dim first, as PyTorch: between the dims whole numbers are rounded.)
+            for i in (0..<rank).reversed() {
                 let (from, to) = (x.shape[i + 2], sizes[i])
                 let scale = i < options.scales.count ? options.scales[i] : nil
-                result = try resized(result, i + 2, taps(from, to, scale, options), to, op: op)
+                let taps = taps(from, to, scale, options)
+                result =
+                    isWhole
+                    ? try resizedWhole(result, i + 2, taps, to, op: op) : try resized(result, i + 2, taps, to, op: op)
             }
             let narrow = isMovement ? result : try result.converted(to: x.dtype)
             return narrow.impl === x.impl ? x.clone() : narrow
@@ -69,20 +74,46 @@ enum Upsampling {
         _ x: Tensor, _ d: Int, _ taps: Taps, _ size: Int, op: String
     ) throws(CressetError) -> Tensor {
         if taps.count == 1 && size == x.shape[d] && taps.indices == Array(0..<size) { return x }
-        let index = try Tensor(taps.indices.map(Int64.init), device: .reference).moved(to: x.runtime, op: op)
-        let picked = try Indexing.select(x, d, index)
-        if taps.count == 1 { return picked }
+        let picked = try picked(x, d, taps, op: op)
+        return taps.count == 1 ? picked : try weightedSum(picked, d, taps.weights, taps.count, size, op: op)
+    }
+
+    /// Whole numbers from 0 to 255 with weights of 16 bits, as in PyTorch and Pillow: as many places behind the point
+    /// as the largest weight leaves.
+    private static func resizedWhole(
+        _ x: Tensor, _ d: Int, _ taps: Taps, _ size: Int, op: String
+    ) throws(CressetError) -> Tensor {
+        let most = taps.weights.max() ?? 1
+        var places = 1
+        while places < 22 && Int(0.5 + most * Double(1 << (places + 1))) < 1 << 15 { places += 1 }
+        let scale = Double(1 << places)
+        let weights = taps.weights.map { ($0 * scale).rounded(.toNearestOrAwayFromZero) }
+        let sum = try weightedSum(try picked(x, d, taps, op: op), d, weights, taps.count, size, op: op)
+        let rounded = try Ops.rightShift(try Ops.add(sum, .int(1 << Int64(places - 1))), .int(Int64(places)))
+        return try Selection.clamp(rounded, 0, 255)
+    }
+
+    /// The elements that the taps name, one after the other along the dim.
+    private static func picked(_ x: Tensor, _ d: Int, _ taps: Taps, op: String) throws(CressetError) -> Tensor {
+        try Indexing.select(
+            x, d, try Tensor(taps.indices.map(Int64.init), device: .reference).moved(to: x.runtime, op: op))
+    }
+
+    /// Sums of `count` neighbours along the dim, each times its weight.
+    private static func weightedSum(
+        _ picked: Tensor, _ d: Int, _ weights: [Double], _ count: Int, _ size: Int, op: String
+    ) throws(CressetError) -> Tensor {
         // [..., size, taps, ...]
-        var shape = x.shape
+        var shape = picked.shape
         shape[d] = size
-        shape.insert(taps.count, at: d + 1)
+        shape.insert(count, at: d + 1)
         var weightShape = Shape(repeating: 1, count: shape.count)
         weightShape[d] = size
-        weightShape[d + 1] = taps.count
-        let weights = try Tensor(taps.weights, shape: weightShape, dtype: x.dtype, device: .reference)
-            .moved(to: x.runtime, op: op)
+        weightShape[d + 1] = count
+        let weights = try Tensor(weights, shape: weightShape, dtype: picked.dtype, device: .reference)
+            .moved(to: picked.runtime, op: op)
         let weighted = try Ops.mul(try picked.reshaped(shape, op: op), weights)
-        return try Reductions.sum(weighted, dims: [d + 1], keepdim: false)
+        return try Reductions.sum(weighted, dims: [d + 1], keepdim: false, dtype: picked.dtype)
     }
 
     // MARK: Taps

@@ -40,6 +40,10 @@ struct Upsample: Sendable {
         ]
 
     var takesCorners: Bool { mode == .linear || mode == .cubic }
+    /// (uint8 images are resized with antialiasing in whole numbers.)
+    var dtypes: Set<DType> {
+        takesCorners ? antialias ? Set<DType>.floating.union([.uint8]) : .floating : .number
+    }
 
     /// - Parameter scales: by dim, result over input; empty: by the sizes.
     func callAsFunction(
@@ -138,7 +142,7 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
-    static let upsampling: [Operator] = Upsample.all.map(upsample)
+    static let upsampling: [Operator] = Upsample.all.map(upsample) + Upsample.all.map(upsampleByFactors)
 
     private static let axes = [["scales"], ["scales_h", "scales_w"], ["scales_d", "scales_h", "scales_w"]]
 
@@ -148,7 +152,7 @@ extension Operators {
         let corners = resize.takesCorners ? "bool align_corners, " : ""
         return Operator(
             "\(resize.name)(Tensor self, SymInt[\(resize.rank)] output_size, \(corners)\(scales)) -> Tensor",
-            dtypes: resize.takesCorners ? .floating : .number,
+            dtypes: resize.dtypes,
             composition: resize.takesCorners ? ["gather", "pointwise", "reduce"] : ["gather"],
             samples: { g in upsampleSamples(&g, resize) },
             call: { (a) throws(CressetError) in
@@ -160,6 +164,35 @@ extension Operators {
                             scales: try names.map { (name) throws(CressetError) in
                                 try a.optionalScalar(name)?.doubleValue
                             }))
+                ]
+            })
+    }
+
+    /// The overload that takes sizes or factors, each as a list.
+    private static func upsampleByFactors(_ resize: Upsample) -> Operator {
+        let corners = resize.takesCorners ? "bool align_corners, " : ""
+        return .composed(
+            "\(resize.name).vec(Tensor input, SymInt[]? output_size, \(corners)float[]? scale_factors) -> Tensor",
+            resize.dtypes, of: ["aten::\(resize.name)"],
+            samples: { g in
+                let cases: [(from: [Int], sizes: [Int]?, factors: [Double]?)] = [
+                    ([3, 5, 4], [7, 4, 9], nil), ([4, 3, 5], nil, [1.7, 2, 0.6]), ([2, 2, 2], nil, [1, 0.5, 1]),
+                ]
+                let rank = resize.rank
+                return cases.enumerated().map { i, c in
+                    let tensor = g.tensor(Shape([i == 2 ? 0 : 2, 3] + c.from[..<rank]))
+                    let sizes = c.sizes.map { Value.ints(Array($0[..<rank])) } ?? .none
+                    let factors = c.factors.map { Value.doubles(Array($0[..<rank])) } ?? .none
+                    return Sample([.tensor(tensor), sizes] + (resize.takesCorners ? [false] : []) + [factors])
+                }
+            },
+            call: { (a) throws(CressetError) in
+                [
+                    .tensor(
+                        try resize(
+                            try a.tensor("input"), sizes: try a.optionalInts("output_size"),
+                            factors: try a.optionalDoubles("scale_factors"),
+                            alignCorners: resize.takesCorners ? try a.bool("align_corners") : false))
                 ]
             })
     }

@@ -11,6 +11,8 @@ public enum Value: Sendable {
     case device(Device)
     case dtype(DType)
     case string(String)
+    /// Where random numbers come from.
+    case stream(RandomStream)
 
     public var tensor: Tensor? { if case .tensor(let x) = self { x } else { nil } }
     public var isNone: Bool { if case .none = self { true } else { false } }
@@ -113,6 +115,10 @@ public struct Arguments: Sendable {
     public func ints(_ name: String) throws(CressetError) -> [Int] {
         let value = values[try position(name)]
         if case .scalar(.int(let x)) = value { return [Int(x)] }
+        // (As in PyTorch a vector of integers is taken for a list of them.)
+        if case .tensor(let x) = value, x.ndim == 1, Set<DType>.integer.contains(x.dtype) {
+            return try x.elements(Int64.self).map(Int.init)
+        }
         guard case .ints(let list) = value else { throw wrong(name, "a list of integers", value) }
         return list
     }
@@ -141,6 +147,16 @@ public struct Arguments: Sendable {
         case .device(let device): return device
         case .string(let text): return try Device(text)
         default: throw wrong(name, "a device", value)
+        }
+    }
+
+    /// The argument `generator`; nil stands for the default stream.
+    public func stream(_ name: String = "generator") throws(CressetError) -> RandomStream {
+        let value = values[try position(name)]
+        switch value {
+        case .none: return .default
+        case .stream(let stream): return stream
+        default: throw wrong(name, "a stream of random numbers", value)
         }
     }
 
@@ -177,6 +193,7 @@ extension Value {
         case .device(let x): "\(x)"
         case .dtype(let x): "\(x)"
         case .string(let x): "\"\(x)\""
+        case .stream: "a stream of random numbers"
         }
     }
 }

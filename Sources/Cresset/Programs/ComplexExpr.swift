@@ -223,6 +223,16 @@ package func pow(_ z: ComplexExpr, _ w: ComplexExpr) -> ComplexExpr {
     return select(isZero, atZero, exp(w * log(safe)))
 }
 
+/// ln(eᵃ + eᵇ) by the number with the larger real part.
+package func logaddexp(_ a: ComplexExpr, _ b: ComplexExpr) -> ComplexExpr {
+    let isFirst = b.re .<= a.re
+    let (high, low) = (select(isFirst, a, b), select(isFirst, b, a))
+    // Of equal infinities the angles alone decide, and below everything not even they.
+    let isOpen = (a.re .== b.re) & (abs(a.re) .== Expr(.infinity, a.type))
+    let sum = high + log1p(exp(select(isOpen, ComplexExpr(Expr(0, a.type)), low - high)))
+    return select(isOpen, select(a.re .< 0, low, log(exp(low) + exp(high))), sum)
+}
+
 // MARK: Trigonometry
 
 package func sinh(_ z: ComplexExpr) -> ComplexExpr {

@@ -5,7 +5,7 @@ import BackendKit
 /// Expressions read like mathematics (`x * 0.5 * (1 + erf(x / √2))`), are typed when they are made,
 /// and are turned into a `Program` by `lower` and differentiated by `Derivative`. Equal
 /// subexpressions need not be shared by hand: lowering computes each once.
-package struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+public struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
     package indirect enum Node: Sendable {
         case input(Int, DType)
         case param(Int, ArithmeticType)
@@ -40,9 +40,9 @@ package struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLi
     init(_ node: Node, _ type: ArithmeticType?) { box = Box(node, type) }
 
     /// A literal; it takes the type of the other operand.
-    package init(floatLiteral value: Double) { self.init(.const(value, .f64), nil) }
-    package init(integerLiteral value: Int) { self.init(.const(Double(value), .f64), nil) }
-    package init(_ value: Double) { self.init(.const(value, .f64), nil) }
+    public init(floatLiteral value: Double) { self.init(.const(value, .f64), nil) }
+    public init(integerLiteral value: Int) { self.init(.const(Double(value), .f64), nil) }
+    public init(_ value: Double) { self.init(.const(value, .f64), nil) }
     package init(_ value: Double, _ type: ArithmeticType) { self.init(.const(value, type), type) }
     package init(integer value: Int64, _ type: ArithmeticType) { self.init(.integer(value, type), type) }
 
@@ -96,53 +96,71 @@ package struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLi
 // MARK: Operators
 
 extension Expr {
-    package static func + (x: Expr, y: Expr) -> Expr { binary(.add, x, y) }
-    package static func - (x: Expr, y: Expr) -> Expr { binary(.sub, x, y) }
-    package static func * (x: Expr, y: Expr) -> Expr { binary(.mul, x, y) }
-    package static func / (x: Expr, y: Expr) -> Expr { binary(.div, x, y) }
-    package static func % (x: Expr, y: Expr) -> Expr { binary(.rem, x, y) }
-    package static prefix func - (x: Expr) -> Expr { unary(.neg, x) }
+    public static func + (x: Expr, y: Expr) -> Expr { binary(.add, x, y) }
+    public static func - (x: Expr, y: Expr) -> Expr { binary(.sub, x, y) }
+    public static func * (x: Expr, y: Expr) -> Expr { binary(.mul, x, y) }
+    public static func / (x: Expr, y: Expr) -> Expr { binary(.div, x, y) }
+    public static func % (x: Expr, y: Expr) -> Expr { binary(.rem, x, y) }
+    public static prefix func - (x: Expr) -> Expr { unary(.neg, x) }
 
-    package static func .== (x: Expr, y: Expr) -> Expr { binary(.eq, x, y) }
-    package static func .!= (x: Expr, y: Expr) -> Expr { binary(.ne, x, y) }
-    package static func .< (x: Expr, y: Expr) -> Expr { binary(.lt, x, y) }
-    package static func .<= (x: Expr, y: Expr) -> Expr { binary(.le, x, y) }
-    package static func .> (x: Expr, y: Expr) -> Expr { binary(.lt, y, x) }
-    package static func .>= (x: Expr, y: Expr) -> Expr { binary(.le, y, x) }
+    public static func .== (x: Expr, y: Expr) -> Expr { binary(.eq, x, y) }
+    public static func .!= (x: Expr, y: Expr) -> Expr { binary(.ne, x, y) }
+    public static func .< (x: Expr, y: Expr) -> Expr { binary(.lt, x, y) }
+    public static func .<= (x: Expr, y: Expr) -> Expr { binary(.le, x, y) }
+    public static func .> (x: Expr, y: Expr) -> Expr { binary(.lt, y, x) }
+    public static func .>= (x: Expr, y: Expr) -> Expr { binary(.le, y, x) }
 
-    package static func & (x: Expr, y: Expr) -> Expr { binary(.and, x, y) }
-    package static func | (x: Expr, y: Expr) -> Expr { binary(.or, x, y) }
-    package static func ^ (x: Expr, y: Expr) -> Expr { binary(.xor, x, y) }
-    package static prefix func ! (x: Expr) -> Expr { unary(.not, x) }
+    public static func & (x: Expr, y: Expr) -> Expr { binary(.and, x, y) }
+    public static func | (x: Expr, y: Expr) -> Expr { binary(.or, x, y) }
+    public static func ^ (x: Expr, y: Expr) -> Expr { binary(.xor, x, y) }
+    public static prefix func ! (x: Expr) -> Expr { unary(.not, x) }
 }
 
 // MARK: Functions
 
-package func select(_ condition: Expr, _ x: Expr, _ y: Expr) -> Expr {
+/// x where the condition holds, else y; both are computed.
+public func select(_ condition: Expr, _ x: Expr, _ y: Expr) -> Expr {
     let type = x.type ?? y.type ?? .f64
     return Expr(.select(condition.typed(.bool), x.typed(type), y.typed(type)), type)
 }
-package func abs(_ x: Expr) -> Expr { .unary(.abs, x) }
-package func sqrt(_ x: Expr) -> Expr { .unary(.sqrt, x) }
-package func floor(_ x: Expr) -> Expr { .unary(.floor, x) }
-package func ceil(_ x: Expr) -> Expr { .unary(.ceil, x) }
-package func trunc(_ x: Expr) -> Expr { .unary(.trunc, x) }
-package func round(_ x: Expr) -> Expr { .unary(.round, x) }
-package func minimum(_ x: Expr, _ y: Expr) -> Expr { .binary(.min, x, y) }
-package func maximum(_ x: Expr, _ y: Expr) -> Expr { .binary(.max, x, y) }
-package func exp(_ x: Expr) -> Expr { .call(.exp, x) }
-package func expm1(_ x: Expr) -> Expr { .call(.expm1, x) }
-package func log(_ x: Expr) -> Expr { .call(.log, x) }
-package func log1p(_ x: Expr) -> Expr { .call(.log1p, x) }
-package func sin(_ x: Expr) -> Expr { .call(.sin, x) }
-package func cos(_ x: Expr) -> Expr { .call(.cos, x) }
-package func tanh(_ x: Expr) -> Expr { .call(.tanh, x) }
-package func erf(_ x: Expr) -> Expr { .call(.erf, x) }
-package func pow(_ x: Expr, _ y: Expr) -> Expr { .call(.pow, x, y) }
+public func abs(_ x: Expr) -> Expr { .unary(.abs, x) }
+public func sqrt(_ x: Expr) -> Expr { .unary(.sqrt, x) }
+public func floor(_ x: Expr) -> Expr { .unary(.floor, x) }
+public func ceil(_ x: Expr) -> Expr { .unary(.ceil, x) }
+public func trunc(_ x: Expr) -> Expr { .unary(.trunc, x) }
+public func round(_ x: Expr) -> Expr { .unary(.round, x) }
+public func minimum(_ x: Expr, _ y: Expr) -> Expr { .binary(.min, x, y) }
+public func maximum(_ x: Expr, _ y: Expr) -> Expr { .binary(.max, x, y) }
+public func exp(_ x: Expr) -> Expr { .call(.exp, x) }
+public func expm1(_ x: Expr) -> Expr { .call(.expm1, x) }
+public func log(_ x: Expr) -> Expr { .call(.log, x) }
+public func log1p(_ x: Expr) -> Expr { .call(.log1p, x) }
+public func sin(_ x: Expr) -> Expr { .call(.sin, x) }
+public func cos(_ x: Expr) -> Expr { .call(.cos, x) }
+public func tanh(_ x: Expr) -> Expr { .call(.tanh, x) }
+public func exp2(_ x: Expr) -> Expr { .call(.exp2, x) }
+public func log2(_ x: Expr) -> Expr { .call(.log2, x) }
+public func log10(_ x: Expr) -> Expr { .call(.log10, x) }
+public func tan(_ x: Expr) -> Expr { .call(.tan, x) }
+public func asin(_ x: Expr) -> Expr { .call(.asin, x) }
+public func acos(_ x: Expr) -> Expr { .call(.acos, x) }
+public func atan(_ x: Expr) -> Expr { .call(.atan, x) }
+public func atan2(_ y: Expr, _ x: Expr) -> Expr { .call(.atan2, y, x) }
+public func sinh(_ x: Expr) -> Expr { .call(.sinh, x) }
+public func cosh(_ x: Expr) -> Expr { .call(.cosh, x) }
+public func asinh(_ x: Expr) -> Expr { .call(.asinh, x) }
+public func acosh(_ x: Expr) -> Expr { .call(.acosh, x) }
+public func atanh(_ x: Expr) -> Expr { .call(.atanh, x) }
+public func lgamma(_ x: Expr) -> Expr { .call(.lgamma, x) }
+public func digamma(_ x: Expr) -> Expr { .call(.digamma, x) }
+public func erfc(_ x: Expr) -> Expr { .call(.erfc, x) }
+public func erfinv(_ x: Expr) -> Expr { .call(.erfinv, x) }
+public func erf(_ x: Expr) -> Expr { .call(.erf, x) }
+public func pow(_ x: Expr, _ y: Expr) -> Expr { .call(.pow, x, y) }
 /// True where x is NaN.
-package func isNaN(_ x: Expr) -> Expr { x .!= x }
+public func isNaN(_ x: Expr) -> Expr { x .!= x }
 /// Row-major index of the element, an i64.
-package func elementIndex() -> Expr { Expr(.index, .i64) }
+public func elementIndex() -> Expr { Expr(.index, .i64) }
 
 // MARK: Lowering
 
@@ -211,7 +229,7 @@ extension Expr {
 }
 
 extension Expr: CustomStringConvertible {
-    package var description: String {
+    public var description: String {
         func infix(_ opcode: Opcode) -> String? {
             switch opcode {
             case .add: "+"

@@ -1,29 +1,59 @@
 import BackendKit
 
+/// Runs `body` with `stream` as this thread's default stream of random numbers.
+public func withRandomStream<Result, Failure: Error>(
+    _ stream: RandomStream, _ body: () throws(Failure) -> Result
+) throws(Failure) -> Result {
+    let state = threadState
+    let outer = state.pointee.stream
+    state.pointee.stream = Unmanaged.passUnretained(stream).toOpaque()
+    defer {
+        state.pointee.stream = outer
+        // (The pointer above does not keep it.)
+        withExtendedLifetime(stream) {}
+    }
+    return try body()
+}
+
 /// Sets the seed of the default stream of random numbers and starts it anew.
 public func manualSeed(_ seed: UInt64) { RandomStream.default.reset(seed) }
 
 /// A stream of random numbers: a Philox4x32-10 key and a counter that moves by one for each element
 /// drawn, on every device alike. The same seed gives the same bits everywhere.
 public final class RandomStream: Sendable {
-    public static let `default` = RandomStream(seed: 0)
-
-    private struct State {
-        var seed: UInt64
-        var counter: UInt64
+    /// The stream that draws unless another is named: this thread's inside `withRandomStream`, else the program's.
+    public static var `default`: RandomStream {
+        guard let own = threadState.pointee.stream else { return program }
+        return Unmanaged<RandomStream>.fromOpaque(own).takeUnretainedValue()
     }
-    private let state: Lock<State>
+    private static let program = RandomStream(seed: 0)
 
-    public init(seed: UInt64) { state = Lock(State(seed: seed, counter: 0)) }
+    /// Where a stream stands.
+    public struct State: Sendable, Hashable {
+        public var seed: UInt64
+        /// Elements drawn since.
+        public var counter: UInt64
+    }
+    private let current: Lock<State>
+    /// Where the stream stands; set it to draw the same numbers again.
+    public var state: State {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
 
-    public func reset(_ seed: UInt64) { state.withLock { $0 = State(seed: seed, counter: 0) } }
+    public init(seed: UInt64) { current = Lock(State(seed: seed, counter: 0)) }
+
+    /// A stream that stands where another stood.
+    public init(state: State) { current = Lock(state) }
+
+    public func reset(_ seed: UInt64) { current.withLock { $0 = State(seed: seed, counter: 0) } }
 
     /// As if so many elements had been drawn.
-    func move(to counter: UInt64) { state.withLock { $0.counter = counter } }
+    func move(to counter: UInt64) { current.withLock { $0.counter = counter } }
 
     /// Key and first counter for `count` elements.
     func take(_ count: Int) -> [Scalar] {
-        state.withLock { state in
+        current.withLock { state in
             defer { state.counter &+= UInt64(count) }
             return [.int(Int64(bitPattern: state.seed)), .int(Int64(bitPattern: state.counter))]
         }
@@ -32,18 +62,18 @@ public final class RandomStream: Sendable {
 
 /// The programs that draw one element.
 enum Draw {
-    private static func words(_ c: Pointwise.Context, _ word: Int) -> Expr {
+    static func words(_ c: Pointwise.Context, _ word: Int) -> Expr {
         .philox(key: c.scalars[0], counter: c.scalars[1] + elementIndex(), word: word)
     }
 
-    private static func wrapped(
+    static func wrapped(
         _ name: String, _ body: @escaping @Sendable (Pointwise.Context) -> Expr
     ) -> Pointwise {
         Pointwise(name, .explicit, scalarType: { i, dtype in i < 2 ? .i64 : dtype.arithmetic }, body: body)
     }
 
     /// The top `bits` bits of a word as an integer, in [0, 2^bits).
-    private static func top(_ word: Expr, _ bits: Int) -> Expr {
+    static func top(_ word: Expr, _ bits: Int) -> Expr {
         .binary(.ushr, word, Expr(integer: Int64(32 - bits), .i32))
     }
 
@@ -64,17 +94,17 @@ enum Draw {
         c.scalars[2] + unit(c) * (c.scalars[3] - c.scalars[2])
     }
 
+    /// A uniform number strictly inside (0, 1).
+    static func inside(_ c: Pointwise.Context) -> Expr {
+        guard c.dtype == .float64 else { return (top(words(c, 0), 23).cast(to: .f32) + 0.5) * Expr(0x1p-23) }
+        let high = top(words(c, 0), 26).cast(to: .f64)
+        let low = top(words(c, 1), 26).cast(to: .f64)
+        return (high * Expr(0x1p26) + low + 0.5) * Expr(0x1p-52)
+    }
+
     /// The normal quantile of a uniform number strictly inside (0, 1).
     static let normal = wrapped("aten::normal_") { c in
-        let u: Expr
-        if c.dtype == .float64 {
-            let high = top(words(c, 0), 26).cast(to: .f64)
-            let low = top(words(c, 1), 26).cast(to: .f64)
-            u = (high * Expr(0x1p26) + low + 0.5) * Expr(0x1p-52)
-        } else {
-            u = (top(words(c, 0), 23).cast(to: .f32) + 0.5) * Expr(0x1p-23)
-        }
-        return .call(.normal, u) * c.scalars[3] + c.scalars[2]
+        .call(.normal, inside(c)) * c.scalars[3] + c.scalars[2]
     }
 
     /// 1 with probability p.
@@ -106,22 +136,18 @@ enum Draw {
 }
 
 extension Tensor {
-    private static func draw(
+    static func draw(
         _ kernel: Pointwise, _ shape: Shape, _ dtype: DType, _ device: Device?, _ stream: RandomStream,
         _ scalars: [Scalar]
     ) -> Tensor {
         trapping { () throws(CressetError) in
             let op = kernel.name.text
+            guard kernel === Draw.integers || dtype.hasGradient else {
+                throw CressetError(.dtype, op: op, "draws floating-point and complex numbers, not \(dtype)")
+            }
             let result = try Tensor.empty(shape, dtype, on: try (device ?? .default).runtime(for: op), op: op)
             try Draw.fill(kernel, result, stream, scalars)
             return result
-        }
-    }
-
-    private static func checkFloat(_ dtype: DType, _ op: String) {
-        guard dtype.hasGradient else {
-            _ = failed(CressetError(.dtype, op: op, "draws floating-point and complex numbers, not \(dtype)"))
-            return
         }
     }
 
@@ -129,16 +155,14 @@ extension Tensor {
     public static func rand(
         _ shape: Shape, dtype: DType = .float32, device: Device? = nil, stream: RandomStream = .default
     ) -> Tensor {
-        checkFloat(dtype, "aten::rand")
-        return draw(Draw.uniform, shape, dtype, device, stream, [.double(0), .double(1)])
+        draw(Draw.uniform, shape, dtype, device, stream, [.double(0), .double(1)])
     }
 
     /// Normal with mean 0 and variance 1.
     public static func randn(
         _ shape: Shape, dtype: DType = .float32, device: Device? = nil, stream: RandomStream = .default
     ) -> Tensor {
-        checkFloat(dtype, "aten::randn")
-        return draw(Draw.normal, shape, dtype, device, stream, [.double(0), .double(1)])
+        draw(Draw.normal, shape, dtype, device, stream, [.double(0), .double(1)])
     }
 
     /// Integers from 0 to below high.
@@ -160,18 +184,30 @@ extension Tensor {
     }
 
     /// The numbers 0 ..< n in random order.
-    public static func randperm(_ n: Int, device: Device? = nil, stream: RandomStream = .default) -> Tensor {
+    public static func randperm(
+        _ n: Int, dtype: DType = .int64, device: Device? = nil, stream: RandomStream = .default
+    ) -> Tensor {
+        guard n >= 0 else {
+            return failed(CressetError(.argument, op: "aten::randperm", "n must not be negative, got \(n)"))
+        }
         let draws = [Int64](
             rand([Swift.max(n, 1)], dtype: .float64, device: .reference, stream: stream)
                 .mul(.double(0x1p53)).to(.int64))
         var order = Array(0..<Int64(n))
         // Fisher-Yates from the back.
         for i in order.indices.reversed() where i > 0 { order.swapAt(i, Int(draws[i] % Int64(i + 1))) }
-        return Tensor(order, device: device)
+        return Tensor(order, dtype: dtype, device: device)
     }
 
-    private func refill(_ kernel: Pointwise, _ stream: RandomStream, _ scalars: [Scalar]) -> Tensor {
+    func refill(
+        _ kernel: Pointwise, _ stream: RandomStream, _ scalars: [Scalar],
+        check: () throws(CressetError) -> Void = { () throws(CressetError) in }
+    ) -> Tensor {
         inPlace(kernel.name.text) { (x) throws(CressetError) in
+            try check()
+            guard x.dtype.hasGradient else {
+                throw CressetError(.dtype, op: kernel.text, "draws floating-point and complex numbers: \(x.summary)")
+            }
             let fresh = try Tensor.empty(x.shape, x.dtype, on: x.runtime, op: kernel.name.text)
             try Draw.fill(kernel, fresh, stream, scalars)
             return fresh
@@ -181,29 +217,20 @@ extension Tensor {
     /// Every element uniform in [from, to).
     @discardableResult
     public func uniform_(_ from: Double = 0, _ to: Double = 1, stream: RandomStream = .default) -> Tensor {
-        refill(Draw.uniform, stream, [.double(from), .double(to)])
+        refill(Draw.uniform, stream, [.double(from), .double(to)]) { () throws(CressetError) in
+            guard from <= to else {
+                throw CressetError(.argument, op: "aten::uniform_", "from (\(from)) must not be above to (\(to))")
+            }
+        }
     }
 
     /// Every element normal.
     @discardableResult
     public func normal_(_ mean: Double = 0, _ std: Double = 1, stream: RandomStream = .default) -> Tensor {
-        refill(Draw.normal, stream, [.double(mean), .double(std)])
-    }
-
-    /// Every element 1 with probability p, else 0.
-    @discardableResult
-    public func bernoulli_(_ p: Double = 0.5, stream: RandomStream = .default) -> Tensor {
-        refill(Draw.bernoulli, stream, [.double(p)])
-    }
-
-    /// Elements zeroed with probability p and the rest scaled by 1/(1 - p).
-    public func dropout(_ p: Double = 0.5, training: Bool = true, stream: RandomStream = .default) -> Tensor {
-        guard p >= 0, p <= 1 else {
-            return failed(CressetError(.argument, op: "aten::dropout", "p must be in 0 ... 1, got \(p)"))
+        refill(Draw.normal, stream, [.double(mean), .double(std)]) { () throws(CressetError) in
+            guard std >= 0 else {
+                throw CressetError(.argument, op: "aten::normal_", "std must not be below 0, got \(std)")
+            }
         }
-        if !training || p == 0 { return self }
-        if p == 1 { return self * 0 }
-        let keep = noGrad { Tensor.empty(shape, dtype: dtype, device: device).bernoulli_(1 - p, stream: stream) }
-        return self * keep * Scalar(1 / (1 - p))
     }
 }

@@ -28,6 +28,7 @@ extension Tensor {
     /// The elements on another device; nothing is recorded.
     func copied(to target: DeviceRuntime, op: String) throws(CressetError) -> Tensor {
         if runtime === target { return self }
+        if target.device == .meta { return try Tensor.empty(shape, dtype, on: target, op: op) }
         let bytes = try rawBytes()
         let result = try Tensor.empty(shape, dtype, on: target, op: op)
         try result.write(bytes, op: op)

@@ -70,7 +70,8 @@ extension Tensor {
         full("aten::full", shape, value, dtype ?? value.dtype, device)
     }
 
-    private static func full(_ op: String, _ shape: Shape, _ value: Scalar, _ dtype: DType, _ device: Device?) -> Tensor {
+    private static func full(_ op: String, _ shape: Shape, _ value: Scalar, _ dtype: DType, _ device: Device?) -> Tensor
+    {
         make(op, device) { (r) throws(CressetError) in try .filled(shape, value, dtype: dtype, on: r, op: op) }
     }
 

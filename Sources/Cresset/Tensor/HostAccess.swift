@@ -21,6 +21,15 @@ extension Tensor {
         return bytes
     }
 
+    /// Throws where the shape of a result follows from values that there are not.
+    func checkHasData(_ op: String) throws(CressetError) {
+        guard !isMeta else {
+            throw CressetError(
+                .unsupported, op: op,
+                "the shape of its result depends on the values of \(summary), and a tensor on the meta device has none")
+        }
+    }
+
     func contiguousCopyIfNeeded() throws(CressetError) -> Tensor {
         isContiguous ? self : try Copy.clone(self, op: "aten::contiguous")
     }

@@ -78,7 +78,7 @@ public enum Scalar: Sendable, Hashable, ExpressibleByIntegerLiteral, Expressible
 }
 
 extension Scalar: CustomStringConvertible {
-    /// The number as one writes it: "2", "0.5", "true".
+    /// As in source: "2", "2.5", "true".
     public var description: String {
         switch self {
         case .int(let x): "\(x)"

@@ -78,6 +78,9 @@ public struct Tensor: Sendable {
     /// True when the elements lie one after another in row-major order.
     public var isContiguous: Bool { impl.isContiguous }
 
+    /// True for a tensor that has no data, on the meta device.
+    public var isMeta: Bool { impl.runtime.device == .meta }
+
     /// True when both are views of one storage.
     public func sharesStorage(with other: Tensor) -> Bool { impl.storage === other.impl.storage }
     /// Times the storage was changed in place.

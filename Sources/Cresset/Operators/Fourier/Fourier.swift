@@ -65,6 +65,7 @@ enum Fourier {
         _ x: Tensor, _ dims: [Int], _ normalization: Normalization, forward: Bool
     ) throws(CressetError) -> Tensor {
         let op = name.text
+        if x.isMeta { return try Tensor.empty(x.shape, x.dtype, on: x.runtime, op: op) }
         // The transformed dims last.
         let order = (0..<x.ndim).filter { !dims.contains($0) } + dims
         let source = x.permute(order)

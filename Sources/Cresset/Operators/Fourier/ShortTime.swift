@@ -147,7 +147,7 @@ enum ShortTime {
             throw CressetError(.argument, op: op, "nothing is left of \(total) elements between \(first) and \(end)")
         }
         let kept = envelope.narrow(1, first, available - first)
-        let smallest = try kept.detach().abs().elements(Double.self, through: .float64).min() ?? 0
+        let smallest = try kept.isMeta ? 1 : kept.detach().abs().elements(Double.self, through: .float64).min() ?? 0
         guard smallest > 1e-11 else {
             throw CressetError(
                 .argument, op: op, "the windows' squares add up to \(smallest) somewhere, so the signal there is lost")

@@ -55,6 +55,7 @@ extension LinearAlgebra {
     static func check(
         _ info: Tensor, of a: Tensor, op: String, _ reason: (Int32) -> String
     ) throws(CressetError) {
+        if info.isMeta { return }
         let codes = try info.elements(Int32.self)
         guard let i = codes.firstIndex(where: { $0 != 0 }) else { return }
         throw CressetError(.argument, op: op, "\(element(i, of: a.batchShape))\(reason(codes[i])); \(a.summary)")

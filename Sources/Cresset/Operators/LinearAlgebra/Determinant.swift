@@ -35,9 +35,10 @@ extension LinearAlgebra {
     /// matrix near by; of singular ones by the adjugate, which their singular values give:
     /// det(U)·det(V)·U·diag(Π of the other s)·Vᴴ.
     private static func detGradient(_ g: Tensor, _ a: Tensor) throws(CressetError) -> Tensor {
+        if Tape.isOn([a]) { return try recordedDetGradient(g, a) }
         let n = a.size(-1)
         let (lu, pivots, info) = try luFactorEx(a, pivot: true, op: detName.text)
-        guard info.any().itemInt() != 0 else {
+        guard !info.isMeta, info.any().itemInt() != 0 else {
             let diagonal = (g * det(lu, pivots).conj()).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
             return try luSolve(lu, pivots, diagonal, adjoint: true, op: detName.text)
         }
@@ -48,6 +49,39 @@ extension LinearAlgebra {
         let others = Tensor.where(isOwn, one, s.unsqueeze(-2)).prod(dim: -1)
         let sign = try (Self.det(u, op: detName.text) * Self.det(vh, op: detName.text)).conj()
         return (u * others.unsqueeze(-2)).matmul(vh) * (g * sign).unsqueeze(-1).unsqueeze(-1)
+    }
+
+    /// The same to be differentiated again. What the inverse changes by is as large as its square, and cancels down to
+    /// what the adjugate does: matrices that are nearly singular have it as the polynomial that it is.
+    private static func recordedDetGradient(_ g: Tensor, _ a: Tensor) throws(CressetError) -> Tensor {
+        func spread(_ x: Tensor) -> Tensor { x.unsqueeze(-1).unsqueeze(-1) }
+        let eye = Tensor.eye(a.size(-1), dtype: a.dtype, device: a.device)
+        let isSingular = try noGrad { () throws(CressetError) in
+            let size = try luFactorEx(a.detach(), pivot: true, op: detName.text).lu.diagonalVector().abs()
+            if a.numel == 0 { return Tensor.zeros(a.batchShape, dtype: .bool, device: a.device) }
+            let bound: Double = a.dtype.toReal == .float64 ? 0x1p-26 : 0x1p-12
+            return size.amin(dim: [-1]) .<= size.amax(dim: [-1]) * .double(bound)
+        }
+        let regular = Tensor.where(spread(isSingular), eye, a)
+        let (lu, pivots, _) = try luFactorEx(regular, pivot: true, op: detName.text)
+        let diagonal = (g * det(lu, pivots).conj()).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
+        let byInverse = try luSolve(lu, pivots, diagonal, adjoint: true, op: detName.text)
+        guard isSingular.any().itemInt() != 0 else { return byInverse }
+        return Tensor.where(spread(isSingular), adjugate(a).adjoint * spread(g), byInverse)
+    }
+
+    /// det(A)·A⁻¹ by sums and products alone (Faddeev and LeVerrier): Mₖ = A·Mₖ₋₁ + cₖ₋₁·I with M₁ = I and
+    /// cₖ = −tr(A·Mₖ)/k; the adjugate is ±Mₙ.
+    private static func adjugate(_ a: Tensor) -> Tensor {
+        let n = a.size(-1)
+        let eye = Tensor.eye(n, dtype: a.dtype, device: a.device)
+        var m = eye.expand(a.shape)
+        for k in 1..<Swift.max(n, 1) {
+            let product = a.matmul(m)
+            let trace = product.diagonalVector().sum(dim: -1).unsqueeze(-1).unsqueeze(-1)
+            m = product - eye * (trace / .int(Int64(k)))
+        }
+        return n % 2 == 0 ? -m : m
     }
 
     /// The sign of the determinant and the logarithm of its magnitude.

@@ -55,7 +55,8 @@ extension LinearAlgebra {
             )
         }
         // (LAPACK trusts them: a pivot beyond the matrix would be a wild read.)
-        for (i, pivot) in try pivots.elements(Int32.self).enumerated() where pivot == 0 || Int(pivot.magnitude) > n {
+        let exchanges = try pivots.isMeta ? [] : pivots.elements(Int32.self)
+        for (i, pivot) in exchanges.enumerated() where pivot == 0 || Int(pivot.magnitude) > n {
             throw CressetError(
                 .argument, op: op,
                 "\(element(i / n, of: Shape(pivots.shape.prefix(batchRank))))pivot \(i % n) is \(pivot); "

@@ -109,6 +109,7 @@ extension LinearAlgebra {
         _ pivots: Tensor, rows m: Int, dtype: DType, op: String
     ) throws(CressetError) -> Tensor {
         let (batch, k) = (Shape(pivots.shape.dropLast()), pivots.size(-1))
+        if pivots.isMeta { return try Tensor.empty(Shape(batch + [m, m]), dtype, on: pivots.runtime, op: op) }
         let exchanges = try pivots.elements(Int32.self)
         var order: [Int64] = []
         for i in 0..<batch.elementCount {

@@ -53,6 +53,8 @@ final class HostMatrices {
     let rows: Int
     let columns: Int
     private let isVectors: Bool
+    /// False for a copy of a tensor on the meta device: nothing is computed of it.
+    private var hasData = true
     /// All matrices, one after another; owned, and freed with this object. Every use is by a method of it or
     /// within `withExtendedLifetime`, which `each` sees to.
     private let memory: UnsafeMutableRawBufferPointer
@@ -79,6 +81,10 @@ final class HostMatrices {
         memory = Self.allocate(x.numel * x.dtype.size)
         let source = try noGrad { () throws(CressetError) in
             try (vectors ? x.detach() : x.detach().mT).contiguousCopyIfNeeded()
+        }
+        if x.isMeta {
+            hasData = false
+            return
         }
         try source.runtime.copyOut(
             source.impl.storage, at: source.impl.offset * dtype.size, to: memory, op: op)
@@ -110,7 +116,9 @@ final class HostMatrices {
     func each(
         with others: [HostMatrices] = [], _ body: (Int) throws(CressetError) -> Void
     ) throws(CressetError) {
-        for i in 0..<count { try body(i) }
+        if hasData && others.allSatisfy(\.hasData) {
+            for i in 0..<count { try body(i) }
+        }
         withExtendedLifetime((self, others)) {}
     }
 

@@ -65,7 +65,10 @@ extension LinearAlgebra {
     private static func series(_ a: Tensor) throws(CressetError) -> Tensor {
         guard a.numel > 0 else { return a.clone() }
         // Each matrix of a batch is scaled by its own norm.
-        let norms = try a.abs().sum(dim: -2).amax(dim: [-1]).doubles()
+        let norms =
+            try a.isMeta
+            ? [Double](repeating: 0, count: a.batchShape.elementCount)
+            : a.abs().sum(dim: -2).amax(dim: [-1]).doubles()
         let limit = a.dtype.toReal == .float64 ? 1.09 : 3.01
         let counts = norms.map { $0.isFinite && $0 > limit ? Int(($0 / limit).exponent) + 1 : 0 }
         func perMatrix(_ values: [Double]) -> Tensor {

@@ -80,19 +80,20 @@ extension LinearAlgebra {
     static func vander(_ x: Tensor, columns: Int?) throws(CressetError) -> Tensor {
         let op = "aten::linalg_vander"
         try x.checkValid(op)
-        guard x.dtype != .bool, x.ndim > 0 else {
-            throw CressetError(.dtype, op: op, "needs numbers in at least one dim, got \(x.summary)")
+        guard x.dtype != .bool else {
+            throw CressetError(.dtype, op: op, "is not defined for bool, got \(x.summary)")
         }
+        let x = x.ndim == 0 ? x.unsqueeze(0) : x
         let n = columns ?? x.size(-1)
-        guard n > 1 || columns == nil else {
-            throw CressetError(.argument, op: op, "N = \(n) must be greater than 1")
+        guard n > 1 else {
+            throw CressetError(.argument, op: op, "N = \(n) must be greater than 1: \(x.summary)")
         }
         try Tensor.checkFits(Shape(Array(x.shape) + [n]), .float64, on: x.runtime, op: op)
         // (Products of integers are int64, as in PyTorch.)
         let base = x.dtype.hasGradient ? x : x.to(.int64)
         var powers = [Tensor.onesLike(base)]
-        for k in 1..<max(n, 1) { powers.append(powers[k - 1] * base) }
-        return n == 0 ? Tensor.stack(powers, dim: -1).narrow(-1, 0, 0) : .stack(powers, dim: -1)
+        for k in 1..<n { powers.append(powers[k - 1] * base) }
+        return .stack(powers, dim: -1)
     }
 
     static func diagonal(_ a: Tensor, _ offset: Int, _ dim1: Int, _ dim2: Int) throws(CressetError) -> Tensor {
@@ -236,7 +237,7 @@ extension Operators {
             samples: { g in
                 [
                     Sample([.tensor(g.tensor([4], -2, 2)), .none]), Sample([.tensor(g.tensor([2, 3], -2, 2)), 5]),
-                    Sample([.tensor(g.tensor([0, 3])), 2]),
+                    Sample([.tensor(g.tensor([0, 3])), 2]), Sample([.tensor(g.tensor([], -2, 2)), 4]),
                 ]
             },
             call: { (a) throws(CressetError) in

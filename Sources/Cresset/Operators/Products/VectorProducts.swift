@@ -87,7 +87,7 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
-    static let products: Set<DType> = Set<DType>.number.union(Set<DType>.complex)
+    static let products: Set<DType> = .numeric
 
     /// Samples of pairs of shapes.
     static func pairs(_ g: inout SampleMaker, _ shapes: [(Shape, Shape)], _ extra: [Value] = []) -> [Sample] {
