@@ -79,7 +79,7 @@ enum Zeta {
         try x.checkValid("aten::polygamma")
         guard n >= 0 else { throw CressetError(.argument, op: "aten::polygamma", "n must not be negative, got \(n)") }
         if n == 0 { return try digamma.run([x]) }
-        return try kernel.run([x], [.double(Double(n + 1)), .double(factor(n))], promoting: [])
+        return try kernel.run([x], [.double(Double(n) + 1), .double(factor(n))], promoting: [])
     }
 
     static func polygammaInPlace(_ n: Int, _ x: Tensor) -> Tensor {

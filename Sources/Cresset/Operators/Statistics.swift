@@ -132,7 +132,7 @@ extension Tensor {
                 }
                 result = product / norm.clamp(min: 0).converted(like: product)
             } else {
-                result = product / Scalar(Double(Swift.max(0, n - correction)))
+                result = product / Scalar(Swift.max(0, Double(n) - Double(correction)))
             }
             return ndim < 2 ? result.squeeze() : result.squeezeIfSingle()
         }
