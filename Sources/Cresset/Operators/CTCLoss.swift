@@ -228,6 +228,12 @@ enum CTC {
         guard x.ndim <= 1, x.dtype.isInteger else {
             throw CressetError(.dtype, op: a.op, "\(name) must be a vector of integers, got \(x.summary)")
         }
+        // (Without data all have the length that shapes allow.)
+        if x.isMeta {
+            let (probs, targets) = (try a.tensor("log_probs"), try a.tensor("targets"))
+            let most = name == "input_lengths" ? probs.shape.first ?? 0 : targets.ndim == 2 ? targets.shape[1] : 0
+            return Array(repeating: most, count: x.numel)
+        }
         return [Int64](x.to(.int64)).map(Int.init)
     }
 
