@@ -19,7 +19,7 @@ package enum DerivedErrors {
     }
 
     /// The arguments of the sample whose first tensor has most dims, defaults filled in.
-    private static func rightCall(_ op: Operator, _ maker: inout SampleMaker) -> [Value]? {
+    static func rightCall(_ op: Operator, _ maker: inout SampleMaker) -> [Value]? {
         let samples = op.samples(&maker)
         let best = samples.enumerated().max {
             let (a, b) = (rank($0.element.values), rank($1.element.values))

@@ -16,6 +16,13 @@ enum ErrorCases {
             else { continue }
             report.add(verdict(op, sample, on: device), id: id, op: op.name, dtype: dtype)
         }
+        for (i, values) in ExtremeCalls.of(op, &maker).enumerated() {
+            let id = "\(op.name)/\(dtype)/\(i)/extreme"
+            guard (selection.dtype ?? dtype) == dtype, (selection.id ?? id) == id else { continue }
+            // (Whether it is refused is not the question, but whether it comes back.)
+            _ = try? catching { try Operators.call(op.name, values.map { $0.moved(to: device) }) }
+            report.add(.passed, id: id, op: op.name, dtype: dtype)
+        }
     }
 
     private static func verdict(_ op: Operator, _ sample: ErrorSample, on device: Device) -> Verdict {

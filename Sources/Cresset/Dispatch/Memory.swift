@@ -42,6 +42,9 @@ final class Memory: @unchecked Sendable {
     // MARK: Taking and giving back
 
     func take(_ bytes: Int, op: @autoclosure () -> String) throws(CressetError) -> Block {
+        guard bytes <= 1 << 55 else {
+            throw CressetError(.memory, op: op(), "\(bytes) bytes are more than any device can hold")
+        }
         let (index, size) = Self.sizeClass(bytes)
         mutex._unsafeLock()
         // (A block cut at the device's limit may be smaller than its class.)

@@ -120,17 +120,10 @@ extension Operators {
                 ]
             },
             call: { (a) throws(CressetError) in
-                let reductions: [LossReduction] = [.none, .mean, .sum]
-                let index = try a.int("reduction")
-                guard reductions.indices.contains(index) else {
-                    throw CressetError(
-                        .argument, op: "aten::cross_entropy_loss",
-                        "reduction must be 0 (none), 1 (mean) or 2 (sum), got \(index)")
-                }
-                return tensor(
+                tensor(
                     Losses.crossEntropy(
                         try a.tensor("self"), try a.tensor("target"), weight: try a.optionalTensor("weight"),
-                        ignoreIndex: try a.int("ignore_index"), reduction: reductions[index],
+                        ignoreIndex: try a.int("ignore_index"), reduction: try a.reduction(),
                         labelSmoothing: try a.double("label_smoothing")))
             }),
         Operator(
@@ -142,12 +135,16 @@ extension Operators {
                 }
             },
             call: { (a) throws(CressetError) in
-                let reductions: [LossReduction] = [.none, .mean, .sum]
-                return tensor(
-                    Losses.mseLoss(
-                        try a.tensor("self"), try a.tensor("target"),
-                        reduction: reductions[Swift.max(0, Swift.min(2, try a.int("reduction")))]))
-            }),
+                tensor(
+                    Losses.mseLoss(try a.tensor("self"), try a.tensor("target"), reduction: try a.reduction()))
+            }
+        ).refusing { g in
+            let x = Value.tensor(g.tensor([2, 3]))
+            return [
+                ErrorSample([x, .tensor(g.tensor([4]))], "broadcast", "[2, 3]", "[4]"),
+                ErrorSample([x, x, 7], "reduction must be", "7"),
+            ]
+        },
     ]
 
     private static func softmax(_ name: String, _ body: @escaping @Sendable (Tensor, Int, DType?) -> Tensor) -> Operator
@@ -162,7 +159,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 tensor(body(try a.tensor("self"), try a.int("dim"), try a.optionalDType("dtype")))
-            })
+            }
+        ).refusing([([2, 3], [1, .dtype(.int64)], ["int64"])])
     }
 
     // MARK: Selection
@@ -187,7 +185,16 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.tensor("other")))
-            }),
+            }
+        ).refusing { g in
+            let (mask, x) = (g.tensor([2, 3], dtype: .bool), g.tensor([2, 3]))
+            return [
+                ErrorSample(
+                    [.tensor(g.tensor([4], dtype: .bool)), .tensor(x), .tensor(x)], "broadcast", "[4]", "[2, 3]"),
+                ErrorSample([.tensor(mask), .tensor(x), .tensor(g.tensor([4]))], "broadcast", "[4]", "[2, 3]"),
+                ErrorSample([.tensor(mask.to(.float32)), .tensor(x), .tensor(x)], "bool", "float32"),
+            ]
+        },
         Operator(
             "masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", dtypes: .all,
             composition: ["pointwise"],
@@ -197,7 +204,16 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 tensor(try a.tensor("self").maskedFill(try a.tensor("mask"), try a.scalar("value")))
-            }),
+            }
+        ).refusing { g in
+            let x = g.tensor([2, 3])
+            return [
+                ErrorSample([.tensor(x), .tensor(g.tensor([4], dtype: .bool)), 1], "broadcast", "[4]", "[2, 3]"),
+                ErrorSample([.tensor(x), .tensor(g.tensor([2, 3], dtype: .float32)), 1], "bool", "float32"),
+                ErrorSample(
+                    [.tensor(x), .tensor(g.tensor([2, 3], dtype: .bool)), "x"], "argument value must be a number"),
+            ]
+        },
         Operator(
             "clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", dtypes: .number,
             composition: ["pointwise"],
@@ -210,7 +226,8 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 tensor(try a.tensor("self").clamp(min: try a.optionalScalar("min"), max: try a.optionalScalar("max")))
-            }),
+            }
+        ).refusing([([2], [.none, .none], ["at least one of min and max"])]),
         Operator(
             "triu(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
@@ -219,7 +236,8 @@ extension Operators {
                     Sample([.tensor(g.tensor([0, 3])), 0]),
                 ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").triu(try a.int("diagonal"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").triu(try a.int("diagonal"))) }
+        ).refusing([([3], [0], ["at least 2 dims", "[3]"])]),
         Operator(
             "tril(Tensor self, SymInt diagonal=0) -> Tensor", dtypes: .all, composition: ["pointwise"],
             samples: { g in
@@ -228,7 +246,8 @@ extension Operators {
                     Sample([.tensor(g.tensor([3, 0])), 0]),
                 ]
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").tril(try a.int("diagonal"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").tril(try a.int("diagonal"))) }
+        ).refusing([([3], [0], ["at least 2 dims", "[3]"])]),
     ]
 
     // MARK: Matrices
@@ -245,7 +264,10 @@ extension Operators {
                 ]
                 return pairs.map { Sample([.tensor(g.tensor($0, -2, 2)), .tensor(g.tensor($1, -2, 2))]) }
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").matmul(try a.tensor("other"))) }
+        ).refusing { g in
+            wrongProducts(&g, [([2, 3], [4, 5]), ([3], [4]), ([2, 3, 4], [5, 4, 6]), ([], [3]), ([2, 3], [2])])
+        },
         Operator(
             "mm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
@@ -254,7 +276,8 @@ extension Operators {
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])
                 }
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").mm(try a.tensor("mat2"))) }
+        ).refusing { g in wrongProducts(&g, [([2, 3], [4, 5]), ([3], [3, 2]), ([2, 3, 4], [4, 5])]) },
         Operator(
             "bmm(Tensor self, Tensor mat2) -> Tensor", dtypes: .numeric,
             composition: ["matmul"],
@@ -263,6 +286,18 @@ extension Operators {
                     Sample([.tensor(g.tensor(a, -2, 2)), .tensor(g.tensor(b, -2, 2))])
                 }
             },
-            call: { (a) throws(CressetError) in tensor(try a.tensor("self").bmm(try a.tensor("mat2"))) }),
+            call: { (a) throws(CressetError) in tensor(try a.tensor("self").bmm(try a.tensor("mat2"))) }
+        ).refusing { g in wrongProducts(&g, [([2, 3, 4], [5, 4, 6]), ([2, 3, 4], [2, 5, 6]), ([3, 4], [4, 5])]) },
     ]
+
+    /// Shapes of which there is no product, and operands of two dtypes.
+    private static func wrongProducts(_ g: inout SampleMaker, _ pairs: [(Shape, Shape)]) -> [ErrorSample] {
+        let shapes = pairs.map {
+            ErrorSample([.tensor(g.tensor($0)), .tensor(g.tensor($1))], "\($0)", "\($1)")
+        }
+        let right: (Shape, Shape) = pairs[0].0.count == 3 ? ([2, 2, 2], [2, 2, 2]) : ([2, 2], [2, 2])
+        let other: DType = g.dtype == .float64 ? .float32 : .float64
+        let (x, y) = (g.tensor(right.0), g.tensor(right.1, dtype: other))
+        return shapes + [ErrorSample([.tensor(x), .tensor(y)], "one dtype", "\(g.dtype)", "\(other)")]
+    }
 }

@@ -120,7 +120,14 @@ extension Operators {
                 ]
                 return shapes.map { Sample([.tensor(g.tensor($0)), .tensor(g.tensor($1, dtype: .bool))]) }
             },
-            call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").maskedSelect(try a.tensor("mask")))] }),
+            call: { (a) throws(CressetError) in [.tensor(try a.tensor("self").maskedSelect(try a.tensor("mask")))] }
+        ).refusing { g in
+            let x = Value.tensor(g.tensor([2, 3]))
+            return [
+                ErrorSample([x, .tensor(g.tensor([4], dtype: .bool))], "broadcast", "[4]", "[2, 3]"),
+                ErrorSample([x, .tensor(g.tensor([2, 3], dtype: .float32))], "bool", "float32"),
+            ]
+        },
         Operator(
             "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", dtypes: .all,
             composition: ["pointwise", "reduce"], isDifferentiable: false,
@@ -158,7 +165,8 @@ extension Operators {
                         try a.tensor("self").nonzeroStatic(
                             size: try a.int("size"), fillValue: try a.int("fill_value")))
                 ]
-            }),
+            }
+        ).refusing([([3], [-2], ["-2"])]),
         .composed(
             "nonzero_numpy(Tensor self) -> Tensor[]", .all, of: ["aten::nonzero"], isDifferentiable: false,
             samples: { g in [[5, 3], [], [0, 3]].map { Sample([.tensor(g.tensor($0, -1.5, 1.5))]) } },

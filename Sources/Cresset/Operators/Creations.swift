@@ -224,7 +224,8 @@ extension Operators {
                 },
                 call: { (a) throws(CressetError) in
                     [.tensor(try a.tensor("x").vander(n: try a.optionalInt("N"), increasing: try a.bool("increasing")))]
-                }),
+                }
+            ).refusing([([2, 3], [.none], ["a vector", "[2, 3]"]), ([3], [-1], ["-1"])]),
         ] + spaces("linspace") + spaces("logspace")
 
     /// The four overloads of linspace and logspace: each end a number or a 0-d tensor.

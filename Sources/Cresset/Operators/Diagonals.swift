@@ -14,6 +14,9 @@ extension Tensor {
             guard a != b else {
                 throw CressetError(.index, op: op, "the two dims must differ, got \(dim1) and \(dim2)")
             }
+            guard offset.magnitude < 1 << 48 else {
+                throw CressetError(.argument, op: op, "the offset \(offset) is too large for \(summary)")
+            }
             let n = shape[ndim - 1] + Int(offset.magnitude)
             var target = Shape(shape.dropLast())
             for d in [Swift.min(a, b), Swift.max(a, b)] { target.insert(n, at: d) }

@@ -6,6 +6,7 @@ enum Histograms {
     private static func count(
         _ places: Tensor, _ count: Int, weights: Tensor?, op: String
     ) throws(CressetError) -> Tensor {
+        guard count < 1 << 48 else { throw CressetError(.argument, op: op, "\(count) bins are too many") }
         let flat = try places.reshaped([places.numel], op: op)
         let dtype = weights?.dtype ?? .int64
         let ones = try Tensor.filled(flat.shape, 1, dtype: dtype, on: flat.runtime, op: op)
@@ -31,7 +32,7 @@ enum Histograms {
                 try x.checkHasData(op)
                 let (low, high) = (x.amin().itemInt(), x.amax().itemInt())
                 guard low >= 0 else { throw CressetError(.argument, op: op, "counts numbers from 0 on, got \(low)") }
-                size = Swift.max(least, high + 1)
+                size = Swift.max(least, high == .max ? high : high + 1)
             }
             let wide = try weights.map { (w) throws(CressetError) in
                 try w.detach().converted(to: w.dtype == .float32 ? .float32 : .float64)
@@ -65,8 +66,8 @@ enum Histograms {
     private static func edges(
         _ x: Tensor, _ bins: Int, _ ends: (Double, Double), op: String
     ) throws(CressetError) -> Tensor {
-        guard bins > 0 else {
-            throw CressetError(.argument, op: op, "the number of bins must be positive, got \(bins)")
+        guard bins > 0, bins < 1 << 48 else {
+            throw CressetError(.argument, op: op, "the number of bins must be positive and below 2⁴⁸, got \(bins)")
         }
         return Tensor.linspace(ends.0, ends.1, steps: bins + 1, dtype: x.dtype, device: x.device)
     }

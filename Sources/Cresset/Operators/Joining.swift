@@ -92,7 +92,7 @@ enum Joining {
                         "the tensors must have elements and equal sizes before dim \(d): "
                             + tensors.map { "\($0.shape)" }.joined(separator: ", "))
                 }
-                let size = (x.shape[d] + count - 1) / count
+                let size = x.shape[d] / count + (x.shape[d] % count == 0 ? 0 : 1)
                 let missing = size * count - x.shape[d]
                 let behind = [Int](repeating: 0, count: 2 * (x.ndim - 1 - d)) + [0, missing]
                 let full = missing == 0 ? x : try Padding.constant(x, behind, 0)

@@ -109,7 +109,16 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").maskedFill(try a.tensor("mask"), try a.tensor("value")))]
-            }),
+            }
+        ).refusing { g in
+            let (x, mask) = (Value.tensor(g.tensor([2, 3])), Value.tensor(g.tensor([2, 3], dtype: .bool)))
+            return [
+                ErrorSample([x, mask, .tensor(g.tensor([2]))], "[2]"),
+                ErrorSample([x, .tensor(g.tensor([4], dtype: .bool)), .tensor(g.tensor([]))], "[4]", "[2, 3]"),
+                ErrorSample(
+                    [x, .tensor(g.tensor([2, 3], dtype: .float32)), .tensor(g.tensor([]))], "bool", "float32"),
+            ]
+        },
         .composed(
             "masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor",
             of: ["aten::cumsum", "aten::take", "aten::where.self"],
@@ -120,7 +129,16 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 [.tensor(try a.tensor("self").maskedScatter(try a.tensor("mask"), try a.tensor("source")))]
-            }),
+            }
+        ).refusing { g in
+            let (x, source) = (Value.tensor(g.tensor([2, 3])), Value.tensor(g.tensor([6])))
+            let all = Value.tensor(Tensor.ones([2, 3], dtype: .bool, device: .reference))
+            return [
+                ErrorSample([x, .tensor(g.tensor([4], dtype: .bool)), source], "[4]", "[2, 3]"),
+                ErrorSample([x, .tensor(g.tensor([2, 3], dtype: .float32)), source], "bool", "float32"),
+                ErrorSample([x, all, .tensor(g.tensor([5]))], "6", "5"),
+            ]
+        },
         .composed(
             "where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor", of: ["aten::where.self"],
             samples: { g in
@@ -128,7 +146,14 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.where(try a.tensor("condition"), try a.tensor("self"), try a.scalar("other")))]
-            }),
+            }
+        ).refusing { g in
+            let x = Value.tensor(g.tensor([2, 3]))
+            return [
+                ErrorSample([.tensor(g.tensor([4], dtype: .bool)), x, 1], "broadcast", "[4]", "[2, 3]"),
+                ErrorSample([.tensor(g.tensor([2, 3], dtype: .float32)), x, 1], "bool", "float32"),
+            ]
+        },
         .composed(
             "where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor", of: ["aten::where.self"],
             samples: { g in
@@ -136,7 +161,13 @@ extension Operators {
             },
             call: { (a) throws(CressetError) in
                 [.tensor(Tensor.where(try a.tensor("condition"), try a.scalar("self"), try a.tensor("other")))]
-            }),
+            }
+        ).refusing { g in
+            [
+                ErrorSample(
+                    [.tensor(g.tensor([4], dtype: .bool)), 1, .tensor(g.tensor([2, 3]))], "broadcast", "[4]", "[2, 3]")
+            ]
+        },
         .composed(
             "where.Scalar(Tensor condition, Scalar self, Scalar other) -> Tensor", [.bool], of: ["aten::where.self"],
             isDifferentiable: false,

@@ -385,7 +385,7 @@ extension Operators {
             call: { (a) throws(CressetError) in
                 let x = try a.tensor("input")
                 let (n, c, rest) = (try a.int("N"), try a.int("C"), try a.int("HxW"))
-                guard x.ndim >= 2, x.shape[0] == n, x.shape[1] == c, x.numel == n * c * rest else {
+                guard x.ndim >= 2, x.shape[0] == n, x.shape[1] == c, x.shape.dropFirst(2).reduce(1, *) == rest else {
                     throw CressetError(
                         .shape, op: "aten::native_group_norm",
                         "N, C and HxW are \(n), \(c) and \(rest), and the input is \(x.summary)")

@@ -58,7 +58,7 @@ extension Tensor {
                 let d = try self.dim(dim, op: op)
                 guard ndim > 0, numel > 0 else { continue }
                 let n = shape[d]
-                let start = ((-shift % n) + n) % n
+                let start = (n - shift % n) % n
                 if start == 0 { continue }
                 result = try Joining.cat(
                     [result.slice(d, from: start), result.slice(d, from: 0, to: start)], dim: d)
@@ -130,7 +130,7 @@ extension Tensor {
         trapping { () throws(CressetError) in
             let op = "aten::pixel_shuffle"
             try checkValid(op)
-            guard ndim >= 3, factor > 0, size(-3) % (factor * factor) == 0 else {
+            guard ndim >= 3, factor > 0, factor < 1 << 31, size(-3) % (factor * factor) == 0 else {
                 throw CressetError(
                     .shape, op: op,
                     "needs at least 3 dims and channels that \(factor)² divides, got \(summary)")

@@ -123,8 +123,12 @@ extension Tensor {
             }
             let x = dim == nil || ndim == 0 ? try reshaped([numel], op: op) : self
             let d = try x.dim(dim ?? 0, op: op)
+            let (size, overflows) = (x.ndim == 0 ? 1 : x.shape[d]).multipliedReportingOverflow(by: repeats)
             var target = x.shape
-            target[d] *= repeats
+            target[d] = size
+            guard !overflows, target.extent(dtype.size) != nil else {
+                throw CressetError(.shape, op: op, "\(repeats) times \(summary) are too many elements")
+            }
             guard x.ndim < maxRank else {
                 throw CressetError(.shape, op: op, "ranks of \(maxRank) and more are not supported")
             }

@@ -14,8 +14,9 @@ extension Tensor {
             let from = Swift.min(Swift.max(start < 0 ? start + size : start, 0), size)
             let upTo = Swift.min(Swift.max(end < 0 ? end + size : end, from), size)
             var (shape, strides) = (self.shape, self.strides)
-            shape[d] = (upTo - from + step - 1) / step
-            strides[d] *= step
+            shape[d] = (upTo - from) / step + ((upTo - from) % step == 0 ? 0 : 1)
+            // (A step beyond the dim leads nowhere.)
+            strides[d] *= Swift.min(step, Swift.max(size, 1))
             let original = self.shape
             return view(op, shape, strides, offset: impl.offset + from * self.strides[d]) { (g) throws(CressetError) in
                 let full = try Tensor.filled(original, 0, dtype: g.dtype, on: g.runtime, op: op)
@@ -54,7 +55,7 @@ extension Tensor {
             let d = try self.dim(dim, op: "aten::narrow")
             let size = ndim > 0 ? shape[d] : 0
             let from = start < 0 ? start + size : start
-            guard length >= 0, from >= 0, from + length <= size else {
+            guard length >= 0, from >= 0, from <= size, length <= size - from else {
                 throw CressetError(
                     .index, op: "aten::narrow",
                     "\(length) elements from \(start) do not lie within dim \(d) of \(summary)")

@@ -5,6 +5,7 @@ enum Statistics {
     /// √x whose gradient at 0 is 0: elements that are all equal have none.
     private static let root = Pointwise(
         "aten::std.sqrt", .promote,
+        // The symbolic one is infinite at 0.
         derivative: { _, c in select(c.result .== 0, Expr(0, c.type), c.grad / (2 * c.result)) }, schema: nil
     ) { Cresset.sqrt($0.inputs[0]) }
 
@@ -131,7 +132,7 @@ extension Tensor {
                 }
                 result = product / norm.clamp(min: 0).converted(like: product)
             } else {
-                result = product / Scalar(Double(Swift.max(0, n - correction)))
+                result = product / Scalar(Swift.max(0, Double(n) - Double(correction)))
             }
             return ndim < 2 ? result.squeeze() : result.squeezeIfSingle()
         }

@@ -14,19 +14,20 @@ extension Tensor {
     ) throws(CressetError) -> Tensor {
         try checkValid(op)
         let start = impl.storage.start / dtype.size
-        let from = offset.map { start + $0 } ?? impl.offset
+        // (What wraps round is below the start or far behind the end.)
+        let from = offset.map { start &+ $0 } ?? impl.offset
         guard size.count == stride.count, stride.allSatisfy({ $0 >= 0 }), from >= start, let reach = size.reach(stride)
         else {
             throw CressetError(
                 .argument, op: op,
                 "needs as many sizes as strides and nothing negative, got sizes \(size), strides \(stride) and offset "
-                    + "\(offset ?? from - start)")
+                    + "\(offset ?? from &- start)")
         }
         let extent = impl.storage.extent / dtype.size
         guard reach == 0 || (from <= start + extent && reach <= start + extent - from) else {
             throw CressetError(
                 .index, op: op,
-                "sizes \(size), strides \(stride) and offset \(from - start) reach element \(from - start + reach - 1), "
+                "sizes \(size), strides \(stride) and offset \(from - start) reach element \((from - start) &+ (reach - 1)), "
                     + "but the storage of \(summary) has \(extent)")
         }
         return part(size, stride, offset: from, op: op)
@@ -95,7 +96,8 @@ extension Tensor {
                 windows.shape[d] = (n - size) / step + 1
                 windows.shape.append(size)
                 windows.strides.append(x.strides[d])
-                windows.strides[d] *= step
+                // (A step beyond the dim leads nowhere.)
+                windows.strides[d] *= Swift.min(step, Swift.max(n, 1))
                 return windows
             }
         }

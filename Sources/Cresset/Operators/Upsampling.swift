@@ -48,6 +48,10 @@ enum Upsampling {
             throw CressetError(.argument, op: op, "antialiasing is for linear and cubic modes")
         }
         let shape = Shape(Array(x.shape[..<2]) + sizes)
+        // (The places are first listed on the host.)
+        for size in sizes + [shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }] {
+            try Tensor.checkFits([size], .float64, on: x.runtime, op: op)
+        }
         return try Override.resolve(name, inputs: [x], x.dtype, arguments(), type: ResultType(shape, x.dtype)) {
             (t) throws(CressetError) in
             let x = t[0]

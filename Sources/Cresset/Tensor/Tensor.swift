@@ -17,6 +17,17 @@ public struct Tensor: Sendable {
         impl = TensorImpl(storage: storage, shape: shape, strides: strides, offset: offset, dtype: dtype)
     }
 
+    /// Throws where a device cannot hold such a tensor, before anything is done towards it.
+    static func checkFits(
+        _ shape: Shape, _ dtype: DType, on runtime: DeviceRuntime, op: String
+    ) throws(CressetError) {
+        let limit = Swift.min(
+            runtime.info.max_allocation_bytes == 0 ? .max : runtime.info.max_allocation_bytes, 1 << 48)
+        guard let bytes = shape.extent(dtype.size), UInt64(bytes) <= limit else {
+            throw CressetError(.memory, op: op, "\(dtype) \(shape) is more than \(runtime.name) can hold in one tensor")
+        }
+    }
+
     /// A new contiguous tensor with uninitialised elements.
     static func empty(
         _ shape: Shape, _ dtype: DType, on runtime: DeviceRuntime, op: @autoclosure () -> String

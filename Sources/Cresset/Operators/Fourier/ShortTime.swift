@@ -122,6 +122,9 @@ enum ShortTime {
         let window = plan.window ?? rectangle
         frames = try Ops.mul(frames, window)
 
+        guard hop < 1 << 31, count < 1 << 31 else {
+            throw CressetError(.argument, op: op, "hop_length \(hop) is too large for \(spectrum.summary)")
+        }
         let total = n + hop * (count - 1)
         let places = (0..<count).flatMap { t in (0..<n).map { Int64(t * hop + $0) } }
         let index = try Tensor(places, device: .reference).moved(to: x.runtime, op: op)
@@ -135,6 +138,9 @@ enum ShortTime {
         let envelope = try overlapAdded(try squares.reshaped([1, count, n], op: op))
 
         let first = options.center ? n / 2 : 0
+        guard length ?? 0 >= 0, length ?? 0 < 1 << 48 else {
+            throw CressetError(.argument, op: op, "length must not be negative or above 2⁴⁸, got \(length ?? 0)")
+        }
         let end = length.map { first + $0 } ?? (options.center ? total - n / 2 : total)
         let available = Swift.min(end, total)
         guard first < available else {

@@ -73,6 +73,7 @@ extension Tensor {
     /// The diagonals of the matrices in the last two dims, as a view.
     func diagonalVector(_ offset: Int = 0) -> Tensor {
         let (m, n) = (size(-2), size(-1))
+        let offset = Swift.max(-m, Swift.min(offset, n))
         let count = Swift.max(0, offset >= 0 ? Swift.min(m, n - offset) : Swift.min(m + offset, n))
         let (row, column) = (Swift.max(0, -offset), Swift.max(0, offset))
         var (shape, strides) = (batchShape, Shape(self.strides.dropLast(2)))

@@ -233,7 +233,8 @@ extension Operators {
                 call: { (a) throws(CressetError) in
                     let op = schema.hasPrefix("linalg") ? "aten::linalg_matrix_power" : "aten::matrix_power"
                     return [.tensor(try LinearAlgebra.power(try a.tensor("self"), try a.int("n"), op: op))]
-                })
+                }
+            ).refusing([([2, 3], [2], ["square", "[2, 3]"]), ([3], [2], ["[3]"])])
         }
         + ["linalg_matrix_exp(Tensor self) -> Tensor", "matrix_exp(Tensor self) -> Tensor"].map { schema in
             Operator(

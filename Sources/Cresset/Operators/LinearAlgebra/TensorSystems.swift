@@ -88,6 +88,7 @@ extension LinearAlgebra {
         guard n > 1 else {
             throw CressetError(.argument, op: op, "N = \(n) must be greater than 1: \(x.summary)")
         }
+        try Tensor.checkFits(Shape(Array(x.shape) + [n]), .float64, on: x.runtime, op: op)
         // (Products of integers are int64, as in PyTorch.)
         let base = x.dtype.hasGradient ? x : x.to(.int64)
         var powers = [Tensor.onesLike(base)]
