@@ -63,11 +63,12 @@ enum CTC {
             throw CressetError(.argument, op: op, "blank must be one of \(classes) classes, got \(blank)")
         }
         guard inputLengths.count == batch, targetLengths.count == batch,
-            inputLengths.allSatisfy({ (0...times).contains($0) }), targetLengths.allSatisfy({ $0 >= 0 })
+            inputLengths.allSatisfy({ (0...times).contains($0) }),
+            targetLengths.allSatisfy({ (0...targets.numel).contains($0) })
         else {
             throw CressetError(
                 .argument, op: op,
-                "needs \(batch) input_lengths in 0 ... \(times) and as many target_lengths, not below 0; got "
+                "needs \(batch) input_lengths in 0 ... \(times) and as many target_lengths in 0 ... \(targets.numel); got "
                     + "\(inputLengths) and \(targetLengths)")
         }
         guard targets.dtype == .int64 || targets.dtype == .int32 else {
