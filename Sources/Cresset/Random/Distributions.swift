@@ -92,7 +92,7 @@ enum DrawChecks {
 
     /// Throws where a standard deviation is below 0.
     static func deviations(_ std: Tensor, _ op: String) throws(CressetError) {
-        guard std.numel > 0 else { return }
+        guard std.numel > 0, !std.isMeta else { return }
         let least = noGrad { std.detach().min().item() }
         guard !(least < 0) else {
             throw CressetError(
@@ -138,6 +138,7 @@ extension Tensor {
         inPlace("aten::bernoulli_.Tensor") { (x) throws(CressetError) in
             let op = "aten::bernoulli_.Tensor"
             try DrawChecks.floating(p, op)
+            guard !x.dtype.isComplex else { throw CressetError(.dtype, op: op, "draws real numbers: \(x.summary)") }
             guard x.shape.broadcast(with: p.shape) == x.shape else {
                 throw CressetError(
                     .shape, op: op, "the probabilities do not broadcast to the tensor: \(p.summary), \(x.summary)")
