@@ -155,7 +155,8 @@ package enum DerivedErrors {
         "aten::col2im",
         "aten::div", "aten::equal", "aten::floor_divide", "aten::fmod", "aten::index_reduce", "aten::ldexp",
         "aten::linalg_matrix_power", "aten::linspace", "aten::logspace", "aten::logsumexp", "aten::matrix_power",
-        "aten::pow", "aten::remainder", "aten::scatter_reduce", "aten::square", "aten::vander",
+        "aten::native_dropout_backward", "aten::pow", "aten::randint_like", "aten::remainder", "aten::scatter_reduce",
+        "aten::square", "aten::vander",
     ]
     /// Operations that PyTorch has for dtypes for which Cresset has no meaning: that is no rule.
     private static let lackDTypes: Set<String> = [
@@ -182,7 +183,8 @@ package enum DerivedErrors {
 
     /// Operations of which one tensor may lie anywhere: of it the shape, the dtype or the device is asked, or it is copied.
     private static let takesTwoDevices: Set<String> = [
-        "aten::copy", "aten::expand_as", "aten::reshape_as", "aten::to.other", "aten::type_as", "aten::view_as",
+        "aten::_ctc_loss.Tensor", "aten::copy", "aten::ctc_loss.Tensor", "aten::expand_as", "aten::reshape_as",
+        "aten::to.other", "aten::type_as", "aten::view_as",
     ]
 
     /// Two tensors on two devices.

@@ -34,7 +34,8 @@ enum Unpooling {
         let zeros = try Tensor.filled(
             [lead, sizes.reduce(1, *)], 0, dtype: x.dtype, on: x.runtime, op: op)
         return try Indexing.scatter(
-            zeros, 1, try indices.reshaped([lead, plane], op: op), try x.reshaped([lead, plane], op: op), .set
+            zeros, 1, try indices.reshaped([lead, plane], op: op), try x.reshaped([lead, plane], op: op), .set,
+            for: op
         ).reshaped(Shape(x.shape.dropLast(rank) + sizes), op: op)
     }
 
