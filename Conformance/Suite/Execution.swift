@@ -95,6 +95,8 @@ extension Value {
             return [Tensor(number, device: home)]
         case .tensor(let x): return [x]
         case .tensors(let list): return list
+        // (A dtype is compared by its number.)
+        case .dtype(let dtype): return [Tensor(Scalar(Int(dtype.rawValue)), device: device)]
         default: throw CressetError(.internal, op: op, "a result is no tensor")
         }
     }

@@ -15,6 +15,7 @@ extension Ops {
     ) { x in x / (1 + Cresset.exp(-x)) }
     static let logSigmoid = Unary(
         "log_sigmoid", .promoteFloat, .floating,
+        // One quotient; the symbolic one is the difference of a tie and a quotient.
         derivative: { c in
             c.grad / (1 + Cresset.exp(c.inputs[0]))
         }
@@ -41,6 +42,7 @@ extension Ops {
     /// bx is above the threshold.
     static let softplus = Pointwise(
         "aten::softplus", .promoteFloat,
+        // One quotient for both signs, without the tie at 0.
         derivative: { _, c in
             let bx = c.inputs[0] * c.scalars[0]
             return select(c.scalars[1] .< bx, c.grad, c.grad / (1 + Cresset.exp(-bx)))

@@ -9,6 +9,7 @@ enum CTC {
     /// ln(eᵃ + eᵇ + [may skip]·eᶜ) + e, and its derivative by the share of each term.
     private static let step = Pointwise(
         "aten::_ctc_loss", .promote,
+        // By shares of the sum: the symbolic one is ∞ − ∞ where nothing is possible.
         derivative: { i, c in
             guard i < 4 else { return Expr(0, c.type) }
             if i == 3 { return c.grad }

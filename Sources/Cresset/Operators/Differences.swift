@@ -127,6 +127,7 @@ enum Differences {
     /// √x with the gradient 0 at 0.
     private static let root = Pointwise(
         "aten::renorm.sqrt", .promote,
+        // The symbolic one is infinite at 0.
         derivative: { _, c in select(c.result .== 0, Expr(0, c.type), c.grad / (2 * c.result)) }, schema: nil
     ) { Cresset.sqrt($0.inputs[0]) }
 

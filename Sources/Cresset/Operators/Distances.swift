@@ -5,6 +5,7 @@ enum Distances {
     /// |x|ᵖ; at 0 the gradient is 0 for every p, as in PyTorch.
     private static let power = Pointwise(
         "aten::_norm_power", .promote,
+        // The symbolic one is infinite or no number at 0, where PyTorch says 0.
         derivative: { _, c in
             let (x, p) = (c.inputs[0], c.scalars[0])
             let size = abs(x)
@@ -16,6 +17,7 @@ enum Distances {
     /// s^(1/p), whose infinite slope at 0 meets what is 0: the gradient there is 0.
     private static let root = Pointwise(
         "aten::_norm_root", .promote,
+        // The symbolic one is infinite at 0, where PyTorch says 0.
         derivative: { _, c in
             let (s, inverse) = (c.inputs[0], c.scalars[0])
             let safe = select(s .== 0, Expr(1, c.type), s)
@@ -24,6 +26,7 @@ enum Distances {
     ) { pow($0.inputs[0], $0.scalars[0]) }
     private static let squareRoot = Pointwise(
         "aten::_norm_root", .promote,
+        // The same.
         derivative: { _, c in
             let safe = select(c.result .== 0, Expr(1, c.type), c.result)
             return select(c.result .== 0, Expr(0, c.type), c.grad * 0.5 / safe)

@@ -41,6 +41,7 @@ extension Ops {
     /// -x·ln x; 0 at 0, -∞ below.
     static let entr = Unary(
         "special_entr", .promoteFloat, samples: 0.05...4,
+        // Of the branches: the symbolic one has 0·∞ at 0.
         derivative: { c in c.grad * (-Cresset.log(c.inputs[0]) - 1) }
     ) { x in
         let type = x.type ?? .f32

@@ -24,6 +24,7 @@ extension Ops {
     /// At a tie all of the gradient is the tensor's, as in PyTorch.
     static let clampMinTensor = Parametric(
         "clamp_min.Tensor(Tensor self, Tensor min) -> Tensor", .promote, .real,
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { i, c in
             let inside = c.inputs[1] .<= c.inputs[0]
             let zero = Expr(0, c.type)
@@ -32,6 +33,7 @@ extension Ops {
     ) { larger($0.inputs[0], $0.inputs[1]) }
     static let clampMaxTensor = Parametric(
         "clamp_max.Tensor(Tensor self, Tensor max) -> Tensor", .promote, .real,
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { i, c in
             let inside = c.inputs[0] .<= c.inputs[1]
             let zero = Expr(0, c.type)
@@ -40,10 +42,12 @@ extension Ops {
     ) { smaller($0.inputs[0], $0.inputs[1]) }
     static let clampMinScalar = Parametric(
         "clamp_min(Tensor self, Scalar min) -> Tensor", .promote, .real, types: .tensorsAndNumbers, numbers: [[1]],
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { _, c in select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type)) }
     ) { larger($0.inputs[0], $0.scalars[0]) }
     static let clampMaxScalar = Parametric(
         "clamp_max(Tensor self, Scalar max) -> Tensor", .promote, .real, types: .tensorsAndNumbers, numbers: [[1]],
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { _, c in select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type)) }
     ) { smaller($0.inputs[0], $0.scalars[0]) }
 

@@ -26,6 +26,7 @@ extension Ops {
     /// The next number of the dtype from a towards b.
     static let nextafter = Binary(
         "nextafter", .promote, .floating, overloads: ("", nil),
+        // It is made of bits, through which no slope is found.
         derivative: { i, c in i == 0 ? c.grad : Expr(0, c.type) }
     ) { a, b, t in
         let (type, bits) = (a.type ?? .f32, signed(a))
@@ -74,6 +75,7 @@ extension Ops {
     /// one that is subnormal is rounded once.
     private static let scaled = Pointwise(
         "aten::ldexp.Tensor", .promote, promotes: { $0 == 0 },
+        // Steps of the exponent again, so that it leaves the range no sooner than the result.
         derivative: { i, c in i == 0 ? timesPower(c.grad, c.inputs[1]) : nil }, schema: nil
     ) { c in timesPower(c.inputs[0], c.inputs[1]) }
 

@@ -61,6 +61,7 @@ enum Zeta {
     /// ψ⁽ⁿ⁾(x) = (-1)ⁿ⁺¹·n!·ζ(n + 1, x); scalars: n + 1 and the factor before ζ.
     private static let kernel = Pointwise(
         "aten::polygamma", .promoteFloat,
+        // The next polygamma; the symbolic one is twice as long, and has fewer digits.
         derivative: { _, c in -(c.grad * c.scalars[0] * c.scalars[1] * hurwitz(c.scalars[0] + 1, c.inputs[0])) },
         schema: { x, s in [.scalar(.int(s[0].intValue - 1)), .tensor(x[0])] }
     ) { c in c.scalars[1] * hurwitz(c.scalars[0], c.inputs[0]) }

@@ -17,6 +17,7 @@ extension Ops {
     /// log₂(2ᵃ + 2ᵇ)
     static let logaddexp2 = Binary(
         "logaddexp2", .promote, .floating, overloads: ("", nil),
+        // From the difference, as that of logaddexp.
         derivative: { i, c in
             let d = i == 0 ? c.inputs[1] - c.inputs[0] : c.inputs[0] - c.inputs[1]
             return c.grad / (1 + .call(.exp2, d))
@@ -33,12 +34,16 @@ extension Ops {
     /// a·ln b, 0 where a is 0 whatever b is but NaN.
     static let xlogy = Binary(
         "xlogy", .promoteFloat, overloads: ("Tensor", "Scalar_Other"), firstOverload: "Scalar_Self",
-        samples: (-4...4, 0.2...4), derivative: { i, c in xlogDerivative(i, c, Cresset.log, shift: 0) }
+        samples: (-4...4, 0.2...4),
+        // PyTorch's logarithm where a is 0, and not the 0 of the branch.
+        derivative: { i, c in xlogDerivative(i, c, Cresset.log, shift: 0) }
     ) { a, b, _ in timesLogarithm(a, b, Cresset.log(b)) }
     /// a·ln(1 + b), 0 where a is 0 whatever b is but NaN.
     static let xlog1py = Binary(
         "special_xlog1py", .promoteFloat, overloads: ("", "other_scalar"), firstOverload: "self_scalar",
-        samples: (-4...4, -0.8...4), derivative: { i, c in xlogDerivative(i, c, Cresset.log1p, shift: 1) }
+        samples: (-4...4, -0.8...4),
+        // The same.
+        derivative: { i, c in xlogDerivative(i, c, Cresset.log1p, shift: 1) }
     ) { a, b, _ in timesLogarithm(a, b, Cresset.log1p(b)) }
 
     private static func timesLogarithm(_ a: Expr, _ b: Expr, _ logarithm: Expr) -> Expr {
@@ -57,6 +62,7 @@ extension Ops {
     /// √(a² + b²) by the quotient of the smaller and the larger, which does not overflow.
     static let hypot = Binary(
         "hypot", .promote, .floating, overloads: ("", nil),
+        // A quotient by the result; the symbolic one has twice the terms, and a tie.
         derivative: { i, c in c.grad * (c.inputs[i] / c.result) }
     ) { a, b, t in
         let (x, y) = (Cresset.abs(a), Cresset.abs(b))
@@ -70,11 +76,13 @@ extension Ops {
     /// Beyond [ε, 1-ε] the ends' values, if ε is given; else NaN beyond [0, 1].
     static let logit = Pointwise(
         "aten::logit", .promoteFloat,
+        // 1/(x(1 − x)), which the two forms of the body hide.
         derivative: { _, c in logitDerivative(c, Expr(0, c.type), Expr(1, c.type), .nan) },
         schema: { x, _ in [.tensor(x[0]), .none] }
     ) { logOdds($0.inputs[0]) }
     static let clampedLogit = Pointwise(
         "aten::logit", .promoteFloat,
+        // The same.
         derivative: { _, c in logitDerivative(c, c.scalars[0], 1 - c.scalars[0], 0) }
     ) { c in
         let low = c.scalars[0]

@@ -129,9 +129,9 @@ public enum Operators {
         return try op.invoke(arguments)
     }
 
-    /// The declaration of that name, with or without "aten::".
+    /// The declaration of that name, with or without "aten::"; of in-place operations it is made of the others'.
     public static func find(_ name: String) -> Operator? {
-        byName[name] ?? byName["aten::" + name] ?? DeclaredOperator.find(name)
+        byName[name] ?? byName["aten::" + name] ?? inPlace(name) ?? DeclaredOperator.find(name)
     }
 
     private static let byName: [String: Operator] = {

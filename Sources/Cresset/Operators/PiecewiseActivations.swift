@@ -10,6 +10,7 @@ extension Ops {
         numbers: [[-1, 1], [1, 3]],
         errors: { g in [ErrorSample([.tensor(g.tensor([2])), 2, 1], "min_val", "max_val", "2", "1")] },
         check: { $0[0].doubleValue > $0[1].doubleValue ? "min_val \($0[0]) is above max_val \($0[1])" : nil },
+        // At the ends PyTorch's slope is 0; the symbolic one shares the gradient of a tie.
         derivative: { _, c in
             let x = c.inputs[0]
             return select((c.scalars[0] .< x) & (x .< c.scalars[1]), c.grad, Expr(0, c.type))
@@ -18,6 +19,7 @@ extension Ops {
 
     static let relu6 = Unary(
         "relu6", .promote, .number, samples: -8...12,
+        // At the ends PyTorch's slope is 0; the symbolic one shares the gradient of a tie.
         derivative: { c in select((0 .< c.inputs[0]) & (c.inputs[0] .< 6), c.grad, Expr(0, c.type)) }
     ) { x in
         let type = x.type ?? .f32
@@ -27,6 +29,7 @@ extension Ops {
     /// x·min(max(x + 3, 0), 6)/6
     static let hardswish = Unary(
         "hardswish", .promote, .floating, samples: -6...6,
+        // PyTorch's slopes at the ends; and beyond 3 the product rule's terms would cancel.
         derivative: { c in
             let x = c.inputs[0]
             return select(x .<= -3, Expr(0, c.type), select(x .< 3, c.grad * (x / 3 + 0.5), c.grad))
@@ -36,6 +39,7 @@ extension Ops {
     /// min(max(x + 3, 0), 6)/6
     static let hardsigmoid = Unary(
         "hardsigmoid", .promote, .floating, samples: -6...6,
+        // At the ends PyTorch's slope is 0; the symbolic one shares the gradient of a tie.
         derivative: { c in
             select((Expr(-3, c.type) .< c.inputs[0]) & (c.inputs[0] .< 3), c.grad / 6, Expr(0, c.type))
         }

@@ -87,6 +87,7 @@ enum ElementLosses {
     private static let absolute = Pointwise(
         "aten::l1_loss", .promote,
         complex: .real(
+            // The unit of 0 is 0; the symbolic one divides by the magnitude.
             derivative: { i, c in
                 let unit = (c.inputs[0] - c.inputs[1]).unit
                 return c.grad * (i == 0 ? unit : -unit)

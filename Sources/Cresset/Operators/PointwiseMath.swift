@@ -117,7 +117,9 @@ extension Ops {
         "bitwise_not", .promote, Set<DType>.integer.union(Set<DType>.boolean), differentiable: false
     ) { !$0 }
     static let sigmoid = Unary(
-        "sigmoid", .promoteFloat, derivative: { c in c.grad * (c.result * (1 - c.result)) },
+        "sigmoid", .promoteFloat,
+        // From the result; the symbolic one is ∞/∞ far below 0.
+        derivative: { c in c.grad * (c.result * (1 - c.result)) },
         complex: .function({ Cresset.sigmoid($0) }, slope: { $1 * (1 - $1) })
     ) { 1 / (1 + Cresset.exp(-$0)) }
 

@@ -15,7 +15,7 @@ extension Tensor {
                 self, rank, kernel: kernel, stride: stride, padding: 0, ceilMode: ceilMode, op: op)
             let means = try Pooling.average(
                 pow(.double(p)), windows, ceilMode: ceilMode, countsPadding: true, divisor: nil)
-            // Where odd powers add up to less than 0 the norm is 0, as in PyTorch.
+            // (sign·|x| has no slope at 0, as PyTorch's. What odd powers add up to below 0 has no root: NaN.)
             let sums = means.sign() * means.abs().relu() * Scalar(sizes.reduce(1, *))
             return sums.pow(.double(1 / p))
         }

@@ -16,6 +16,7 @@ extension Ops {
 enum NaNToNum {
     private static let kernel = Pointwise(
         "aten::nan_to_num", .promote,
+        // Of the branches: a NaN that is replaced would still come in by 0·NaN.
         derivative: { _, c in
             let x = c.inputs[0]
             return select(abs(x) .< Expr(.infinity, c.type), c.grad, Expr(0, c.type))

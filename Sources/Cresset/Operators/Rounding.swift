@@ -4,7 +4,9 @@ import BackendKit
 extension Ops {
     /// What is behind the point, with the sign of x.
     static let frac = Unary(
-        "frac", .promote, .floating, derivative: { $0.grad }
+        "frac", .promote, .floating,
+        // trunc is constant almost everywhere; PyTorch says 1 at the steps too.
+        derivative: { $0.grad }
     ) { $0 - Cresset.trunc($0) }
     static let deg2rad = Unary("deg2rad", .promoteFloat, samples: -360...360) { $0 * Expr(Double.pi / 180) }
     static let rad2deg = Unary("rad2deg", .promoteFloat) { $0 * Expr(180 / Double.pi) }
@@ -80,11 +82,15 @@ enum RoundDecimals {
 
     // The power of ten is exact, its inverse is not: it is divided by in the one case or the other.
     private static let behind = Pointwise(
-        "aten::round.decimals", .promote, derivative: { _, c in Expr(0, c.type) },
+        "aten::round.decimals", .promote,
+        // Constant almost everywhere; the symbolic one divides 0 by a power that may be infinite.
+        derivative: { _, c in Expr(0, c.type) },
         schema: { x, s in [.tensor(x[0]), Value(places(s[0]))] }
     ) { c in Cresset.round(c.inputs[0] * c.scalars[0]) / c.scalars[0] }
     private static let before = Pointwise(
-        "aten::round.decimals", .promote, derivative: { _, c in Expr(0, c.type) },
+        "aten::round.decimals", .promote,
+        // The same.
+        derivative: { _, c in Expr(0, c.type) },
         schema: { x, s in [.tensor(x[0]), Value(-places(s[0]))] }
     ) { c in Cresset.round(c.inputs[0] / c.scalars[0]) * c.scalars[0] }
 

@@ -19,8 +19,8 @@ enum Selection {
     }
     static let clampKernel = Pointwise(
         "aten::clamp", .promote,
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { _, c in
-            // PyTorch: the gradient passes where min <= x <= max.
             select((c.scalars[0] .<= c.inputs[0]) & (c.inputs[0] .<= c.scalars[1]), c.grad, Expr(0, c.type))
         }
     ) { c in
@@ -28,12 +28,14 @@ enum Selection {
     }
     static let clampMin = Pointwise(
         "aten::clamp", .promote,
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { _, c in
             select(c.scalars[0] .<= c.inputs[0], c.grad, Expr(0, c.type))
         }, schema: { x, s in [.tensor(x[0]), .scalar(s[0]), .none] }
     ) { maximum($0.inputs[0], $0.scalars[0]) }
     static let clampMax = Pointwise(
         "aten::clamp", .promote,
+        // At an end all of the gradient passes, as in PyTorch; the symbolic one shares that of a tie.
         derivative: { _, c in
             select(c.inputs[0] .<= c.scalars[0], c.grad, Expr(0, c.type))
         }, schema: { x, s in [.tensor(x[0]), .none, .scalar(s[0])] }

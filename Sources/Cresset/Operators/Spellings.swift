@@ -34,15 +34,17 @@ enum Spellings {
             "_unique2": "Tensor.unique", "_unsafe_view": "Tensor.view", "unsafe_chunk": "Tensor.chunk",
             "unsafe_split": "Tensor.split", "unsafe_split_with_sizes": "Tensor.split",
             "split_with_sizes_copy": "Tensor.splitCopy", "_ctc_loss": "Losses.ctcLoss",
-            "native_dropout_backward": "Tensor.dropout", "affine_grid_generator": "Tensor.affineGrid",
-            // Draws, which here fill what is there.
-            "uniform": "Tensor.uniform_", "normal_functional": "Tensor.normal_", "exponential": "Tensor.exponential_",
-            "cauchy": "Tensor.cauchy_", "log_normal": "Tensor.logNormal_", "geometric": "Tensor.geometric_",
-            "random": "Tensor.random_",
+            "native_dropout_backward": "Tensor.nativeDropout",
+            "ctc_loss": "Losses.ctcLoss", "grid_sampler": "Tensor.gridSample", "grid_sampler_2d": "Tensor.gridSample",
+            "grid_sampler_3d": "Tensor.gridSample", "affine_grid_generator": "Tensor.affineGrid", "dim": "Tensor.ndim",
+            "promote_types": "DType.promote", "can_cast": "DType.canCast", "normal_functional": "Tensor.normal_",
         ]
+        // What PyTorch's users have in place alone.
+        for distribution in ["uniform", "exponential", "cauchy", "log_normal", "geometric", "random"] {
+            table[distribution] = "Tensor." + camel(distribution[...]) + "_"
+        }
         for loss in [
-            "ctc_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
-            "hinge_embedding_loss",
+            "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "hinge_embedding_loss",
             "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
             "multilabel_margin_loss", "nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
         ] {
@@ -56,7 +58,6 @@ enum Spellings {
         for way in ["nearest_exact1d", "nearest_exact2d", "nearest_exact3d", "bilinear2d_aa", "bicubic2d_aa"] {
             table["_upsample_" + way] = "Tensor.interpolate"
         }
-        for rank in ["", "_2d", "_3d"] { table["grid_sampler" + rank] = "Tensor.gridSample" }
         for way in ["reflection", "replication"] {
             for rank in 1...3 { table["\(way)_pad\(rank)d"] = "Tensor.pad" }
         }

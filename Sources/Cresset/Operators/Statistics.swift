@@ -5,6 +5,7 @@ enum Statistics {
     /// √x whose gradient at 0 is 0: elements that are all equal have none.
     private static let root = Pointwise(
         "aten::std.sqrt", .promote,
+        // The symbolic one is infinite at 0.
         derivative: { _, c in select(c.result .== 0, Expr(0, c.type), c.grad / (2 * c.result)) }, schema: nil
     ) { Cresset.sqrt($0.inputs[0]) }
 

@@ -66,7 +66,7 @@ extension LinearAlgebra {
         let (lu, pivots, _) = try luFactorEx(regular, pivot: true, op: detName.text)
         let diagonal = (g * det(lu, pivots).conj()).unsqueeze(-1).expand(Shape(a.shape.dropLast())).diagonalMatrix()
         let byInverse = try luSolve(lu, pivots, diagonal, adjoint: true, op: detName.text)
-        guard isSingular.any().itemInt() != 0 else { return byInverse }
+        guard !isSingular.isMeta, isSingular.any().itemInt() != 0 else { return byInverse }
         return Tensor.where(spread(isSingular), adjugate(a).adjoint * spread(g), byInverse)
     }
 
