@@ -7,7 +7,7 @@ import Testing
     private let x = Tensor([-2, -0.5, 0, 1, 3, 0.25] as [Float], shape: [2, 3], device: .reference)
 
     private func same(_ a: Tensor, _ b: Tensor) throws -> Bool {
-        a.shape == b.shape && (try a.doubles()) == (try b.doubles())
+        try a.shape == b.shape && a.doubles() == b.doubles()
     }
 
     @Test func theFormsAreTheMethods() throws {

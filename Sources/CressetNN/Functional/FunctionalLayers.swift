@@ -93,7 +93,7 @@ extension F {
 
     /// Rows of `weight` by number, those of each bag combined: bags begin at `offsets`, or are rows of a matrix of indices.
     public static func embeddingBag(
-        _ weight: Tensor, _ indices: Tensor, offsets: Tensor? = nil, mode: BagMode = .mean,
+        _ weight: Tensor, _ indices: Tensor, offsets: Tensor? = nil, mode: Embeddings.BagMode = .mean,
         scaleGradByFreq: Bool = false, perSampleWeights: Tensor? = nil, includeLastOffset: Bool = false,
         paddingIndex: Int? = nil
     ) -> Tensor {
