@@ -155,7 +155,8 @@ package enum DerivedErrors {
         "aten::col2im",
         "aten::div", "aten::equal", "aten::floor_divide", "aten::fmod", "aten::index_reduce", "aten::ldexp",
         "aten::linalg_matrix_power", "aten::linspace", "aten::logspace", "aten::logsumexp", "aten::matrix_power",
-        "aten::pow", "aten::remainder", "aten::scatter_reduce", "aten::square", "aten::vander",
+        "aten::native_dropout_backward", "aten::pow", "aten::randint_like", "aten::remainder", "aten::scatter_reduce",
+        "aten::square", "aten::vander",
     ]
     /// Operations that PyTorch has for dtypes for which Cresset has no meaning: that is no rule.
     private static let lackDTypes: Set<String> = [

@@ -102,7 +102,10 @@ private struct Sources {
             {
                 let name = match.1.filter { $0 != "`" }
                 let isOperator = name.first.map { !$0.isLetter } ?? true
-                let key = isOperator || open.isEmpty ? name : "\(open.map(\.name).joined(separator: ".")).\(name)"
+                let place = open.map(\.name).joined(separator: ".")
+                // (Those of tensors are spelled alone.)
+                let isAlone = open.isEmpty || (isOperator && place == "Tensor")
+                let key = isAlone ? name : "\(place).\(name)"
                 found[key, default: []].append(Declaration(place: "\(file):\(i + 1)", comment: comment))
             }
             // (An attribute stands between a comment and what it is about.)

@@ -78,12 +78,13 @@ enum CTC {
         let isFlat = targets.ndim == 1
         guard
             isFlat
-                ? targets.numel == targetLengths.reduce(0, +)
+                // (Each is looked at first, so that the sum does not overflow.)
+                ? longest <= targets.numel && targets.numel == targetLengths.reduce(0, +)
                 : targets.ndim == 2 && targets.shape[0] == batch && targets.shape[1] >= longest
         else {
             throw CressetError(
                 .shape, op: op,
-                "targets must be all in a row, \(targetLengths.reduce(0, +)), or [\(batch), at least \(longest)]: "
+                "targets must be all in a row, as many as \(targetLengths) are together, or [\(batch), at least \(longest)]: "
                     + targets.summary)
         }
         return Problem(

@@ -106,6 +106,7 @@ enum FractionalPooling {
         _ x: Tensor, _ rank: Int, _ kernel: [Int], _ output: [Int], _ samples: Tensor
     ) throws(CressetError) -> (values: Tensor, indices: Tensor) {
         let op = "aten::fractional_max_pool\(rank)d"
+        try x.checkDType(.floating, op: op)
         let kernel = try PerDim(kernel).list(rank, "kernel_size", atLeast: 1, op: op)
         let output = try PerDim(output).list(rank, "output_size", atLeast: 1, op: op)
         try check(x, kernel, output, samples, op: op)

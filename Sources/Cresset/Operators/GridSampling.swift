@@ -299,7 +299,10 @@ enum GridSampling {
                 throw CressetError(
                     .shape, op: a.op, "needs matrices of [\(size[0]), \(rank), \(rank + 1)], got \(theta.summary)")
             }
-            return ResultType(Shape([size[0]] + size.dropFirst(2) + [rank]), theta.dtype)
+            let shape = Shape([size[0]] + size.dropFirst(2) + [rank])
+            // (The steps are first listed on the host.)
+            try Tensor.checkFits(shape, theta.dtype, on: theta.runtime, op: a.op)
+            return ResultType(shape, theta.dtype)
         },
         body: { (a) throws(CressetError) in
             let (theta, size) = (try a.tensor("theta"), try a.ints("size"))

@@ -138,7 +138,7 @@ extension Tensor {
         inPlace("aten::bernoulli_.Tensor") { (x) throws(CressetError) in
             let op = "aten::bernoulli_.Tensor"
             try DrawChecks.floating(p, op)
-            guard !x.dtype.isComplex else { throw CressetError(.dtype, op: op, "draws real numbers: \(x.summary)") }
+            try x.checkDType(.real, op: op)
             guard x.shape.broadcast(with: p.shape) == x.shape else {
                 throw CressetError(
                     .shape, op: op, "the probabilities do not broadcast to the tensor: \(p.summary), \(x.summary)")
@@ -188,6 +188,7 @@ extension Tensor {
     @discardableResult
     public func geometric_(_ p: Double, stream: RandomStream = .default) -> Tensor {
         inPlace("aten::geometric_") { (x) throws(CressetError) in
+            try x.checkDType(Set<DType>.number.union(Set<DType>.complex), op: "aten::geometric_")
             guard p > 0, p < 1 else {
                 throw CressetError(.argument, op: "aten::geometric_", "p must be inside (0, 1), got \(p)")
             }

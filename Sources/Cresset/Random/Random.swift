@@ -199,6 +199,12 @@ extension Tensor {
             return failed(
                 CressetError(.argument, op: "aten::randperm", "n must not be negative and below 2³¹, got \(n)"))
         }
+        do throws(CressetError) {
+            // (It is shuffled on the host first.)
+            try Tensor.checkFits([n], .int64, on: Device.reference.runtime(for: "aten::randperm"), op: "aten::randperm")
+        } catch {
+            return failed(error)
+        }
         let draws = [Int64](
             rand([Swift.max(n, 1)], dtype: .float64, device: .reference, stream: stream)
                 .mul(.double(0x1p53)).to(.int64))
