@@ -98,6 +98,9 @@ enum Inspection {
             throw CressetError(
                 .argument, op: op, "physical_layout must name each of \(size.count) dims once, got \(order)")
         }
+        guard size.allSatisfy({ $0 >= 0 }), size.extent(1) != nil else {
+            throw CressetError(.shape, op: op, "sizes must not be negative, nor too large, got \(size)")
+        }
         var (strides, step) = (size, 1)
         for d in order.reversed() {
             strides[d] = step
