@@ -26,6 +26,8 @@ import Testing
         for (name, lines) in try sources() {
             for (i, line) in lines.enumerated() {
                 guard let place = line.range(of: "derivative: {"), !line.contains("///") else { continue }
+                // (The mechanism itself, which makes one of `slope:`.)
+                if name == "PointwiseComplex.swift" { continue }
                 found += 1
                 let isFirst = line[..<place.lowerBound].allSatisfy { $0 == " " }
                 let above = i > 0 ? lines[i - 1].drop { $0 == " " } : ""

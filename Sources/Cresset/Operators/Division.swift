@@ -32,12 +32,19 @@ enum Division {
     }
 
     private static let exact = Kernels(nil, .promoteFloat) { a, b, _ in a / b }
-    // Zero almost everywhere, and PyTorch says zero also where b is 0.
-    private static let trunc = Kernels("trunc", .promote, derivative: { _, c in Expr(0, c.type) }) { a, b, t in
+    private static let trunc = Kernels(
+        "trunc", .promote,
+        // Zero almost everywhere, and PyTorch says zero also where b is 0.
+        derivative: { _, c in Expr(0, c.type) }
+    ) { a, b, t in
         // The quotient is rounded to the dtype first, as it is in PyTorch.
         a.isFloat ? Cresset.trunc((a / b).narrow(to: t)) : a / b
     }
-    private static let floor = Kernels("floor", .promote, derivative: { _, c in Expr(0, c.type) }) { a, b, _ in
+    private static let floor = Kernels(
+        "floor", .promote,
+        // The same.
+        derivative: { _, c in Expr(0, c.type) }
+    ) { a, b, _ in
         Ops.floorQuotient(a, b)
     }
 

@@ -55,7 +55,9 @@ enum Inspection {
         question("size.int(Tensor self, int dim) -> int", samples: { $0.samples([([2, 3], [-1])]) }) {
             (a) throws(CressetError) in
             let x = try a.tensor("self")
-            return .scalar(Scalar(x.shape[try x.dim(try a.int("dim"), op: a.op)]))
+            let d = try x.dim(try a.int("dim"), op: a.op)
+            guard x.ndim > 0 else { throw CressetError(.index, op: a.op, "\(x.summary) has no dims") }
+            return .scalar(Scalar(x.shape[d]))
         },
         question(
             "result_type.Tensor(Tensor tensor, Tensor other) -> ScalarType",

@@ -82,6 +82,7 @@ enum ModifiedBessel {
     ) -> Unary {
         Unary(
             name, .promoteFloat, argument: argument, samples: samples,
+            // By the functions' equations: a polynomial's derivative has fewer digits.
             derivative: { $0.grad * derivative($0.inputs[0]) }, body: body)
     }
     private static func sign(_ x: Expr) -> Expr {

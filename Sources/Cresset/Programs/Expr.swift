@@ -96,23 +96,39 @@ public struct Expr: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLit
 // MARK: Operators
 
 extension Expr {
+    /// The sum.
     public static func + (x: Expr, y: Expr) -> Expr { binary(.add, x, y) }
+    /// The difference.
     public static func - (x: Expr, y: Expr) -> Expr { binary(.sub, x, y) }
+    /// The product.
     public static func * (x: Expr, y: Expr) -> Expr { binary(.mul, x, y) }
+    /// The quotient; of integers it is truncated.
     public static func / (x: Expr, y: Expr) -> Expr { binary(.div, x, y) }
+    /// The remainder, with the sign of x.
     public static func % (x: Expr, y: Expr) -> Expr { binary(.rem, x, y) }
+    /// The negative.
     public static prefix func - (x: Expr) -> Expr { unary(.neg, x) }
 
+    /// True where both are equal.
     public static func .== (x: Expr, y: Expr) -> Expr { binary(.eq, x, y) }
+    /// True where they differ, or one is NaN.
     public static func .!= (x: Expr, y: Expr) -> Expr { binary(.ne, x, y) }
+    /// True where x is less.
     public static func .< (x: Expr, y: Expr) -> Expr { binary(.lt, x, y) }
+    /// True where x is not greater.
     public static func .<= (x: Expr, y: Expr) -> Expr { binary(.le, x, y) }
+    /// True where x is greater.
     public static func .> (x: Expr, y: Expr) -> Expr { binary(.lt, y, x) }
+    /// True where x is not less.
     public static func .>= (x: Expr, y: Expr) -> Expr { binary(.le, y, x) }
 
+    /// Both, bit by bit.
     public static func & (x: Expr, y: Expr) -> Expr { binary(.and, x, y) }
+    /// Either, bit by bit.
     public static func | (x: Expr, y: Expr) -> Expr { binary(.or, x, y) }
+    /// One of both, bit by bit.
     public static func ^ (x: Expr, y: Expr) -> Expr { binary(.xor, x, y) }
+    /// The opposite, bit by bit.
     public static prefix func ! (x: Expr) -> Expr { unary(.not, x) }
 }
 
@@ -123,39 +139,73 @@ public func select(_ condition: Expr, _ x: Expr, _ y: Expr) -> Expr {
     let type = x.type ?? y.type ?? .f64
     return Expr(.select(condition.typed(.bool), x.typed(type), y.typed(type)), type)
 }
+/// |x|
 public func abs(_ x: Expr) -> Expr { .unary(.abs, x) }
+/// √x
 public func sqrt(_ x: Expr) -> Expr { .unary(.sqrt, x) }
+/// The largest integer not above x.
 public func floor(_ x: Expr) -> Expr { .unary(.floor, x) }
+/// The least integer not below x.
 public func ceil(_ x: Expr) -> Expr { .unary(.ceil, x) }
+/// x without what is behind the point.
 public func trunc(_ x: Expr) -> Expr { .unary(.trunc, x) }
+/// The nearest integer; of two the even one.
 public func round(_ x: Expr) -> Expr { .unary(.round, x) }
+/// The lesser of both; NaN if one is.
 public func minimum(_ x: Expr, _ y: Expr) -> Expr { .binary(.min, x, y) }
+/// The greater of both; NaN if one is.
 public func maximum(_ x: Expr, _ y: Expr) -> Expr { .binary(.max, x, y) }
+/// eˣ
 public func exp(_ x: Expr) -> Expr { .call(.exp, x) }
+/// eˣ − 1, exact near 0.
 public func expm1(_ x: Expr) -> Expr { .call(.expm1, x) }
+/// ln x
 public func log(_ x: Expr) -> Expr { .call(.log, x) }
+/// ln(1 + x), exact near 0.
 public func log1p(_ x: Expr) -> Expr { .call(.log1p, x) }
+/// The sine.
 public func sin(_ x: Expr) -> Expr { .call(.sin, x) }
+/// The cosine.
 public func cos(_ x: Expr) -> Expr { .call(.cos, x) }
+/// The hyperbolic tangent.
 public func tanh(_ x: Expr) -> Expr { .call(.tanh, x) }
+/// 2ˣ
 public func exp2(_ x: Expr) -> Expr { .call(.exp2, x) }
+/// The logarithm of base 2.
 public func log2(_ x: Expr) -> Expr { .call(.log2, x) }
+/// The logarithm of base 10.
 public func log10(_ x: Expr) -> Expr { .call(.log10, x) }
+/// The tangent.
 public func tan(_ x: Expr) -> Expr { .call(.tan, x) }
+/// The inverse sine.
 public func asin(_ x: Expr) -> Expr { .call(.asin, x) }
+/// The inverse cosine.
 public func acos(_ x: Expr) -> Expr { .call(.acos, x) }
+/// The inverse tangent.
 public func atan(_ x: Expr) -> Expr { .call(.atan, x) }
+/// The angle of the point (x, y).
 public func atan2(_ y: Expr, _ x: Expr) -> Expr { .call(.atan2, y, x) }
+/// The hyperbolic sine.
 public func sinh(_ x: Expr) -> Expr { .call(.sinh, x) }
+/// The hyperbolic cosine.
 public func cosh(_ x: Expr) -> Expr { .call(.cosh, x) }
+/// The inverse hyperbolic sine.
 public func asinh(_ x: Expr) -> Expr { .call(.asinh, x) }
+/// The inverse hyperbolic cosine.
 public func acosh(_ x: Expr) -> Expr { .call(.acosh, x) }
+/// The inverse hyperbolic tangent.
 public func atanh(_ x: Expr) -> Expr { .call(.atanh, x) }
+/// ln |Γ(x)|
 public func lgamma(_ x: Expr) -> Expr { .call(.lgamma, x) }
+/// ψ(x), the derivative of ln Γ.
 public func digamma(_ x: Expr) -> Expr { .call(.digamma, x) }
+/// 1 − erf(x).
 public func erfc(_ x: Expr) -> Expr { .call(.erfc, x) }
+/// The inverse of the error function.
 public func erfinv(_ x: Expr) -> Expr { .call(.erfinv, x) }
+/// The error function.
 public func erf(_ x: Expr) -> Expr { .call(.erf, x) }
+/// xʸ
 public func pow(_ x: Expr, _ y: Expr) -> Expr { .call(.pow, x, y) }
 /// True where x is NaN.
 public func isNaN(_ x: Expr) -> Expr { x .!= x }
