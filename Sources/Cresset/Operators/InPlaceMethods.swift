@@ -49,7 +49,9 @@ extension Tensor {
     }
     /// Slices of `source` combined into those that the index names.
     @discardableResult
-    public func indexReduce_(_ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduce, includeSelf: Bool = true)
+    public func indexReduce_(
+        _ dim: Int, _ index: Tensor, _ source: Tensor, _ reduce: ScatterReduce, includeSelf: Bool = true
+    )
         -> Tensor
     { inPlace("aten::index_reduce_") { $0.indexReduce(dim, index, source, reduce, includeSelf: includeSelf) } }
     /// x·Φ(x)

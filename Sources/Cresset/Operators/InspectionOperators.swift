@@ -94,6 +94,9 @@ enum Inspection {
             throw CressetError(
                 .argument, op: op, "physical_layout must name each of \(size.count) dims once, got \(order)")
         }
+        guard size.extent(1) != nil else {
+            throw CressetError(.shape, op: op, "the shape \(size) is negative or too large")
+        }
         var (strides, step) = (size, 1)
         for d in order.reversed() {
             strides[d] = step
@@ -110,7 +113,8 @@ enum Inspection {
             strides.allSatisfy({ $0 >= 0 && $0 < 1 << 40 }), size.extent(1) != nil
         else {
             throw CressetError(
-                .shape, op: op, "needs a stride not below 0 for each size: sizes \(size), strides \(strides)")
+                .shape, op: op,
+                "needs a stride not below 0 for each size, and no size negative: sizes \(size), strides \(strides)")
         }
         var reach = size.contains(0) ? 0 : 1
         for (n, step) in zip(size, strides) where n > 1 {
