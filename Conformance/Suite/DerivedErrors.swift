@@ -184,8 +184,7 @@ package enum DerivedErrors {
     /// Operations of which one tensor may lie anywhere: of it the shape, the dtype or the device is asked, or it is copied.
     private static let takesTwoDevices: Set<String> = [
         "aten::_ctc_loss.Tensor", "aten::copy", "aten::ctc_loss.Tensor", "aten::expand_as", "aten::is_same_size",
-        "aten::reshape_as",
-        "aten::to.other", "aten::type_as", "aten::view_as",
+        "aten::reshape_as", "aten::to.other", "aten::type_as", "aten::view_as",
     ]
 
     /// Two tensors on two devices.

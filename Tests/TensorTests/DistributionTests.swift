@@ -32,7 +32,8 @@ import Testing
         // Its quartiles lie σ from the median; they are normal with deviation 1/(2·f·√n) and more.
         #expect(abs(cauchy[n / 2] - 1) < 0.12 && abs(cauchy[n / 4] + 1) < 0.25 && abs(cauchy[3 * n / 4] - 3) < 0.25)
         let tensors = Self.values(
-            .normal(.full([n], 3, device: .reference), .full([n], 2, device: .reference), stream: RandomStream(seed: 2))
+            .normal(
+                .full([n], 3.0, device: .reference), .full([n], 2.0, device: .reference), stream: RandomStream(seed: 2))
         )
         #expect(Self.has(tensors, mean: 3, variance: 4))
     }

@@ -29,7 +29,7 @@ import Testing
                 tried.insert(name)
             }
         }
-        #expect(tried.count > (dtype == .float64 ? 180 : 30), "\(tried.count)")
+        #expect(tried.count > (dtype == .float64 ? 160 : 30), "\(tried.count)")
     }
 
     @Test func historyGoesOn() throws {
@@ -46,7 +46,7 @@ import Testing
     @Test func whatDoesNotFitIsRefused() throws {
         let n = Tensor([1, 2] as [Int64], device: .reference)
         let wrong = try #require(refusal { _ = try Operators.call("aten::div_.Tensor", [.tensor(n), .tensor(n)]) })
-        #expect(wrong.kind == .dtype && wrong.message.contains("cannot be written into a int64"))
+        #expect(wrong.kind == .dtype && wrong.message.contains("cannot be written into int64"))
         let x = make([1, 2, 3, 4], [2, 2])
         for name in ["squeeze_", "t_", "transpose_", "unsqueeze_.dim", "as_strided_", "resize_", "set_.source_Tensor"] {
             let refused = try #require(refusal { _ = try Operators.call("aten::" + name, [.tensor(x)]) }, "\(name)")

@@ -63,11 +63,12 @@ enum CTC {
             throw CressetError(.argument, op: op, "blank must be one of \(classes) classes, got \(blank)")
         }
         guard inputLengths.count == batch, targetLengths.count == batch,
-            inputLengths.allSatisfy({ (0...times).contains($0) }), targetLengths.allSatisfy({ $0 >= 0 })
+            inputLengths.allSatisfy({ (0...times).contains($0) }),
+            targetLengths.allSatisfy({ (0...targets.numel).contains($0) })
         else {
             throw CressetError(
                 .argument, op: op,
-                "needs \(batch) input_lengths in 0 ... \(times) and as many target_lengths, not below 0; got "
+                "needs \(batch) input_lengths in 0 ... \(times) and as many target_lengths in 0 ... \(targets.numel); got "
                     + "\(inputLengths) and \(targetLengths)")
         }
         guard targets.dtype == .int64 || targets.dtype == .int32 else {
@@ -229,6 +230,12 @@ enum CTC {
         try x.checkValid(a.op)
         guard x.ndim <= 1, x.dtype.isInteger else {
             throw CressetError(.dtype, op: a.op, "\(name) must be a vector of integers, got \(x.summary)")
+        }
+        // (Without data all have the length that shapes allow.)
+        if x.isMeta {
+            let (probs, targets) = (try a.tensor("log_probs"), try a.tensor("targets"))
+            let most = name == "input_lengths" ? probs.shape.first ?? 0 : targets.ndim == 2 ? targets.shape[1] : 0
+            return Array(repeating: most, count: x.numel)
         }
         return [Int64](x.to(.int64)).map(Int.init)
     }

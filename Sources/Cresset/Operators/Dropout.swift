@@ -188,6 +188,9 @@ enum Dropout {
         call: { (a) throws(CressetError) in
             let (g, mask) = (try a.tensor("grad_output"), try a.tensor("mask"))
             try mask.checkValid(a.op)
+            guard g.dtype.hasGradient else {
+                throw CressetError(.dtype, op: a.op, "is for floating-point and complex tensors: \(g.summary)")
+            }
             guard mask.dtype == .bool else {
                 throw CressetError(.dtype, op: a.op, "the mask must be bool, got \(mask.summary)")
             }

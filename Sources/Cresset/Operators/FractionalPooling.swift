@@ -83,6 +83,9 @@ enum FractionalPooling {
                 "needs \(rank + 2) dims, or \(rank + 1) without a batch, of which only the batch may have no elements: "
                     + x.summary)
         }
+        guard x.dtype.isFloatingPoint else {
+            throw CressetError(.dtype, op: op, "is not defined for \(x.summary)")
+        }
         for d in 0..<rank {
             let size = x.shape[x.ndim - rank + d]
             guard output[d] > 0, kernel[d] > 0, output[d] + kernel[d] - 1 <= size else {

@@ -114,7 +114,7 @@ enum Inspection {
         else {
             throw CressetError(
                 .shape, op: op,
-                "needs a stride not below 0 for each size, and no size negative: sizes \(size), strides \(strides)")
+                "needs a stride for each size, and none may be negative: sizes \(size), strides \(strides)")
         }
         var reach = size.contains(0) ? 0 : 1
         for (n, step) in zip(size, strides) where n > 1 {
@@ -153,7 +153,7 @@ enum Inspection {
         creation(
             "empty_strided(SymInt[] size, SymInt[] stride",
             [[[2, 3], [1, 2]], [[0, 2], [4, 1]], [.ints([]), .ints([])]],
-            wrong: ([[2, 3], [1]], "a stride not below 0 for each size")
+            wrong: ([[2, 3], [1]], "a stride for each size")
         ) { (a) throws(CressetError) in
             try empty(
                 Shape(try a.ints("size")), Shape(try a.ints("stride")), try a.optionalDType("dtype"),

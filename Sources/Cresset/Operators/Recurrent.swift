@@ -99,10 +99,11 @@ enum Recurrent {
                 "needs a state of \(out) hidden elements: \(state.hidden.summary)\(state.cell.map { ", " + $0.summary } ?? "")"
             )
         }
-        guard w.input.dtype == dtype, w.hidden.dtype == dtype, state.hidden.dtype == dtype else {
+        guard dtype.isFloatingPoint, w.input.dtype == dtype, w.hidden.dtype == dtype, state.hidden.dtype == dtype else {
             throw CressetError(
                 .dtype, op: op,
-                "input, state and weights must have one dtype: \(dtype), \(state.hidden.summary), \(w.input.summary)")
+                "input, state and weights must have one floating dtype: \(dtype), \(state.hidden.summary), \(w.input.summary)"
+            )
         }
     }
 

@@ -73,7 +73,7 @@ enum Counts {
         return try noGrad { () throws(CressetError) in
             let rate = try rates.detach().converted(to: wide)
             let shape = rate.shape
-            if rate.numel > 0 {
+            if rate.numel > 0, !rate.isMeta {
                 let least = rate.min().item()
                 guard !(least < 0) else {
                     throw CressetError(.argument, op: op, "rates must not be below 0, and the least is \(least)")
@@ -149,7 +149,7 @@ enum Counts {
             let inputs = try Tensor.onOneDevice([count.detach(), probability.detach()], op: op)
             let shape = try last.broadcastShape(inputs)
             let (n, p) = (try Ops.floor(inputs[0].converted(to: wide)), try inputs[1].converted(to: wide))
-            if shape.elementCount > 0 {
+            if shape.elementCount > 0, !n.isMeta {
                 let (least, low, high) = (n.min().item(), p.min().item(), p.max().item())
                 guard !(least < 0), !(low < 0), !(high > 1) else {
                     throw CressetError(

@@ -92,7 +92,7 @@ enum DrawChecks {
 
     /// Throws where a standard deviation is below 0.
     static func deviations(_ std: Tensor, _ op: String) throws(CressetError) {
-        guard std.numel > 0 else { return }
+        guard std.numel > 0, !std.isMeta else { return }
         let least = noGrad { std.detach().min().item() }
         guard !(least < 0) else {
             throw CressetError(

@@ -61,12 +61,14 @@ enum Multinomial {
             let shape: Shape = x.ndim == 2 ? [x.shape[0], count] : [count]
             if rows.numel == 0 { return try Tensor.empty(shape, .int64, on: x.runtime, op: op) }
             let most = rows.amax(dim: [1], keepdim: true)
-            let (least, largest, lowest) = (rows.min().item(), most.max().item(), most.min().item())
-            guard least >= 0, largest < .infinity, lowest > 0 else {
-                throw CressetError(
-                    .argument, op: op,
-                    "weights must be finite and not below 0, and one of each row above it; they go from \(least) to "
-                        + "\(largest), and the largest of a row is as small as \(lowest)")
+            if !rows.isMeta {
+                let (least, largest, lowest) = (rows.min().item(), most.max().item(), most.min().item())
+                guard least >= 0, largest < .infinity, lowest > 0 else {
+                    throw CressetError(
+                        .argument, op: op,
+                        "weights must be finite and not below 0, and one of each row above it; they go from \(least) to "
+                            + "\(largest), and the largest of a row is as small as \(lowest)")
+                }
             }
             if !replacement {
                 let drawn = try Draw.draw(keys, [rows], rows.shape, rows.dtype, stream)

@@ -180,6 +180,13 @@ extension Tensor {
         guard low < high else {
             return failed(CressetError(.argument, op: "aten::randint", "low (\(low)) must be below high (\(high))"))
         }
+        let (least, most) = DrawChecks.bounds(dtype)
+        guard dtype.hasGradient || low >= least && high - 1 <= most else {
+            return failed(
+                CressetError(
+                    .argument, op: "aten::randint",
+                    "\(low) to \(high - 1) goes beyond what \(dtype) holds, \(least) to \(most)"))
+        }
         return draw(Draw.integers, shape, dtype, device, stream, [Scalar(low), Scalar(high)])
     }
 

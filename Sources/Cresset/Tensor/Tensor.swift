@@ -72,8 +72,13 @@ public struct Tensor: Sendable {
     /// Size of a dim, counted from the end if negative.
     public func size(_ dim: Int) -> Int {
         let d = dim < 0 ? dim + ndim : dim
-        precondition(d >= 0 && d < ndim, "size: dim \(dim) of a tensor of rank \(ndim)")
-        return impl.shape[d]
+        if d >= 0 && d < ndim { return impl.shape[d] }
+        // (What failed before has no dims, and is told already.)
+        return trapping(default: 0) { () throws(CressetError) in
+            try checkValid("aten::size.int")
+            throw CressetError(
+                .index, op: "aten::size.int", "dim \(dim) is out of range for \(summary): it has \(ndim) dims")
+        }
     }
     /// True when the elements lie one after another in row-major order.
     public var isContiguous: Bool { impl.isContiguous }
