@@ -287,8 +287,12 @@ enum GridSampling {
         },
         type: { (a) throws(CressetError) in
             let (theta, size) = (try a.tensor("theta"), try a.ints("size"))
-            guard size.count == 4 || size.count == 5, size.dropFirst().allSatisfy({ $0 > 0 }), size[0] >= 0 else {
-                throw a.wrong("size must be [batch, channels] and 2 or 3 sizes above 0, got \(size)")
+            // (Places are made on the host.)
+            guard size.count == 4 || size.count == 5, size.dropFirst().allSatisfy({ $0 > 0 }), size[0] >= 0,
+                Shape(size.dropFirst(2)).extent(1).map({ $0 <= 1 << 28 }) ?? false
+            else {
+                throw a.wrong(
+                    "size must be [batch, channels] and 2 or 3 sizes above 0, of at most 2²⁸ places, got \(size)")
             }
             let rank = size.count - 2
             guard theta.shape == [size[0], rank, rank + 1] else {

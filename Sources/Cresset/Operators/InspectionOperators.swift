@@ -21,14 +21,16 @@ enum Inspection {
         return dtype
     }
 
+    private static let shapes: [(Shape, [Value])] = [([2, 3], []), ([], []), ([0, 2], [])]
+
     static let questions: [Operator] = [
-        question("is_signed(Tensor self) -> bool", samples: { $0.samples([([2], [])]) }) {
+        question("is_signed(Tensor self) -> bool", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(.bool(try a.tensor("self").isSigned))
         },
-        question("is_complex(Tensor self) -> bool", samples: { $0.samples([([2], [])]) }) {
+        question("is_complex(Tensor self) -> bool", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(.bool(try a.tensor("self").isComplex))
         },
-        question("is_floating_point(Tensor self) -> bool", samples: { $0.samples([([2], [])]) }) {
+        question("is_floating_point(Tensor self) -> bool", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(.bool(try a.tensor("self").isFloatingPoint))
         },
         question(
@@ -37,15 +39,17 @@ enum Inspection {
                 [
                     Sample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([2, 3]))]),
                     Sample([.tensor(g.tensor([2, 3])), .tensor(g.tensor([3, 2]))]),
+                    Sample([.tensor(g.tensor([])), .tensor(g.tensor([]))]),
+                    Sample([.tensor(g.tensor([0, 3])), .tensor(g.tensor([0, 3]))]),
                 ]
             }
         ) { (a) throws(CressetError) in
             .scalar(.bool(try a.tensor("self").isSameSize(try a.tensor("other"))))
         },
-        question("numel(Tensor self) -> int", samples: { $0.samples([([2, 3], []), ([], [])]) }) {
+        question("numel(Tensor self) -> int", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(Scalar(try a.tensor("self").numel))
         },
-        question("dim(Tensor self) -> int", samples: { $0.samples([([2, 3], []), ([], [])]) }) {
+        question("dim(Tensor self) -> int", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(Scalar(try a.tensor("self").ndim))
         },
         question("size.int(Tensor self, int dim) -> int", samples: { $0.samples([([2, 3], [-1])]) }) {
@@ -94,8 +98,8 @@ enum Inspection {
             throw CressetError(
                 .argument, op: op, "physical_layout must name each of \(size.count) dims once, got \(order)")
         }
-        guard size.extent(1) != nil else {
-            throw CressetError(.shape, op: op, "the shape \(size) is negative or too large")
+        guard size.allSatisfy({ $0 >= 0 }), size.extent(1) != nil else {
+            throw CressetError(.shape, op: op, "sizes must not be negative, nor too large, got \(size)")
         }
         var (strides, step) = (size, 1)
         for d in order.reversed() {

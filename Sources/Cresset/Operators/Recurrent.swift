@@ -122,10 +122,10 @@ enum Recurrent {
         /// The list of parameters as weights by layer and direction.
         func weights(_ list: [Tensor], projects: Bool) throws(CressetError) -> [Weights] {
             let each = (hasBiases ? 4 : 2) + (projects ? 1 : 0)
-            guard count > 0, count <= list.count, list.count == count * directions * each else {
+            guard count > 0, count <= Int(Int32.max), list.count == count * directions * each else {
                 throw CressetError(
                     .argument, op: op,
-                    "\(count) layers of \(directions) directions need \(each) parameters for each of both, got \(list.count)"
+                    "\(count) layers of \(directions) directions need \(directions * each) parameters each, got \(list.count)"
                 )
             }
             return stride(from: 0, to: list.count, by: each).map { i in

@@ -57,7 +57,7 @@ extension Operators {
                 return [
                     ErrorSample(
                         [x, state([1, 2, 2]), .tensors(Array(list.prefix(3))), true] + options,
-                        words: ["need 4 parameters", "3"]),
+                        words: ["need 4 parameters each", "3"]),
                     ErrorSample([x, state([1, 5, 2]), .tensors(list), true] + options, words: ["a batch of 2"]),
                     ErrorSample([x, state([1, 2, 4]), .tensors(list), true] + options, words: ["2 hidden elements"]),
                     ErrorSample(

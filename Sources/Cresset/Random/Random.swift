@@ -194,8 +194,10 @@ extension Tensor {
     public static func randperm(
         _ n: Int, dtype: DType = .int64, device: Device? = nil, stream: RandomStream = .default
     ) -> Tensor {
-        guard n >= 0 else {
-            return failed(CressetError(.argument, op: "aten::randperm", "n must not be negative, got \(n)"))
+        // (The order is made on the host.)
+        guard n >= 0, n < 1 << 31 else {
+            return failed(
+                CressetError(.argument, op: "aten::randperm", "n must not be negative and below 2³¹, got \(n)"))
         }
         do throws(CressetError) {
             // (It is shuffled on the host first.)

@@ -115,7 +115,7 @@ enum RandomOperators {
             let (mean, std) = (try a.double("mean"), try a.double("std"))
             return try filled(x, a) { $0.logNormal_(mean, std, stream: stream) }
         },
-        fill("geometric(Tensor self, float p)", .real, [[0.4]], wrong: [([1.0], ["p must be inside (0, 1)"])]) {
+        fill("geometric(Tensor self, float p)", .number, [[0.4]], wrong: [([1.0], ["p must be inside (0, 1)"])]) {
             (x, a, stream) throws(CressetError) in
             let p = try a.double("p")
             return try filled(x, a) { $0.geometric_(p, stream: stream) }
