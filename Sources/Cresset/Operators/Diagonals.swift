@@ -45,7 +45,7 @@ extension Tensor {
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
         triangle("aten::tril_indices", row, col, dtype, device) {
-            (0, $0 + offset + 1)
+            (0, $0 + bounded(offset) + 1)
         } keep: {
             $0.tril(offset)
         }
@@ -55,11 +55,14 @@ extension Tensor {
         _ row: Int, _ col: Int, offset: Int = 0, dtype: DType = .int64, device: Device? = nil
     ) -> Tensor {
         triangle("aten::triu_indices", row, col, dtype, device) {
-            ($0 + offset, col)
+            ($0 + bounded(offset), col)
         } keep: {
             $0.triu(offset)
         }
     }
+
+    /// An offset that can be added to a row; beyond it are no elements either way.
+    private static func bounded(_ offset: Int) -> Int { Swift.max(-1 << 48, Swift.min(offset, 1 << 48)) }
 
     /// - Parameter kept: the columns of a row that are kept, which may lie beyond the matrix.
     private static func triangle(
@@ -73,6 +76,8 @@ extension Tensor {
             guard dtype == .int64 || dtype == .int32 else {
                 throw CressetError(.dtype, op: op, "the dtype must be int64 or int32, got \(dtype)")
             }
+            // (The rows are counted one by one on the host.)
+            try Tensor.checkFits([rows, columns], .bool, on: (device ?? .default).runtime(for: op), op: op)
             let count = (0..<rows).reduce(0) { count, row in
                 let (from, to) = kept(row)
                 return count + Swift.max(0, Swift.min(to, columns) - Swift.max(from, 0))

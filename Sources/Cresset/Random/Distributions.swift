@@ -188,10 +188,10 @@ extension Tensor {
     @discardableResult
     public func geometric_(_ p: Double, stream: RandomStream = .default) -> Tensor {
         inPlace("aten::geometric_") { (x) throws(CressetError) in
-            try x.checkDType(Set<DType>.number.union(Set<DType>.complex), op: "aten::geometric_")
             guard p > 0, p < 1 else {
                 throw CressetError(.argument, op: "aten::geometric_", "p must be inside (0, 1), got \(p)")
             }
+            try x.checkDType(Set<DType>.number.union(Set<DType>.complex), op: "aten::geometric_")
             return try Draw.fresh(Draw.geometric, x, stream, [.double(p)])
         }
     }
