@@ -155,7 +155,7 @@ struct RandomChain {
         perform("\(op.name)(\(arguments.map(\.told).joined(separator: ", ")))", arguments.flatMap(\.views)) {
             memories, device in
             try op.call(try arguments.map { try Self.value($0, memories, device) }).flatMap {
-                try $0.tensors(of: op.name)
+                try $0.tensors(of: op.name, on: device)
             }
         }
     }

@@ -136,7 +136,7 @@ enum CTC {
         let (classes, skips) = try noGrad { () throws(CressetError) in try extended(p) }
         if n == 0 {
             let x = try p.logProbs.reshaped([0], op: p.op)
-            return (x, try x.detach().reshaped([0, p.times, width], op: p.op))
+            return (x, try x.reshaped([0, p.times, width], op: p.op))
         }
         let index = try classes.unsqueeze(0).expanded([p.times, n, width], op: p.op)
         let emissions = try Indexing.gather(try p.logProbs.converted(to: wide), 2, index)

@@ -52,7 +52,7 @@ enum Inspection {
         question("dim(Tensor self) -> int", samples: { $0.samples(shapes) }) {
             (a) throws(CressetError) in .scalar(Scalar(try a.tensor("self").ndim))
         },
-        question("size.int(Tensor self, int dim) -> int", samples: { $0.samples([([2, 3], [-1])]) }) {
+        question("size.int(Tensor self, int dim) -> int", samples: { $0.samples([([2, 3], [-1]), ([0, 3], [0])]) }) {
             (a) throws(CressetError) in
             let x = try a.tensor("self")
             let d = try x.dim(try a.int("dim"), op: a.op)
@@ -61,15 +61,19 @@ enum Inspection {
         },
         question(
             "result_type.Tensor(Tensor tensor, Tensor other) -> ScalarType",
-            samples: { g in [Sample([.tensor(g.tensor([2])), .tensor(g.tensor([], dtype: .float32))])] }
+            samples: { g in
+                shapes.map { shape, _ in Sample([.tensor(g.tensor(shape)), .tensor(g.tensor([], dtype: .float32))]) }
+            }
         ) { (a) throws(CressetError) in .dtype(Tensor.resultType(try a.tensor("tensor"), try a.tensor("other"))) },
         question(
             "result_type.Scalar(Tensor tensor, Scalar other) -> ScalarType",
-            samples: { g in [Sample([.tensor(g.tensor([2])), 1.5]), Sample([.tensor(g.tensor([])), 2])] }
+            samples: { g in
+                shapes.flatMap { [Sample([.tensor(g.tensor($0.0)), 1.5]), Sample([.tensor(g.tensor($0.0)), 2])] }
+            }
         ) { (a) throws(CressetError) in .dtype(Tensor.resultType(try a.tensor("tensor"), try a.scalar("other"))) },
         question(
             "result_type.Scalar_Tensor(Scalar scalar, Tensor tensor) -> ScalarType",
-            samples: { g in [Sample([1.5, .tensor(g.tensor([2]))])] }
+            samples: { g in shapes.map { Sample([1.5, .tensor(g.tensor($0.0))]) } }
         ) { (a) throws(CressetError) in .dtype(Tensor.resultType(try a.scalar("scalar"), try a.tensor("tensor"))) },
         question(
             "result_type.Scalar_Scalar(Scalar scalar1, Scalar scalar2) -> ScalarType",

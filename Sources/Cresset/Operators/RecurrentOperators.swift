@@ -29,17 +29,18 @@ extension Operators {
                 + (isLSTM ? "(Tensor, Tensor, Tensor)" : "(Tensor, Tensor)"),
             dtypes: .floating, composition: ["matmul", "pointwise"], notOverridable: why,
             samples: { g in
-                let cases: [(layers: Int, both: Bool, batchFirst: Bool, biases: Bool)] = [
-                    (1, false, false, true), (2, true, true, true), (1, true, false, false),
+                let cases: [(batch: Int, layers: Int, both: Bool, batchFirst: Bool, biases: Bool)] = [
+                    (2, 1, false, false, true), (2, 2, true, true, true), (2, 1, true, false, false),
+                    (0, 1, false, false, true),
                 ]
                 return cases.map { c in
                     let d = c.both ? 2 : 1
-                    let state = (0..<(isLSTM ? 2 : 1)).map { _ in g.tensor([c.layers * d, 2, 2], -1, 1) }
+                    let state = (0..<(isLSTM ? 2 : 1)).map { _ in g.tensor([c.layers * d, c.batch, 2], -1, 1) }
                     let list = parameters(
                         &g, kind, features: 3, hidden: 2, layers: c.layers, directions: d, biases: c.biases)
                     return Sample(
                         [
-                            .tensor(g.tensor(c.batchFirst ? [2, 3, 3] : [3, 2, 3], -1, 1)),
+                            .tensor(g.tensor(c.batchFirst ? [c.batch, 3, 3] : [3, c.batch, 3], -1, 1)),
                             isLSTM ? .tensors(state) : .tensor(state[0]), .tensors(list),
                             .scalar(.bool(c.biases)), Value(c.layers), c.layers > 1 ? 0.25 : 0.0, true,
                             .scalar(.bool(c.both)), .scalar(.bool(c.batchFirst)),
@@ -87,12 +88,12 @@ extension Operators {
                 + (isLSTM ? "(Tensor, Tensor)" : "Tensor"),
             dtypes: .floating, composition: ["matmul", "pointwise"], notOverridable: why,
             samples: { g in
-                [true, false].map { biases in
-                    let state = (0..<(isLSTM ? 2 : 1)).map { _ in g.tensor([2, 4], -1, 1) }
+                [(2, true), (2, false), (0, true)].map { batch, biases in
+                    let state = (0..<(isLSTM ? 2 : 1)).map { _ in g.tensor([batch, 4], -1, 1) }
                     let bias = (0..<2).map { _ in biases ? Value.tensor(g.tensor([kind.gates * 4], -1, 1)) : .none }
                     return Sample(
                         [
-                            .tensor(g.tensor([2, 3], -1, 1)), isLSTM ? .tensors(state) : .tensor(state[0]),
+                            .tensor(g.tensor([batch, 3], -1, 1)), isLSTM ? .tensors(state) : .tensor(state[0]),
                             .tensor(g.tensor([kind.gates * 4, 3], -1, 1)),
                             .tensor(g.tensor([kind.gates * 4, 4], -1, 1)),
                         ] + bias)

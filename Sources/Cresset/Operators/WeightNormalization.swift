@@ -16,7 +16,7 @@ enum WeightNormalization {
     static let norm = Composed(
         "norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", of: ["pointwise", "reduce"],
         samples: { g in
-            [([4, 5], 2, 0), ([2, 3, 4], 2, 1), ([3, 4], 1, -1), ([2, 3, 4], 3, 2), ([0, 3], 2, 1)].map {
+            [([4, 5], 2, 0), ([2, 3, 4], 2, 1), ([3, 4], 1, -1), ([2, 3, 4], 3, 2), ([0, 3], 2, 1), ([], 2, 0)].map {
                 (shape: Shape, p: Int, dim: Int) in Sample([.tensor(g.tensor(shape)), Value(p), Value(dim)])
             }
         },
@@ -41,7 +41,9 @@ enum WeightNormalization {
     static let weight = Composed(
         "_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", of: ["aten::norm_except_dim", "pointwise"],
         samples: { g in
-            [([4, 5], [4, 1], 0), ([2, 3, 4], [1, 1, 4], 2), ([3, 2], [1, 2], 1)].map {
+            [
+                ([4, 5], [4, 1], 0), ([2, 3, 4], [1, 1, 4], 2), ([3, 2], [1, 2], 1), ([], [], 0), ([3, 0], [3, 1], 0),
+            ].map {
                 (shape: Shape, length: Shape, dim: Int) in
                 Sample([.tensor(g.tensor(shape)), .tensor(g.tensor(length)), Value(dim)])
             }
