@@ -169,7 +169,7 @@ enum Dropout {
 
     private static let backward = Operator(
         "native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor",
-        dtypes: Set<DType>.continuous, composition: ["pointwise"],
+        dtypes: .all, composition: ["pointwise"],
         notOverridable: "it is made of aten::mul.Tensor, which can be",
         samples: { g in
             let cases: [(Shape, Double)] = [([5, 7], 2), ([], 1.5), ([0, 3], 2)]
@@ -180,7 +180,8 @@ enum Dropout {
         errors: { g in
             [
                 ErrorSample(
-                    [.tensor(g.tensor([2, 3])), .tensor(g.tensor([2, 3])), 2.0], "the mask must be bool"),
+                    [.tensor(g.tensor([2, 3])), .tensor(g.tensor([2, 3], dtype: .int64)), 2.0],
+                    "the mask must be bool"),
                 ErrorSample(
                     [.tensor(g.tensor([2, 3])), .tensor(g.tensor([4], dtype: .bool)), 2.0], "do not broadcast"),
             ]
@@ -188,13 +189,12 @@ enum Dropout {
         call: { (a) throws(CressetError) in
             let (g, mask) = (try a.tensor("grad_output"), try a.tensor("mask"))
             try mask.checkValid(a.op)
-            guard g.dtype.hasGradient else {
-                throw CressetError(.dtype, op: a.op, "is for floating-point and complex tensors: \(g.summary)")
-            }
             guard mask.dtype == .bool else {
                 throw CressetError(.dtype, op: a.op, "the mask must be bool, got \(mask.summary)")
             }
-            let factors = try Ops.mul(try mask.converted(to: g.dtype), .double(try a.double("scale")))
+            // (Of integers the factors make floats, as any number does.)
+            let type = g.dtype.hasGradient ? g.dtype : .float32
+            let factors = try Ops.mul(try mask.converted(to: type), .double(try a.double("scale")))
             return [.tensor(try Ops.mul(g, factors))]
         })
 
