@@ -1,5 +1,6 @@
 /// The end of the line: adds what arrives to a leaf's `grad`.
 final class AccumulateGrad: Node, @unchecked Sendable {
+    // (The leaf's gradient is behind its own lock, and `run` lets one thread at a time in.)
     let leaf: TensorImpl
 
     init(_ leaf: TensorImpl) {

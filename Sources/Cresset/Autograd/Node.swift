@@ -166,8 +166,7 @@ final class ClosureNode: Node, @unchecked Sendable {
         saved = []
     }
 
-    /// A result of this node, saved after the node was made.
-    func save(result: SavedTensor) { saved.append(result) }
+    /// Saves a tensor after the node was made, as its own results are.
     func save(_ tensor: SavedTensor) { saved.append(tensor) }
 }
 

@@ -37,7 +37,7 @@ enum Tape {
         // (A view would take part in its base's history.)
         let isOwn = result.impl.autograd == nil && result.impl.base == nil
         let target = isOwn ? result : Tensor(result.detachedImpl)
-        if savingResult { node.save(result: SavedTensor(result: target)) }
+        if savingResult { node.save(SavedTensor(result: target)) }
         target.impl.autograd = AutogradState(requiresGrad: true, node: node)
         return target
     }
@@ -60,7 +60,7 @@ enum Tape {
             state.outputIndex = i
             recorded[i].impl.autograd = state
         }
-        for i in savingResults { node.save(result: SavedTensor(result: recorded[i], index: i)) }
+        for i in savingResults { node.save(SavedTensor(result: recorded[i], index: i)) }
         return recorded
     }
 

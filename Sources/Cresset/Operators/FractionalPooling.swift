@@ -76,16 +76,7 @@ enum FractionalPooling {
         let rank = kernel.count
         try x.checkValid(op)
         try samples.checkValid(op)
-        guard x.ndim == rank + 1 || x.ndim == rank + 2, x.shape.dropFirst(x.ndim - rank - 1).allSatisfy({ $0 > 0 })
-        else {
-            throw CressetError(
-                .shape, op: op,
-                "needs \(rank + 2) dims, or \(rank + 1) without a batch, of which only the batch may have no elements: "
-                    + x.summary)
-        }
-        guard x.dtype.isFloatingPoint else {
-            throw CressetError(.dtype, op: op, "is not defined for \(x.summary)")
-        }
+        try Unpooling.checkImages(x, rank, op: op)
         for d in 0..<rank {
             let size = x.shape[x.ndim - rank + d]
             guard output[d] > 0, kernel[d] > 0, output[d] + kernel[d] - 1 <= size else {

@@ -2,13 +2,8 @@ import BackendKit
 
 /// The way back from maxima of windows: each goes to where it was, and all else is 0.
 enum Unpooling {
-    /// Throws where `indices` do not belong to `x`, or the result has no such sizes.
-    private static func check(
-        _ x: Tensor, _ indices: Tensor, _ sizes: [Int], op: String
-    ) throws(CressetError) {
-        let rank = sizes.count
-        try x.checkValid(op)
-        try indices.checkValid(op)
+    /// Throws unless x is [batch, channels, …] with `rank` more dims, or that without a batch.
+    static func checkImages(_ x: Tensor, _ rank: Int, op: String) throws(CressetError) {
         guard x.ndim == rank + 1 || x.ndim == rank + 2, x.shape.dropFirst(x.ndim - rank - 1).allSatisfy({ $0 > 0 })
         else {
             throw CressetError(
@@ -16,6 +11,16 @@ enum Unpooling {
                 "needs \(rank + 2) dims, or \(rank + 1) without a batch, of which only the batch may have no elements: "
                     + x.summary)
         }
+    }
+
+    /// Throws where `indices` do not belong to `x`, or the result has no such sizes.
+    private static func check(
+        _ x: Tensor, _ indices: Tensor, _ sizes: [Int], op: String
+    ) throws(CressetError) {
+        let rank = sizes.count
+        try x.checkValid(op)
+        try indices.checkValid(op)
+        try checkImages(x, rank, op: op)
         guard indices.dtype == .int64, indices.shape == x.shape else {
             throw CressetError(
                 .argument, op: op, "needs int64 indices of the input's shape: \(x.summary), \(indices.summary)")
