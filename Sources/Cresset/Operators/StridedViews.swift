@@ -162,7 +162,10 @@ extension Operators {
         ])
         let unfold = Operator.view(
             "unfold(Tensor self, int dimension, int size, int step) -> Tensor",
-            [([7, 2], [0, 3, 2]), ([2, 6], [-1, 2, 3]), ([5], [0, 5, 1]), ([], [0, 1, 1]), ([0, 3], [1, 2, 1])]
+            [
+                ([7, 2], [0, 3, 2]), ([2, 6], [-1, 2, 3]), ([5], [0, 5, 1]), ([], [0, 1, 1]), ([0, 3], [1, 2, 1]),
+                ([3], [0, 0, 1]),
+            ]
         ) { (x, a) throws(CressetError) in
             [x.unfold(try a.int("dimension"), try a.int("size"), try a.int("step"))]
         }.refusing(windowErrors)

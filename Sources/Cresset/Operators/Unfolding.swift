@@ -5,47 +5,6 @@ enum Unfolding {
     private static let columnsName = OperatorName("aten::im2col")
     private static let imageName = OperatorName("aten::col2im")
 
-    /// A view with dim `dim` replaced by windows of it, whose elements are a new last dim.
-    static func unfold(_ x: Tensor, _ dim: Int, _ size: Int, _ step: Int) throws(CressetError) -> Tensor {
-        let op = "aten::unfold"
-        try x.checkValid(op)
-        let d = try x.dim(dim, op: op)
-        let n = x.ndim == 0 ? 1 : x.shape[d]
-        guard size >= 0, size <= n, step > 0 else {
-            throw CressetError(
-                .argument, op: op,
-                "size (\(size)) must be in 0 ... \(n), the size of dim \(d) of \(x.summary), and step (\(step)) positive"
-            )
-        }
-        // A 0-d tensor has one window, and keeps no dim for it.
-        if x.ndim == 0 {
-            return x.view(op, [size], [1]) { (g) throws(CressetError) in
-                size == 1
-                    ? try g.reshaped([], op: op) : try .filled([], 0, dtype: g.dtype, on: g.runtime, op: op)
-            }
-        }
-        guard x.ndim < maxRank else {
-            throw CressetError(.shape, op: op, "ranks above \(maxRank) are not supported")
-        }
-        var (shape, strides) = (x.shape, x.strides)
-        let count = (n - size) / step + 1
-        shape[d] = count
-        // (One window has no next one, however large the step.)
-        strides[d] = count == 1 ? x.strides[d] : x.strides[d] * step
-        shape.append(size)
-        strides.append(x.strides[d])
-        let windows = Windows(
-            input: [n], kernel: [size], output: [count], stride: [count == 1 ? 1 : step], padding: [0], dilation: [1])
-        let rank = x.ndim
-        return x.view(op, shape, strides) { (g) throws(CressetError) in
-            let others = (0..<rank).filter { $0 != d }
-            let folded = try windows.fold(g.permute(others + [rank, d]), op: "aten::unfold_backward")
-            var order = Array(0..<(rank - 1))
-            order.insert(rank - 1, at: d)
-            return folded.permute(order)
-        }
-    }
-
     private static func windows(
         _ lead: [Int], _ input: [Int], _ kernel: PerDim, _ dilation: PerDim, _ padding: PerDim, _ stride: PerDim,
         op: String
@@ -121,7 +80,7 @@ enum Unfolding {
 extension Tensor {
     /// A view of windows of `size` elements along `dim`, `step` apart; their elements are the last dim.
     public func unfold(_ dim: Int, size: Int, step: Int) -> Tensor {
-        trapping { () throws(CressetError) in try Unfolding.unfold(self, dim, size, step) }
+        unfold(dim, size, step)
     }
     /// The windows of an image, [N, C, H, W], as columns, [N, C·kernel, windows]; PyTorch's F.unfold.
     public func im2col(_ kernelSize: PerDim, dilation: PerDim = 1, padding: PerDim = 0, stride: PerDim = 1) -> Tensor {
@@ -142,32 +101,7 @@ extension Tensor {
 // MARK: Declarations
 
 extension Operators {
-    private static func unfold(_ name: String, isView: Bool) -> Operator {
-        let cases: [(Shape, Int, Int, Int)] = [
-            ([2, 7, 3], 1, 3, 2), ([9], -1, 4, 1), ([5, 4], 0, 2, 3), ([4], 0, 4, 1), ([0, 3], 1, 2, 1), ([3], 0, 0, 1),
-            ([], 0, 1, 1),
-        ]
-        return Operator(
-            isView
-                ? "unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)"
-                : "unfold_copy(Tensor self, int dimension, int size, int step) -> Tensor",
-            dtypes: .all, composition: isView ? [] : ["aten::clone"],
-            notOverridable: isView ? nil : "it is made of aten::clone, which can be",
-            samples: { g in
-                cases.map {
-                    Sample([.tensor(g.tensor($0)), .scalar(Scalar($1)), .scalar(Scalar($2)), .scalar(Scalar($3))])
-                }
-            },
-            call: { (a) throws(CressetError) in
-                let view = try Unfolding.unfold(
-                    try a.tensor("self"), try a.int("dimension"), try a.int("size"), try a.int("step"))
-                return [.tensor(isView ? view : view.clone())]
-            }
-        ).refusing(windowErrors)
-    }
-
     static let unfolding: [Operator] = [
-        unfold("unfold", isView: true), unfold("unfold_copy", isView: false),
         Operator(
             "im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor",
             dtypes: .all, composition: ["pointwise"],

@@ -67,7 +67,7 @@ enum ShortTime {
             throw CressetError(
                 .shape, op: op, "n_fft is \(plan.size), and the signal has \(x.size(1)) elements: \(signal.summary)")
         }
-        var frames = try Unfolding.unfold(x, 1, plan.size, plan.hop)
+        var frames = x.unfold(1, plan.size, plan.hop)
         if let window = plan.window { frames = try Ops.mul(frames, window) }
         let isComplex = frames.dtype.isComplex
         let oneSided = options.oneSided ?? !isComplex
