@@ -9,6 +9,9 @@
  * Returns NULL, or what the user should be told: a string that lives for good. */
 const char *cpu_start(const char *isa, const char *blas, uint32_t threads);
 
+/* From the next launch on: at most so many threads. */
+void cpu_set_thread_count(uint32_t threads);
+
 /* The level in use: "avx2". */
 const char *cpu_isa_name(void);
 /* The matrix library in use: "OpenBLAS 0.3.21", "own GEMM". */
