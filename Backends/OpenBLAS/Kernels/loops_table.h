@@ -5,6 +5,11 @@
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
 #define EACH _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; i++)
+/* The same with two (four) vectors under way at a time, for bodies whose operations wait for each other. */
+#define EACH_TWICE                                                                                                     \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(2)") for (int64_t i = 0; i < n; i++)
+#define EACH_FOUR_TIMES                                                                                                \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(4)") for (int64_t i = 0; i < n; i++)
 #define EACH_PLAIN for (int64_t i = 0; i < n; i++)
 #define OP_ARGUMENTS int64_t n, void *rp, const void *ap, const void *bp, const void *cp
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
@@ -15,6 +20,7 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_call.h"
+#include "loops_fast.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -64,6 +70,9 @@ const CpuLoops TABLE = {
     .call = {
 #define CRESSET_X(name, value, arguments) {call_##name##_f32, call_##name##_f64},
         CRESSET_FUNCTIONS(CRESSET_X)
+#undef CRESSET_X
+#define CRESSET_X(name) [CRESSET_FUNCTION_##name] = {fast_##name##_f32, fast_##name##_f64},
+        FAST_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
     },
     .philox = {philox_0, philox_1, philox_2, philox_3},
