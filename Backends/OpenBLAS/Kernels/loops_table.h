@@ -80,11 +80,12 @@ const CpuLoops TABLE = {
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
-    .fold = {
-        [CRESSET_REDUCE_SUM] = {ALL(fold_sum)}, [CRESSET_REDUCE_PROD] = {ALL(fold_prod)},
-        [CRESSET_REDUCE_MAX] = {ALL(fold_max)}, [CRESSET_REDUCE_MIN] = {ALL(fold_min)},
-        [CRESSET_REDUCE_ANY] = {fold_max_bool}, [CRESSET_REDUCE_ALL] = {fold_min_bool},
-    },
+#define FOLD_ROWS(form)                                                                                               \
+  [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
+  [CRESSET_REDUCE_MAX] = {ALL(form##_max)}, [CRESSET_REDUCE_MIN] = {ALL(form##_min)},                                 \
+  [CRESSET_REDUCE_ANY] = {form##_max_bool}, [CRESSET_REDUCE_ALL] = {form##_min_bool}
+    .fold = {FOLD_ROWS(fold)},
+    .fold_columns = {FOLD_ROWS(columns)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
