@@ -15,6 +15,8 @@ typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, in
 
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
+/* r[i] = the fold of element i of `rows` rows that lie `row` bytes apart, one after the other. */
+typedef void (*CpuFoldColumns)(int64_t rows, int64_t n, void *r, const char *a, int64_t row);
 /* The position of the first element equal to *value, which is there. */
 typedef int64_t (*CpuFind)(int64_t n, const void *a, const void *value);
 /* best, where = the better of it and (a, b), elementwise; b is one position for all
@@ -46,6 +48,7 @@ typedef struct CpuLoops {
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
+  CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFind find[CRESSET_TYPE_COUNT];
   CpuBetter better[2][CRESSET_TYPE_COUNT]; /* greater, less */
   CpuScatter scatter[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];

@@ -7,6 +7,7 @@
     apply_to = function)
 #define LEVEL "avx512"
 #define HAS_HALF 1
+#define HAS_AVX512 1
 #define HAS_FMA 1
 #define VECTOR_BYTES 64
 #define GEMM_ROWS 8

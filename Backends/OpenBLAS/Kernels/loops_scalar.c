@@ -11,6 +11,7 @@
 #define HAS_HALF 0
 #define HAS_FMA 0
 #endif
+#define HAS_AVX512 0
 #define VECTOR_BYTES 16
 #define GEMM_ROWS 4
 #define GEMM_VECTORS 2

@@ -5,6 +5,11 @@
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
 #define EACH _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; i++)
+/* The same with two (four) vectors under way at a time, for bodies whose operations wait for each other. */
+#define EACH_TWICE                                                                                                     \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(2)") for (int64_t i = 0; i < n; i++)
+#define EACH_FOUR_TIMES                                                                                                \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(4)") for (int64_t i = 0; i < n; i++)
 #define EACH_PLAIN for (int64_t i = 0; i < n; i++)
 #define OP_ARGUMENTS int64_t n, void *rp, const void *ap, const void *bp, const void *cp
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
@@ -15,6 +20,7 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_call.h"
+#include "loops_fast.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -65,17 +71,21 @@ const CpuLoops TABLE = {
 #define CRESSET_X(name, value, arguments) {call_##name##_f32, call_##name##_f64},
         CRESSET_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
+#define CRESSET_X(name) [CRESSET_FUNCTION_##name] = {fast_##name##_f32, fast_##name##_f64},
+        FAST_FUNCTIONS(CRESSET_X)
+#undef CRESSET_X
     },
     .philox = {philox_0, philox_1, philox_2, philox_3},
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
-    .fold = {
-        [CRESSET_REDUCE_SUM] = {ALL(fold_sum)}, [CRESSET_REDUCE_PROD] = {ALL(fold_prod)},
-        [CRESSET_REDUCE_MAX] = {ALL(fold_max)}, [CRESSET_REDUCE_MIN] = {ALL(fold_min)},
-        [CRESSET_REDUCE_ANY] = {fold_max_bool}, [CRESSET_REDUCE_ALL] = {fold_min_bool},
-    },
+#define FOLD_ROWS(form)                                                                                               \
+  [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
+  [CRESSET_REDUCE_MAX] = {ALL(form##_max)}, [CRESSET_REDUCE_MIN] = {ALL(form##_min)},                                 \
+  [CRESSET_REDUCE_ANY] = {form##_max_bool}, [CRESSET_REDUCE_ALL] = {form##_min_bool}
+    .fold = {FOLD_ROWS(fold)},
+    .fold_columns = {FOLD_ROWS(columns)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
