@@ -15,6 +15,7 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_call.h"
+#include "loops_rows.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -76,6 +77,7 @@ const CpuLoops TABLE = {
         [CRESSET_REDUCE_MAX] = {ALL(fold_max)}, [CRESSET_REDUCE_MIN] = {ALL(fold_min)},
         [CRESSET_REDUCE_ANY] = {fold_max_bool}, [CRESSET_REDUCE_ALL] = {fold_min_bool},
     },
+    .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
