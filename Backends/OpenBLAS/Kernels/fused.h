@@ -55,6 +55,13 @@ static inline double cpu_number(uint32_t type, const char *array, int64_t i) {
   return wide;
 }
 
+/* What a tensor of F32 or F64 would hold of it. */
+static inline double cpu_rounded(uint32_t type, double x) { return type == CRESSET_TYPE_F32 ? (double)(float)x : x; }
+
+/* Whose gradients are wanted, of x, weight and bias, as the last argument of a backward call says:
+ * their outputs, or NULL. False if the call is malformed. */
+bool cpu_wanted(const CressetCall *call, bool has_weight, bool has_bias, const CressetTensor *output[3]);
+
 /* The largest of a row (NaN passed over) and Σ exp(a - largest), which is NaN if that is infinite. */
 void cpu_exp_statistics(uint32_t type, int64_t n, const char *a, double *largest, double *sum);
 

@@ -194,16 +194,16 @@ enum { EXP_BLOCK = 256 };
     EACH r[i] = (a[i] - m) * s + b;                                                                                    \
   }                                                                                                                    \
   static void row_normalize_backward_##S(int64_t n, void *rp, const void *gp, const void *wp, const void *ap,          \
-                                         double md, double pd, double qd, double td) {                                 \
-    type_##S *r = rp, m = (type_##S)md, p = (type_##S)pd, q = (type_##S)qd, t = (type_##S)td;                          \
+                                         double md, double cd, double qd, double pd) {                                 \
+    type_##S *r = rp, m = (type_##S)md, c = (type_##S)cd, q = (type_##S)qd, p = (type_##S)pd;                          \
     const type_##S *g = gp, *w = wp, *a = ap;                                                                          \
-    EACH r[i] = (g[i] * w[i] * p - (a[i] - m) * q) - t;                                                                \
+    EACH r[i] = ((g[i] * w[i] - c) - (a[i] - m) * q) * p;                                                               \
   }                                                                                                                    \
-  static void row_affine_backward_##S(int64_t n, void *rp, const void *gp, const void *ap, double md, double pd,       \
-                                      double qd, double td) {                                                          \
-    type_##S *r = rp, m = (type_##S)md, p = (type_##S)pd, q = (type_##S)qd, t = (type_##S)td;                          \
+  static void row_affine_backward_##S(int64_t n, void *rp, const void *gp, const void *ap, double md, double wd,       \
+                                      double cd, double qd, double pd) {                                               \
+    type_##S *r = rp, m = (type_##S)md, w = (type_##S)wd, c = (type_##S)cd, q = (type_##S)qd, p = (type_##S)pd;        \
     const type_##S *g = gp, *a = ap;                                                                                   \
-    EACH r[i] = (g[i] * p - (a[i] - m) * q) - t;                                                                       \
+    EACH r[i] = ((g[i] * w - c) - (a[i] - m) * q) * p;                                                                 \
   }                                                                                                                    \
   static void row_accumulate_##S(int64_t n, void *wp, void *bp, const void *gp, const void *ap, double md,             \
                                  double rd) {                                                                          \

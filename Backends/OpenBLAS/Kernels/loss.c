@@ -13,7 +13,7 @@ typedef struct CrossEntropy {
   int64_t ignored;
   double *loss;                     /* by rows */
   const char *gradient;             /* by rows, in their type; or NULL */
-  double common;                    /* what each row's gradient is multiplied with */
+  double common;                    /* otherwise: each row's */
   _Atomic int64_t wrong;            /* the first row with a class there is not, or the number of rows */
 } CrossEntropy;
 
@@ -68,10 +68,11 @@ static void run_backward(void *context, int64_t begin, int64_t end) {
         memset(r, 0, (size_t)rows->n * size);
         continue;
       }
-      double g = (job->gradient ? cpu_number(rows->type, job->gradient, row) : 1) * job->common * weight_of(job, class);
+      double g = job->gradient ? cpu_number(rows->type, job->gradient, row) : job->common;
+      g = cpu_rounded(rows->type, g * weight_of(job, class));
       double m, s;
       cpu_exp_statistics(rows->type, rows->n, x, &m, &s);
-      double there = g * (exp(cpu_number(rows->type, x, class) - m) / s - 1);
+      double there = g * (exp(cpu_number(rows->type, x, class) - m) / s) - g;
       loops->exp_scale(rows->n, r, x, m, g / s);
       if (rows->type == CRESSET_TYPE_F64) memcpy(r + class * 8, &there, 8);
       else {
@@ -88,6 +89,7 @@ static void read_targets(const CressetTensor *tensor, int64_t *r) {
   CpuSpace space;
   cpu_space_begin(&space, tensor);
   cpu_space_add(&space, tensor);
+  if (space.count == 0) return;
   CpuWalk walk;
   cpu_walk_begin(&walk, &space, 0, space.rank, 0);
   for (int64_t i = 0; i < space.count; i++, cpu_walk_next(&walk, &space)) {
@@ -175,7 +177,10 @@ CressetStatus *cpu_cross_entropy_backward(void *context, CressetQueue *queue, co
   char *gradient = (char *)job.loss; /* room for two numbers a row */
   cpu_read_all(g, job.rows.type, reduction == NONE ? job.rows.rows : 1, 0, gradient);
   if (reduction == NONE) job.gradient = gradient;
-  else job.common = cpu_number(job.rows.type, gradient, 0) / (reduction == MEAN ? total_weight(&job) : 1);
+  else {
+    double g = cpu_number(job.rows.type, gradient, 0);
+    job.common = cpu_rounded(job.rows.type, reduction == MEAN ? g / cpu_rounded(job.rows.type, total_weight(&job)) : g);
+  }
   cpu_rows_run(&job.rows, 24, run_backward, &job);
   return finish(&job, queue, call);
 }

@@ -141,9 +141,9 @@ static bool backward_rows(Norm *job, int64_t begin, int64_t end, double *sums) {
       if (!r) continue;
       double moment[2];
       loops->weighted_moments(n, g, job->weight, x, s.mean, moment);
-      double square = s.rstd * s.rstd, shift = job->is_root_mean_square ? 0 : s.rstd * moment[0] / (double)n;
-      loops->normalize_backward(n, r + j * r_step, g, job->weight, x, s.mean, s.rstd,
-                                square * s.rstd * moment[1] / (double)n, shift);
+      double shift = job->is_root_mean_square ? 0 : moment[0] / (double)n;
+      loops->normalize_backward(n, r + j * r_step, g, job->weight, x, s.mean, shift,
+                                s.rstd * s.rstd * moment[1] / (double)n, s.rstd);
     }
     if (r) cpu_rows_write(rows, 2, &pass.walk, pass.count, r, target);
   }
@@ -173,21 +173,6 @@ static void store_sums(const CressetTensor *tensor, int64_t count, int64_t block
   }
 }
 
-/* Whose gradients are wanted, of x, weight and bias, as the last argument says; gives the outputs. */
-static bool wanted(const CressetCall *call, bool has_weight, bool has_bias, const CressetTensor *output[3]) {
-  const CressetArgument *last = cpu_argument(call, call->argument_count - 1);
-  uint64_t k = 0;
-  uint32_t next = 0;
-  bool has[3] = {true, has_weight, has_bias};
-  if (last->kind != CRESSET_ARGUMENT_INTS) return false;
-  for (int i = 0; i < 3; i++) {
-    output[i] = NULL;
-    if (has[i] && k < last->count && last->ints[k++] && next < call->output_count)
-      output[i] = cpu_output(call, next++);
-  }
-  return true;
-}
-
 static CressetStatus *backward(const CressetCall *call, bool is_root_mean_square) {
   CressetStatus *status = cpu_check(call);
   if (status) return status;
@@ -195,7 +180,7 @@ static CressetStatus *backward(const CressetCall *call, bool is_root_mean_square
   const CressetTensor *g = cpu_tensor_argument(call, 0), *x = cpu_tensor_argument(call, 2), *output[3];
   const CressetTensor *weight = cpu_tensor_argument(call, 4);
   const CressetTensor *bias = is_root_mean_square ? NULL : cpu_tensor_argument(call, 5);
-  if (!x || !g || !wanted(call, weight, bias, output)) return cpu_malformed(call);
+  if (!x || !g || !cpu_wanted(call, weight, bias, output)) return cpu_malformed(call);
   Norm job = {.eps = cpu_double_argument(call, is_root_mean_square ? 5 : 6), .is_root_mean_square = is_root_mean_square,
               .wants_input = output[0], .wants_weights = output[1] || output[2]};
   CpuRows *rows = &job.rows;
@@ -306,11 +291,10 @@ static void run_group_backward(void *context, int64_t begin, int64_t end) {
         moment[0] += w * part[0];
         moment[1] += w * part[1];
       }
-      double square = s.rstd * s.rstd;
+      double shift = moment[0] / (double)n, slope = s.rstd * s.rstd * moment[1] / (double)n;
       for (int64_t c = 0; r && c < channels; c++)
         loops->affine_backward(job->segment, r + j * r_step + c * segment, g + c * segment, x + c * segment, s.mean,
-                               s.rstd * cpu_number(type, job->weight, first + c),
-                               square * s.rstd * moment[1] / (double)n, s.rstd * moment[0] / (double)n);
+                               cpu_number(type, job->weight, first + c), shift, slope, s.rstd);
     }
     if (r) cpu_rows_write(rows, 2, &pass.walk, pass.count, r, target);
   }
@@ -324,7 +308,7 @@ CressetStatus *cpu_group_norm_backward(void *context, CressetQueue *queue, const
   const CressetTensor *g = cpu_tensor_argument(call, 0), *x = cpu_tensor_argument(call, 2), *output[3];
   const CressetTensor *weight = cpu_tensor_argument(call, 4), *bias = cpu_tensor_argument(call, 5);
   int64_t groups = cpu_int_argument(call, 3);
-  if (!x || !g || x->dl.ndim < 2 || groups < 1 || !wanted(call, weight, bias, output)) return cpu_malformed(call);
+  if (!x || !g || x->dl.ndim < 2 || groups < 1 || !cpu_wanted(call, weight, bias, output)) return cpu_malformed(call);
   Norm job = {.eps = cpu_double_argument(call, 6), .wants_input = output[0]};
   job.rows.type = cpu_widened[x->dtype];
   add_grouped(&job.rows.space, x, groups);

@@ -40,11 +40,12 @@ typedef struct CpuRowLoops {
   void (*normalize)(int64_t n, void *r, const void *a, double mean, double rstd, const void *w, const void *b);
   /* r = (a - mean) scale + shift */
   void (*affine)(int64_t n, void *r, const void *a, double mean, double scale, double shift);
-  /* r = g w p - (a - mean) q - t */
-  void (*normalize_backward)(int64_t n, void *r, const void *g, const void *w, const void *a, double mean, double p,
-                             double q, double t);
-  /* r = g p - (a - mean) q - t */
-  void (*affine_backward)(int64_t n, void *r, const void *g, const void *a, double mean, double p, double q, double t);
+  /* r = ((g w - c) - (a - mean) q) p */
+  void (*normalize_backward)(int64_t n, void *r, const void *g, const void *w, const void *a, double mean, double c,
+                             double q, double p);
+  /* r = ((g w - c) - (a - mean) q) p */
+  void (*affine_backward)(int64_t n, void *r, const void *g, const void *a, double mean, double w, double c, double q,
+                          double p);
   /* w += g (a - mean) rstd, b += g */
   void (*accumulate)(int64_t n, void *w, void *b, const void *g, const void *a, double mean, double rstd);
   /* total += a, in double; a = 0 */

@@ -1,5 +1,5 @@
-/* rows.c: reading and writing rows, see rows.h. */
-#include "rows.h"
+/* rows.c: reading and writing rows, see rows.h and fused.h. */
+#include "fused.h"
 
 enum { TOGETHER = 16, BATCH_BYTES = 512 << 10 };
 
@@ -152,4 +152,18 @@ void cpu_read_all(const CressetTensor *tensor, uint32_t type, int64_t count, dou
       memcpy(r + i * size, &narrow, 4);
     }
   }
+}
+
+bool cpu_wanted(const CressetCall *call, bool has_weight, bool has_bias, const CressetTensor *output[3]) {
+  const CressetArgument *last = cpu_argument(call, call->argument_count - 1);
+  uint64_t k = 0;
+  uint32_t next = 0;
+  bool has[3] = {true, has_weight, has_bias};
+  if (last->kind != CRESSET_ARGUMENT_INTS) return false;
+  for (int i = 0; i < 3; i++) {
+    output[i] = NULL;
+    if (has[i] && k < last->count && last->ints[k++] && next < call->output_count)
+      output[i] = cpu_output(call, next++);
+  }
+  return true;
 }

@@ -139,10 +139,9 @@ CressetStatus *cpu_log_softmax_backward(void *context, CressetQueue *queue, cons
 /* ------------------------------------------------------------- log-sum-exp -- */
 
 typedef struct LogSumExp {
-  CpuRows rows; /* operands: x, and its gradient */
+  CpuRows rows; /* operand: x */
   char *result; /* by rows */
   uint32_t dtype;
-  const char *gradient; /* of the result, by rows, in the type of the rows */
 } LogSumExp;
 
 /* (An infinite maximum would give inf - inf.) */
@@ -169,26 +168,6 @@ static void run_logsumexp(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* ∂x = g exp(x - ln Σ exp x) */
-static void run_logsumexp_backward(void *context, int64_t begin, int64_t end) {
-  LogSumExp *job = context;
-  CpuRows *rows = &job->rows;
-  size_t bytes = cpu_rows_bytes(rows);
-  CpuRowPass pass;
-  if (!cpu_pass_begin(&pass, rows, begin, end, 2 * bytes)) return;
-  while (cpu_pass_next(&pass)) {
-    int64_t x_step, r_step;
-    const char *x = cpu_rows_read(rows, 0, &pass.walk, pass.count, pass.scratch, &x_step);
-    char *target = pass.scratch + bytes, *r = cpu_rows_target(rows, 1, &pass.walk, target, &r_step);
-    for (int64_t j = 0; j < pass.count; j++) {
-      double m, s = shifted_sum(rows->type, rows->n, x + j * x_step, &m);
-      double g = cpu_number(rows->type, job->gradient, pass.row + j);
-      cpu_loops->row[rows->type].exp_scale(rows->n, r + j * r_step, x + j * x_step, m, g / s);
-    }
-    cpu_rows_write(rows, 1, &pass.walk, pass.count, r, target);
-  }
-}
-
 /* The dims of a list, all of them for an empty one. */
 static uint32_t dims_mask(const CressetCall *call, uint32_t k, const CressetTensor *x) {
   const CressetArgument *dims = cpu_argument(call, k);
@@ -209,25 +188,5 @@ CressetStatus *cpu_logsumexp(void *context, CressetQueue *queue, const CressetCa
   cpu_space_add(&job.rows.space, x);
   cpu_rows_arrange(&job.rows, dims_mask(call, 1, x));
   cpu_rows_run(&job.rows, 12, run_logsumexp, &job);
-  return cpu_rows_status(&job.rows);
-}
-
-CressetStatus *cpu_logsumexp_backward(void *context, CressetQueue *queue, const CressetCall *call) {
-  (void)context, (void)queue;
-  CressetStatus *status = cpu_check(call);
-  if (status) return status;
-  const CressetTensor *g = cpu_tensor_argument(call, 0), *x = cpu_tensor_argument(call, 2);
-  if (!x || !g || call->argument_count < 4) return cpu_malformed(call);
-  LogSumExp job = {0};
-  job.rows.type = cpu_widened[x->dtype];
-  cpu_space_begin(&job.rows.space, x);
-  cpu_space_add(&job.rows.space, x);
-  cpu_space_add(&job.rows.space, cpu_output(call, 0));
-  cpu_rows_arrange(&job.rows, dims_mask(call, 3, x));
-  char *gradient = cpu_scratch(CPU_SCRATCH_LAUNCH, (size_t)job.rows.rows * 8 + 8);
-  if (!gradient) return cpu_out_of_memory((uint64_t)job.rows.rows * 8);
-  cpu_read_all(g, job.rows.type, job.rows.rows, 0, gradient);
-  job.gradient = gradient;
-  cpu_rows_run(&job.rows, 20, run_logsumexp_backward, &job);
   return cpu_rows_status(&job.rows);
 }
