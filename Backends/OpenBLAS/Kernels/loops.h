@@ -3,6 +3,7 @@
 #define CPU_LOOPS_H
 
 #include "cresset_backend.h"
+#include "row_loops.h"
 #include <stdint.h>
 
 /* r[i] = op(a[i], b[i], c[i]) over contiguous blocks. `r` may be an operand. */
@@ -55,6 +56,7 @@ typedef struct CpuLoops {
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   int64_t gemm_rows[CRESSET_TYPE_COUNT], gemm_columns[CRESSET_TYPE_COUNT];
+  CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
 } CpuLoops;
 
 extern const CpuLoops cpu_loops_scalar;

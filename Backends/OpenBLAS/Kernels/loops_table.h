@@ -21,6 +21,7 @@
 #include "loops_gemm.h"
 #include "loops_call.h"
 #include "loops_fast.h"
+#include "loops_rows.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -86,6 +87,7 @@ const CpuLoops TABLE = {
   [CRESSET_REDUCE_ANY] = {form##_max_bool}, [CRESSET_REDUCE_ALL] = {form##_min_bool}
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
+    .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
