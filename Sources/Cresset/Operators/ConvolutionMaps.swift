@@ -51,6 +51,16 @@ enum Convolution {
                 .ints(transposed ? excess : windows.stride.map { _ in 0 }), .scalar(Scalar(groups)),
             ]
         }
+
+        /// Those of a convolution's gradient, where the weight's alone is wanted: neither the weight nor the
+        /// bias is needed for it.
+        func backwardArguments(_ u: Tensor, _ x: Tensor) -> [Value] {
+            [
+                .tensor(u), .tensor(x), .none, .none, .ints(windows.stride), .ints(windows.padding),
+                .ints(windows.dilation), .scalar(.bool(false)), .ints(windows.stride.map { _ in 0 }),
+                .scalar(Scalar(groups)), .ints([0, 1, 0]),
+            ]
+        }
     }
 
     // MARK: The three maps
@@ -89,7 +99,12 @@ enum Convolution {
 
     /// The adjoint in w.
     private static func weight(_ x: Tensor, _ u: Tensor, _ plan: Plan) throws(CressetError) -> Tensor {
-        let result = try noGrad { () throws(CressetError) in try weights(x.detach(), u.detach(), plan) }
+        let result = try Override.resolve(
+            backwardName, on: x, x.dtype, plan.backwardArguments(u, x),
+            types: [ResultType(plan.weightShape, x.dtype)]
+        ) { () throws(CressetError) in
+            [try noGrad { () throws(CressetError) in try weights(x.detach(), u.detach(), plan) }]
+        }[0]
         let (wantsX, wantsU) = (x.isTracked, u.isTracked)
         return Tape.record(backwardName.text, result, inputs: [x, u], saving: [x, u]) {
             (gradients, saved) throws(CressetError) in

@@ -29,6 +29,10 @@ CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall 
 CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall *call);
 
+/* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
+CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
+
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
 /* Programs compiled since start. */
