@@ -77,6 +77,9 @@ class Node: @unchecked Sendable {
         site = threadState.pointee.layers & Layer.anomaly == 0 ? nil : CallSite.here()
     }
 
+    /// True for a node behind which nothing comes.
+    final var isLast: Bool { sequence == 0 }
+
     /// A node behind which nothing comes.
     init(last name: String) {
         self.name = name
