@@ -16,14 +16,15 @@ enum ConvolutionKernels {
         Kernel(
             .override, op: "aten::convolution_backward", dtypes: floats,
             supports: { call in
-                guard let arguments = call.raw.pointee.arguments, call.raw.pointee.argument_count == 11 else {
+                // The result's gradient, nothing, then the convolution's own arguments; last which gradients are wanted.
+                guard let arguments = call.raw.pointee.arguments, call.raw.pointee.argument_count == 12 else {
                     return "is no gradient of a convolution"
                 }
-                let mask = arguments[10]
-                guard mask.count == 3, mask.ints[0] == 0, mask.ints[1] != 0, mask.ints[2] == 0,
-                    arguments[7].integer == 0
-                else { return "only the gradient by the weight is a kernel of its own" }
-                return refusal(call.input(1), call.output(0), dilation: arguments[6])
+                let wanted = arguments[11]
+                guard wanted.count == 2, wanted.ints[0] == 0, wanted.ints[1] != 0, arguments[8].integer == 0 else {
+                    return "only the gradient by the weight is a kernel of its own"
+                }
+                return refusal(call.input(1), call.output(0), dilation: arguments[7])
             }, rawLaunch: cpu_convolution_weight),
     ]
 

@@ -191,15 +191,15 @@ static void plan_blocks(Job *job) {
   job->parts = tasks < TASKS ? cpu_max(cpu_min(job->batch, TASKS / tasks), 1) : 1;
 }
 
-/* Arguments: the result's gradient, input, nothing, nothing, stride, padding, dilation, transposed (false),
- * output_padding, groups, output_mask (the weight's alone). */
+/* Arguments: the result's gradient, nothing, then the convolution's own: input, nothing, nothing, stride, padding,
+ * dilation, transposed (false), output_padding, groups; last that the weight's gradient is wanted. */
 CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call) {
   (void)context, (void)queue;
   const CressetTensor *weight = cpu_output(call, 0);
   Job job = {.u = cpu_images(cpu_input(call, (uint32_t)call->arguments[0].integer)),
-             .x = cpu_images(cpu_input(call, (uint32_t)call->arguments[1].integer)),
-             .groups = call->arguments[9].integer,
-             .batch = cpu_input(call, (uint32_t)call->arguments[1].integer)->dl.shape[0],
+             .x = cpu_images(cpu_input(call, (uint32_t)call->arguments[2].integer)),
+             .groups = call->arguments[10].integer,
+             .batch = cpu_input(call, (uint32_t)call->arguments[2].integer)->dl.shape[0],
              .result = cpu_address(weight),
              .dtype = weight->dtype};
   uint32_t type = cpu_widened[job.dtype];
@@ -210,7 +210,7 @@ CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const 
   job.blocks = cpu_ceil_div(job.made, job.lanes);
 
   CpuConvDim dims[2];
-  cpu_conv_dims(dims, call, 4, &job.x, &job.u, weight);
+  cpu_conv_dims(dims, call, 5, &job.x, &job.u, weight);
   if (dims[0].kernel * dims[1].kernel == 1 && dims[0].stride == 1 && dims[1].stride == 1 && dims[0].padding == 0 &&
       dims[1].padding == 0 && job.x.row == job.x.columns * job.x.column && job.u.row == job.u.columns * job.u.column) {
     /* Every window is one element: all rows are one. */
