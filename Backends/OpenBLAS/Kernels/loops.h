@@ -4,6 +4,7 @@
 
 #include "cresset_backend.h"
 #include "row_loops.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 /* r[i] = op(a[i], b[i], c[i]) over contiguous blocks. `r` may be an operand. */
@@ -34,6 +35,22 @@ typedef void (*CpuScatterRun)(int64_t n, char *p, int64_t p_stride, const char *
 typedef void (*CpuGemm)(int64_t row_tiles, int64_t column_tiles, int64_t depth, const void *a, const void *b, void *c,
                         int64_t ldc);
 
+/* The kernels of convolutions, see loops_conv.h: a tile of rows x columns numbers (at most CPU_CONV_MOST), each times
+ * a few vectors; a line of windows; the transpose of a matrix of elements. */
+typedef void (*CpuConvTile)(int64_t depth, const int32_t *offset, const void *x, int64_t row, const void *w, void *out,
+                            int64_t out_row, int64_t out_column, bool add);
+typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, const void *x, const void *w, void *out);
+typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
+                             int64_t to_row);
+enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
+
+typedef struct CpuConvLoops {
+  CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
+  CpuConvLine line;
+  CpuTranspose transpose;
+  int32_t lanes, most; /* of a vector; numbers in the largest tile */
+} CpuConvLoops;
+
 typedef struct CpuLoops {
   const char *name;
   /* By opcode and type (of the operands for comparisons, of the result for the rest):
@@ -57,6 +74,7 @@ typedef struct CpuLoops {
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   int64_t gemm_rows[CRESSET_TYPE_COUNT], gemm_columns[CRESSET_TYPE_COUNT];
   CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuConvLoops conv[2]; /* f32, f64 */
 } CpuLoops;
 
 extern const CpuLoops cpu_loops_scalar;

@@ -19,6 +19,7 @@
 #include "loops_fold.h"
 #include "loops_scatter.h"
 #include "loops_gemm.h"
+#include "loops_conv.h"
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
@@ -98,5 +99,7 @@ const CpuLoops TABLE = {
     .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
 };
 /* clang-format on */

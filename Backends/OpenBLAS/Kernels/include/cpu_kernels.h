@@ -48,6 +48,9 @@ CressetStatus *cpu_batch_norm(void *context, CressetQueue *queue, const CressetC
 CressetStatus *cpu_batch_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy_backward(void *context, CressetQueue *queue, const CressetCall *call);
+/* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
+CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
