@@ -3,6 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* Nothing is contracted: a * b + c rounds twice unless FMA was asked for. */
 #pragma STDC FP_CONTRACT OFF

@@ -1,6 +1,7 @@
 /* loops_table.h: every loop, compiled for the level the includer chose, and the
  * table of them. The includer defines LEVEL, HAS_HALF, HAS_FMA, VECTOR_BYTES,
- * GEMM_ROWS, GEMM_VECTORS and TABLE. */
+ * GEMM_ROWS, GEMM_VECTORS and TABLE, and GEMM_IS_FAST where no BLAS is better than
+ * these loops. */
 
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
@@ -14,6 +15,7 @@
 #include "loops_fold.h"
 #include "loops_scatter.h"
 #include "loops_gemm.h"
+#include "loops_pack.h"
 #include "loops_call.h"
 
 /* clang-format off */
@@ -83,8 +85,19 @@ const CpuLoops TABLE = {
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
                     BY_DTYPE(scatter_run_max), BY_DTYPE(scatter_run_min)},
     .gemm = {NUMBERS(gemm)},
-    .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
+#if GEMM_IS_FAST
+    .gemm_is_fast = true,
+#endif
+    .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
+    .pack = {[4] = pack_4, [8] = pack_8},
+#if GEMM_HAS_PAIRS
+    .gemm_pairs = cpu_gemm_pairs,
+    .pack_pairs = cpu_pack_pairs,
+    .scan_pairs = cpu_scan_pairs,
+#endif
+    .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
+    .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
 /* clang-format on */
