@@ -107,6 +107,8 @@ final class Pointwise: @unchecked Sendable {
     /// Plans so far, replaced whole and never freed.
     let plans = Atomic<UnsafeRawPointer?>(nil)
     let planning = Lock(())
+    /// Launches of the quick way.
+    let prepared = PreparedLaunches()
 
     private struct GradientKey: Hashable {
         var input: Int
