@@ -50,6 +50,17 @@ typedef void (*CpuGemv)(int64_t rows, int64_t depth, const void *a, int64_t row,
 /* y[j] (+)= sum over k of x[k] a[k][j]. */
 typedef void (*CpuGevm)(int64_t columns, int64_t depth, const void *a, int64_t row, const void *x, void *y, bool add);
 
+/* Rows of attention scores, of the floating type; numbers by pointer are of that type too. */
+typedef struct CpuAttentionLoops {
+  /* s = exp(s - most), of `most` over the row and what it was before; the sum so far is scaled to the new `most` by
+   * *factor, and that of the row added. */
+  void (*softmax)(int64_t n, void *s, void *most, void *sum, void *factor);
+  /* r = a factor. */
+  void (*scale)(int64_t n, void *r, const void *a, double factor);
+  /* Softmax's derivative: g = p (g - sum of p g) factor. */
+  void (*gradient)(int64_t n, const void *p, void *g, double factor);
+} CpuAttentionLoops;
+
 typedef struct CpuLoops {
   const char *name;
   /* By opcode and type (of the operands for comparisons, of the result for the rest):
@@ -77,6 +88,7 @@ typedef struct CpuLoops {
   CpuGemm gemm_pairs;
   CpuPack pack_pairs;
   uint32_t (*scan_pairs)(int64_t n, const uint16_t *a); /* 0: all elements are in the range it is right for */
+  CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
   CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;

@@ -17,6 +17,7 @@
 #include "loops_gemm.h"
 #include "loops_pack.h"
 #include "loops_call.h"
+#include "loops_attention.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -97,6 +98,8 @@ const CpuLoops TABLE = {
     .pack_pairs = cpu_pack_pairs,
     .scan_pairs = cpu_scan_pairs,
 #endif
+    .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
+                  [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
     .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
