@@ -1,6 +1,7 @@
 /* loops_table.h: every loop, compiled for the level the includer chose, and the
  * table of them. The includer defines LEVEL, HAS_HALF, HAS_FMA, VECTOR_BYTES,
- * GEMM_ROWS, GEMM_VECTORS and TABLE. */
+ * GEMM_ROWS, GEMM_VECTORS and TABLE, and GEMM_IS_FAST where no BLAS is better than
+ * these loops. */
 
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
@@ -23,6 +24,8 @@
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
+#include "loops_pack.h"
+#include "loops_attention.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -96,10 +99,23 @@ const CpuLoops TABLE = {
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
                     BY_DTYPE(scatter_run_max), BY_DTYPE(scatter_run_min)},
     .gemm = {NUMBERS(gemm)},
-    .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
+#if GEMM_IS_FAST
+    .gemm_is_fast = true,
+#endif
+    .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
     .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
              {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .pack = {[4] = pack_4, [8] = pack_8},
+#if GEMM_HAS_PAIRS
+    .gemm_pairs = cpu_gemm_pairs,
+    .pack_pairs = cpu_pack_pairs,
+    .scan_pairs = cpu_scan_pairs,
+#endif
+    .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
+                  [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
+    .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
 /* clang-format on */
