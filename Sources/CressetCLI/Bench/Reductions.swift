@@ -67,7 +67,7 @@ extension Workload {
         Workload("index/embedding_fwd_bwd") {
             let (table, index) = (normal(50257, 256).requiresGrad_(), integers(below: 50257, 4096))
             return {
-                let sum = F.embedding(table, index).sum()
+                let sum = F.embedding(index, table).sum()
                 sum.backward()
                 return [sum.detach()]
             }
