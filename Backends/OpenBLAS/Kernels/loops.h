@@ -3,6 +3,7 @@
 #define CPU_LOOPS_H
 
 #include "cresset_backend.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 /* r[i] = op(a[i], b[i], c[i]) over contiguous blocks. `r` may be an operand. */
@@ -12,6 +13,11 @@ typedef void (*CpuOp)(int64_t n, void *r, const void *a, const void *b, const vo
  * widening (narrowing) on the way. */
 typedef void (*CpuLoad)(int64_t rows, int64_t columns, void *r, const char *p, int64_t row, int64_t column);
 typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, int64_t column, const void *a);
+
+/* Element (j, i) of rows x columns elements r, rows r_row bytes apart, = that of p, whose columns lie p_column bytes apart
+ * and whose rows are neighbours. Past the caches if what is written is far more than they hold. */
+typedef void (*CpuTranspose)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
+                             bool past_caches);
 
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
@@ -47,6 +53,8 @@ typedef struct CpuLoops {
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
+  CpuTranspose transpose[9];
+  void (*stream)(int64_t bytes, char *r, const char *a); /* a copy past the caches */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFind find[CRESSET_TYPE_COUNT];

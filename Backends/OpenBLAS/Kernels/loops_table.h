@@ -15,6 +15,7 @@
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
 
 #include "loops_elementwise.h"
+#include "loops_transpose.h"
 #include "loops_convert.h"
 #include "loops_fold.h"
 #include "loops_scatter.h"
@@ -79,6 +80,8 @@ const CpuLoops TABLE = {
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
+    .transpose = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \
   [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
