@@ -29,6 +29,8 @@ typedef int64_t (*CpuFind)(int64_t n, const void *a, const void *value);
  * if b_step is 0. The new wins only if strictly better. */
 typedef void (*CpuBetter)(int64_t n, void *best, int64_t *where, const void *a, const int64_t *b, int64_t b_step);
 
+/* offset[i] = stride times index[i], a negative index counted from `size`; false if one is outside of the size. */
+typedef bool (*CpuOffsets)(int64_t n, int64_t *offset, const int64_t *index, int64_t size, int64_t stride);
 /* Applies n values to targets at p + offset[i] bytes (a negative offset is skipped), in order. */
 typedef void (*CpuScatter)(int64_t n, char *p, const int64_t *offset, const char *a, int64_t a_stride);
 /* Applies a run of n values to n distinct targets. */
@@ -59,6 +61,7 @@ typedef struct CpuLoops {
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFind find[CRESSET_TYPE_COUNT];
   CpuBetter better[2][CRESSET_TYPE_COUNT]; /* greater, less */
+  CpuOffsets offsets;
   CpuScatter scatter[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];

@@ -91,6 +91,7 @@ const CpuLoops TABLE = {
     .fold_columns = {FOLD_ROWS(columns)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
+    .offsets = offsets,
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
                 BY_DTYPE(scatter_min)},
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
