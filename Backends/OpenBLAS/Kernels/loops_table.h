@@ -16,6 +16,7 @@
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
 
 #include "loops_elementwise.h"
+#include "loops_transpose.h"
 #include "loops_convert.h"
 #include "loops_fold.h"
 #include "loops_scatter.h"
@@ -84,6 +85,8 @@ const CpuLoops TABLE = {
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
+    .transpose = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \
   [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
@@ -94,6 +97,7 @@ const CpuLoops TABLE = {
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
+    .offsets = offsets,
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
                 BY_DTYPE(scatter_min)},
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
