@@ -54,6 +54,7 @@ typedef struct CpuLoops {
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   int64_t gemm_rows[CRESSET_TYPE_COUNT], gemm_columns[CRESSET_TYPE_COUNT];
   CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuKeys keys[CRESSET_FLOAT64 + 1];
 } CpuLoops;
 
 extern const CpuLoops cpu_loops_scalar;

@@ -16,6 +16,7 @@
 #include "loops_gemm.h"
 #include "loops_call.h"
 #include "loops_rows.h"
+#include "loops_order.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -78,6 +79,7 @@ const CpuLoops TABLE = {
         [CRESSET_REDUCE_ANY] = {fold_max_bool}, [CRESSET_REDUCE_ALL] = {fold_min_bool},
     },
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
+    .keys = BY_DTYPE(keys),
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),

@@ -29,7 +29,7 @@ CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall 
 CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall *call);
 
-/* Operations under their own names: softmax.c, norm.c, batch_norm.c, loss.c. */
+/* Operations under their own names: softmax.c, norm.c, batch_norm.c, loss.c, scan.c, sort.c. */
 CressetStatus *cpu_softmax(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_softmax_backward(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_log_softmax(void *context, CressetQueue *queue, const CressetCall *call);
@@ -45,6 +45,9 @@ CressetStatus *cpu_batch_norm(void *context, CressetQueue *queue, const CressetC
 CressetStatus *cpu_batch_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_cumsum(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_sort(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_topk(void *context, CressetQueue *queue, const CressetCall *call);
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
