@@ -1,5 +1,6 @@
 import BackendKit
 import CBackend
+import CCresset
 import Synchronization
 
 /// One registered kernel. Immutable; lives as long as the process.
@@ -190,6 +191,7 @@ final class KernelTable: @unchecked Sendable {
             // Retained for good: readers hold no count of their own.
             cell.pointee.store(UnsafeRawPointer(Unmanaged.passRetained(chain).toOpaque()), ordering: .releasing)
             all.append(record)
+            cresset_count_registration()
         }
     }
 }

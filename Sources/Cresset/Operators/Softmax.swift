@@ -133,6 +133,10 @@ public enum LossReduction: String, Sendable {
 public enum Losses {
     private static let crossEntropyName = OperatorName("aten::cross_entropy_loss")
     private static let mseName = OperatorName("aten::mse_loss")
+    private static let squaredDifference = Pointwise("aten::mse_loss", .promote, schema: nil) { c in
+        let d = c.inputs[0] - c.inputs[1]
+        return d * d
+    }
 
     static func reduce(_ losses: Tensor, _ reduction: LossReduction) -> Tensor {
         switch reduction {
@@ -283,7 +287,7 @@ public enum Losses {
             return try Override.resolve(
                 mseName, inputs: [x, y], dtype, [.tensor(x), .tensor(y), reduction.value],
                 type: ResultType(losses, dtype)
-            ) { (x) in reduce((x[0] - x[1]).square(), reduction) }
+            ) { (x) throws(CressetError) in reduce(try squaredDifference(x[0], x[1]), reduction) }
         }
     }
 }
