@@ -112,6 +112,7 @@ typedef struct CpuLoops {
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuKeys keys[CRESSET_FLOAT64 + 1];
   CpuConvLoops conv[2]; /* f32, f64 */
   int64_t gemm_rows, gemm_columns[CRESSET_TYPE_COUNT];
   bool gemm_is_fast; /* no BLAS is faster */

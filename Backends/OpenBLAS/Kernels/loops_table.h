@@ -25,6 +25,7 @@
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
+#include "loops_order.h"
 #include "loops_pack.h"
 #include "loops_attention.h"
 
@@ -95,6 +96,7 @@ const CpuLoops TABLE = {
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
+    .keys = BY_DTYPE(keys),
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .offsets = offsets,
