@@ -15,6 +15,7 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_conv.h"
+#include "loops_window.h"
 #include "loops_call.h"
 
 /* clang-format off */
@@ -87,7 +88,9 @@ const CpuLoops TABLE = {
     .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
-    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
-             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f32, window_halve_f32, window_blend_f32, window_mix_f32},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f64, window_halve_f64, window_blend_f64, window_mix_f64}},
 };
 /* clang-format on */

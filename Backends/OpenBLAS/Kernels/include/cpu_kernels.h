@@ -32,6 +32,13 @@ CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall
 /* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
 CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_max_pool(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_max_pool_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_avg_pool(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_avg_pool_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_bilinear(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_bilinear_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_nearest(void *context, CressetQueue *queue, const CressetCall *call);
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
