@@ -50,8 +50,7 @@ struct BenchCommand: ParsableCommand {
             for workload in chosen { print(workload.name) }
             return
         }
-        // Read when the first backend starts, so it must be there before any device is named.
-        if threads > 0 { setenv("CRESSET_NUM_THREADS", "\(threads)", 1) }
+        if threads > 0 { setNumThreads(threads) }
         let device = try chosenDevice()
         Device.default = device
         var failures = 0

@@ -40,7 +40,7 @@ final class Processor: BackendDevice {
             Kernel(.matmul, dtypes: dtypes.subtracting([.bool]), rawLaunch: cpu_matmul),
             Kernel(.gather, dtypes: dtypes, rawLaunch: cpu_gather),
             Kernel(.scatter, dtypes: dtypes, rawLaunch: cpu_scatter),
-        ] + ConvolutionKernels.all
+        ] + FusedKernels.all + ConvolutionKernels.all + ProductKernels.all
 
     func allocate(_ bytes: Int) throws -> any BackendBuffer { try Block(bytes) }
 

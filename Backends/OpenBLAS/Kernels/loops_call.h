@@ -10,14 +10,14 @@
     UNUSED_OPERANDS;                                                                                                   \
     type_##S *r = rp;                                                                                                  \
     const type_##S *a = ap;                                                                                            \
-    EACH r[i] = cresset_##name##_##S(a[i]);                                                                            \
+    EACH_TWICE r[i] = cresset_##name##_##S(a[i]);                                                                            \
   }
 #define CALL_2(name, S)                                                                                                \
   static void call_##name##_##S(OP_ARGUMENTS) {                                                                        \
     UNUSED_OPERANDS;                                                                                                   \
     type_##S *r = rp;                                                                                                  \
     const type_##S *a = ap, *b = bp;                                                                                   \
-    EACH r[i] = cresset_##name##_##S(a[i], b[i]);                                                                      \
+    EACH_TWICE r[i] = cresset_##name##_##S(a[i], b[i]);                                                                      \
   }
 #define CRESSET_X(name, value, arguments) CALL_##arguments(name, f32) CALL_##arguments(name, f64)
 CRESSET_FUNCTIONS(CRESSET_X)

@@ -22,6 +22,19 @@ VECTOR_TYPE(f64, 8)
       if (n >= 2 * L) {                                                                                                \
         vector_##S low = *(const lanes_##S *)a, high = *(const lanes_##S *)(a + L);                                    \
         int64_t i = 2 * L;                                                                                             \
+        if (n >= 8 * L) { /* comparing takes a while: eight vectors under way */                                       \
+          vector_##S x[8];                                                                                             \
+          for (int v = 0; v < 8; v++) x[v] = *(const lanes_##S *)(a + v * L);                                          \
+          for (i = 8 * L; i + 8 * L <= n; i += 8 * L)                                                                  \
+            for (int v = 0; v < 8; v++) {                                                                              \
+              vector_##S u = *(const lanes_##S *)(a + i + v * L);                                                      \
+              x[v] = VALUE(x[v], u);                                                                                   \
+            }                                                                                                          \
+          for (int h = 4; h > 1; h /= 2)                                                                               \
+            for (int v = 0; v < h; v++) x[v] = VALUE(x[v], x[v + h]);                                                  \
+          low = x[0];                                                                                                  \
+          high = x[1];                                                                                                 \
+        }                                                                                                              \
         for (; i + 2 * L <= n; i += 2 * L) {                                                                           \
           vector_##S u = *(const lanes_##S *)(a + i), v = *(const lanes_##S *)(a + i + L);                             \
           low = VALUE(low, u);                                                                                         \
@@ -124,6 +137,51 @@ FOLD_PLAIN(fold_sum, bool, uint8_t, 0, |)
 FOLD_PLAIN(fold_max, bool, uint8_t, 0, |)
 FOLD_PLAIN(fold_prod, bool, uint8_t, 1, &)
 FOLD_PLAIN(fold_min, bool, uint8_t, 1, &)
+
+/* Columns: a few vectors at a time stay in registers while the rows go by. */
+#define COLUMNS(name, S, U, VALUE)                                                                                     \
+  static void name##_##S(int64_t rows, int64_t n, void *rp, const char *ap, int64_t row) {                             \
+    typedef U vector_in_columns __attribute__((ext_vector_type(64 / sizeof(U)), aligned(1)));                          \
+    enum { L = 64 / sizeof(U) };                                                                                       \
+    U *r = rp;                                                                                                         \
+    int64_t i = 0;                                                                                                     \
+    for (; i + 4 * L <= n; i += 4 * L) {                                                                               \
+      const vector_in_columns *a = (const void *)(ap + i * (int64_t)sizeof(U));                                        \
+      vector_in_columns x0 = a[0], x1 = a[1], x2 = a[2], x3 = a[3];                                                    \
+      for (int64_t j = 1; j < rows; j++) {                                                                             \
+        a = (const void *)((const char *)a + row);                                                                     \
+        x0 = VALUE(x0, a[0]), x1 = VALUE(x1, a[1]), x2 = VALUE(x2, a[2]), x3 = VALUE(x3, a[3]);                        \
+      }                                                                                                                \
+      vector_in_columns *to = (void *)(r + i);                                                                         \
+      to[0] = x0, to[1] = x1, to[2] = x2, to[3] = x3;                                                                  \
+    }                                                                                                                  \
+    for (; i < n; i++) {                                                                                               \
+      U x = *(const U *)(const void *)(ap + i * (int64_t)sizeof(U));                                                   \
+      for (int64_t j = 1; j < rows; j++)                                                                               \
+        x = (U)VALUE(x, *(const U *)(const void *)(ap + j * row + i * (int64_t)sizeof(U)));                            \
+      r[i] = x;                                                                                                        \
+    }                                                                                                                  \
+  }
+#define VALUE_OR(x, y) ((x) | (y))
+#define VALUE_AND(x, y) ((x) & (y))
+#define COLUMNS_OF_FLOATS(S)                                                                                           \
+  COLUMNS(columns_sum, S, type_##S, VALUE_ADD)                                                                         \
+  COLUMNS(columns_prod, S, type_##S, VALUE_MUL)                                                                        \
+  COLUMNS(columns_max, S, type_##S, VALUE_FLOAT_MAX)                                                                   \
+  COLUMNS(columns_min, S, type_##S, VALUE_FLOAT_MIN)
+#define COLUMNS_OF_INTS(S, U)                                                                                          \
+  COLUMNS(columns_sum, S, U, VALUE_ADD)                                                                                \
+  COLUMNS(columns_prod, S, U, VALUE_MUL)                                                                               \
+  COLUMNS(columns_max, S, type_##S, VALUE_MAX)                                                                         \
+  COLUMNS(columns_min, S, type_##S, VALUE_MIN)
+COLUMNS_OF_FLOATS(f32)
+COLUMNS_OF_FLOATS(f64)
+COLUMNS_OF_INTS(i32, uint32_t)
+COLUMNS_OF_INTS(i64, uint64_t)
+COLUMNS(columns_sum, bool, uint8_t, VALUE_OR)
+COLUMNS(columns_prod, bool, uint8_t, VALUE_AND)
+COLUMNS(columns_max, bool, uint8_t, VALUE_OR)
+COLUMNS(columns_min, bool, uint8_t, VALUE_AND)
 
 /* Sixty-four at a time without a branch, then within them. */
 #define FIND(S)                                                                                                        \

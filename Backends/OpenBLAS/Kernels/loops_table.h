@@ -1,10 +1,16 @@
 /* loops_table.h: every loop, compiled for the level the includer chose, and the
  * table of them. The includer defines LEVEL, HAS_HALF, HAS_FMA, VECTOR_BYTES,
- * GEMM_ROWS, GEMM_VECTORS and TABLE. */
+ * GEMM_ROWS, GEMM_VECTORS and TABLE, and GEMM_IS_FAST where no BLAS is better than
+ * these loops. */
 
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
 #define EACH _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < n; i++)
+/* The same with two (four) vectors under way at a time, for bodies whose operations wait for each other. */
+#define EACH_TWICE                                                                                                     \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(2)") for (int64_t i = 0; i < n; i++)
+#define EACH_FOUR_TIMES                                                                                                \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(4)") for (int64_t i = 0; i < n; i++)
 #define EACH_PLAIN for (int64_t i = 0; i < n; i++)
 #define OP_ARGUMENTS int64_t n, void *rp, const void *ap, const void *bp, const void *cp
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
@@ -17,6 +23,10 @@
 #include "loops_conv.h"
 #include "loops_window.h"
 #include "loops_call.h"
+#include "loops_fast.h"
+#include "loops_rows.h"
+#include "loops_pack.h"
+#include "loops_attention.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -67,17 +77,22 @@ const CpuLoops TABLE = {
 #define CRESSET_X(name, value, arguments) {call_##name##_f32, call_##name##_f64},
         CRESSET_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
+#define CRESSET_X(name) [CRESSET_FUNCTION_##name] = {fast_##name##_f32, fast_##name##_f64},
+        FAST_FUNCTIONS(CRESSET_X)
+#undef CRESSET_X
     },
     .philox = {philox_0, philox_1, philox_2, philox_3},
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
-    .fold = {
-        [CRESSET_REDUCE_SUM] = {ALL(fold_sum)}, [CRESSET_REDUCE_PROD] = {ALL(fold_prod)},
-        [CRESSET_REDUCE_MAX] = {ALL(fold_max)}, [CRESSET_REDUCE_MIN] = {ALL(fold_min)},
-        [CRESSET_REDUCE_ANY] = {fold_max_bool}, [CRESSET_REDUCE_ALL] = {fold_min_bool},
-    },
+#define FOLD_ROWS(form)                                                                                               \
+  [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
+  [CRESSET_REDUCE_MAX] = {ALL(form##_max)}, [CRESSET_REDUCE_MIN] = {ALL(form##_min)},                                 \
+  [CRESSET_REDUCE_ANY] = {form##_max_bool}, [CRESSET_REDUCE_ALL] = {form##_min_bool}
+    .fold = {FOLD_ROWS(fold)},
+    .fold_columns = {FOLD_ROWS(columns)},
+    .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
@@ -85,12 +100,25 @@ const CpuLoops TABLE = {
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
                     BY_DTYPE(scatter_run_max), BY_DTYPE(scatter_run_min)},
     .gemm = {NUMBERS(gemm)},
-    .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
+#if GEMM_IS_FAST
+    .gemm_is_fast = true,
+#endif
+    .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
     .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6,
               window_max_f32, window_halve_f32, window_blend_f32, window_mix_f32},
              {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6,
               window_max_f64, window_halve_f64, window_blend_f64, window_mix_f64}},
+    .pack = {[4] = pack_4, [8] = pack_8},
+#if GEMM_HAS_PAIRS
+    .gemm_pairs = cpu_gemm_pairs,
+    .pack_pairs = cpu_pack_pairs,
+    .scan_pairs = cpu_scan_pairs,
+#endif
+    .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
+                  [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
+    .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
 /* clang-format on */

@@ -2,29 +2,62 @@
 #include "internal.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
 enum { MAX_THREADS = 256 };
 
+/* How long a worker that has nothing to do, or a caller whose workers are not done, looks for news before it
+ * sleeps: turns of so many pauses, after each of which another thread may have the processor. Some 50 us, as calls
+ * of one program follow each other faster than the system wakes a thread. */
+enum { SPIN_TURNS = 60, SPIN_PAUSES = 32 };
+
 /* One job at a time. Whoever finds the pool in use, be it another thread or a body
  * of the job itself, does its work alone. */
 static struct {
   atomic_bool busy;
+  /* The number of the job, the workers that are at it, and whether more may join: a worker that
+   * comes late finds it closed and does not look at it. */
+  _Atomic uint64_t state;
+  _Atomic int sleeping, wanted;
   pthread_mutex_t lock;
   pthread_cond_t posted, finished;
-  uint64_t generation; /* of jobs; under the lock, as all below */
-  _Atomic int wanted;
-  int started, working;
+  int started;
   /* The job. */
   CpuBody body;
   void *context;
   int64_t count, chunk;
-  _Atomic int64_t next;
+  _Alignas(64) _Atomic int64_t next;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .posted = PTHREAD_COND_INITIALIZER,
           .finished = PTHREAD_COND_INITIALIZER,
           .wanted = 1};
+
+#define OPEN ((uint64_t)1)
+#define WORKER ((uint64_t)2)
+#define WORKERS ((uint64_t)0xfffe)
+#define JOB ((uint64_t)1 << 16)
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Looks at the state until `mask` of it differs from `value` (or, if `equal`, is the same), but not for long. */
+static bool spin(uint64_t mask, uint64_t value, bool equal) {
+  for (int turn = 0; turn < SPIN_TURNS; turn++) {
+    for (int i = 0; i < SPIN_PAUSES; i++) {
+      if (((atomic_load_explicit(&pool.state, memory_order_acquire) & mask) == value) == equal) return true;
+      pause_briefly();
+    }
+    sched_yield();
+  }
+  return false;
+}
 
 static void work(void) {
   for (;;) {
@@ -34,26 +67,42 @@ static void work(void) {
   }
 }
 
+/* Whether this worker is counted among those of the job that is open. */
+static bool join(void) {
+  uint64_t state = pool.state;
+  while ((state & OPEN) && (state & WORKERS) / WORKER < (uint64_t)pool.wanted - 1)
+    if (atomic_compare_exchange_weak(&pool.state, &state, state + WORKER)) return true;
+  return false;
+}
+
 static void *worker(void *seen_at_start) {
-  uint64_t seen = (uint64_t)(uintptr_t)seen_at_start;
-  pthread_mutex_lock(&pool.lock);
+  uint64_t seen = (uint64_t)(uintptr_t)seen_at_start; /* the number of the last job */
   for (;;) {
-    while (pool.generation == seen) pthread_cond_wait(&pool.posted, &pool.lock);
-    seen = pool.generation;
-    /* A worker that wakes after the job is done must not look at it. */
-    if (atomic_load_explicit(&pool.next, memory_order_relaxed) >= pool.count) continue;
-    pool.working++;
-    pthread_mutex_unlock(&pool.lock);
+    if (!spin(~(JOB - 1), seen, false)) {
+      pthread_mutex_lock(&pool.lock);
+      pool.sleeping++;
+      while ((pool.state & ~(JOB - 1)) == seen) pthread_cond_wait(&pool.posted, &pool.lock);
+      pool.sleeping--;
+      pthread_mutex_unlock(&pool.lock);
+    }
+    seen = pool.state & ~(JOB - 1);
+    if (!join()) continue;
     work();
-    pthread_mutex_lock(&pool.lock);
-    if (--pool.working == 0) pthread_cond_signal(&pool.finished);
+    uint64_t left = atomic_fetch_sub(&pool.state, WORKER) - WORKER;
+    if (!(left & (OPEN | WORKERS))) { /* the caller may sleep */
+      pthread_mutex_lock(&pool.lock);
+      pthread_cond_signal(&pool.finished);
+      pthread_mutex_unlock(&pool.lock);
+    }
   }
   return NULL;
 }
 
 /* A forked child has none of the threads. */
 static void forget_threads(void) {
-  pool.started = pool.working = 0;
+  pool.started = 0;
+  pool.sleeping = 0;
+  pool.state = 0;
   pool.busy = false;
   pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   pool.posted = pool.finished = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
@@ -72,7 +121,7 @@ static void start_threads(void) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   while (pool.started < pool.wanted - 1) {
     pthread_t thread;
-    if (pthread_create(&thread, &attributes, worker, (void *)(uintptr_t)pool.generation)) {
+    if (pthread_create(&thread, &attributes, worker, (void *)(uintptr_t)(pool.state & ~(JOB - 1)))) {
       pool.wanted = pool.started + 1; /* the system gives no more: do with these */
       break;
     }
@@ -94,21 +143,30 @@ void cpu_parallel(int64_t count, int64_t grain, CpuBody body, void *context) {
     body(context, 0, count);
     return;
   }
-  pthread_mutex_lock(&pool.lock);
-  if (pool.started < pool.wanted - 1) start_threads();
+  if (pool.started < pool.wanted - 1) {
+    pthread_mutex_lock(&pool.lock);
+    start_threads();
+    pthread_mutex_unlock(&pool.lock);
+  }
   pool.body = body;
   pool.context = context;
   pool.count = count;
   /* A few ranges a thread, so that one that was kept waiting holds up little. */
   pool.chunk = cpu_max(cpu_max(grain, 1), cpu_ceil_div(count, (int64_t)pool.wanted * 4));
   atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-  pool.generation++;
-  pthread_cond_broadcast(&pool.posted);
-  pthread_mutex_unlock(&pool.lock);
+  pool.state = (pool.state & ~(JOB - 1)) + JOB + OPEN;
+  if (pool.sleeping > 0) {
+    pthread_mutex_lock(&pool.lock);
+    pthread_cond_broadcast(&pool.posted);
+    pthread_mutex_unlock(&pool.lock);
+  }
   work();
-  pthread_mutex_lock(&pool.lock);
-  while (pool.working > 0) pthread_cond_wait(&pool.finished, &pool.lock);
-  pthread_mutex_unlock(&pool.lock);
+  atomic_fetch_sub(&pool.state, OPEN);
+  if (!spin(WORKERS, 0, true)) {
+    pthread_mutex_lock(&pool.lock);
+    while (pool.state & WORKERS) pthread_cond_wait(&pool.finished, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+  }
   atomic_store_explicit(&pool.busy, false, memory_order_release);
 }
 

@@ -11,7 +11,11 @@
  * rows of it. */
 #include "internal.h"
 
-enum { LEAF_ROWS = 16 /* rows a leaf of columns adds up, one after the other */ };
+enum {
+  LEAF_ROWS = 16,         /* rows a leaf of columns adds up, one after the other */
+  PLAIN_LEAF = 1 << 14,   /* elements of a row that a leaf takes, where they are read where they lie */
+  PLAIN_COLUMNS = 1 << 12 /* columns of a group, likewise */
+};
 
 typedef struct Accumulator {
   uint32_t kind;
@@ -29,7 +33,7 @@ typedef struct Reduce {
   Accumulator accumulator[CRESSET_MAX_OUTPUTS];
   uint32_t accumulators;
 
-  bool by_columns, plain; /* plain: columns are read where they lie, without running the prologue */
+  bool by_columns, plain; /* plain: elements are read where they lie, without running the prologue */
   int64_t group;          /* outputs of a group: a stretch of the last kept dim */
   int64_t groups_a_row, groups;
   int leaf_dim;           /* the dim that leaves cut; those inside it are whole */
@@ -85,7 +89,7 @@ static bool begin_worker(Worker *w, Reduce *job) {
   }
   *w = (Worker){.job = job, .stack = memory + prologue + epilogue};
   cpu_frame_begin(&w->prologue, job->prologue, job->params, memory, CPU_BLOCK);
-  cpu_frame_begin(&w->epilogue, job->epilogue, job->params, memory + prologue, job->group);
+  cpu_frame_begin(&w->epilogue, job->epilogue, job->params, memory + prologue, cpu_min(job->group, CPU_BLOCK));
   return true;
 }
 
@@ -118,6 +122,7 @@ static void run_leaf(Worker *w, int64_t leaf, const CpuPlace *group, int64_t n, 
   for (uint32_t k = 0; k < job->accumulators; k++) {
     const Accumulator *acc = &job->accumulator[k];
     int64_t size = cpu_type_size[acc->type], row = n * size;
+    int64_t apart = rows * size; /* from a row's start to the next one's, where rows are folded */
     char *result = stack_cell(w, level, k), *values;
     if (job->plain) {
       const CpuPlace *source = &place[job->prologue->loads[0].input];
@@ -126,25 +131,33 @@ static void run_leaf(Worker *w, int64_t leaf, const CpuPlace *group, int64_t n, 
           source = &place[job->prologue->loads[l].input];
       values = source->base;
       row = reduced > 0 ? source->stride[0] : 0;
+      apart = source->stride[0];
     } else values = cpu_frame_stored(&w->prologue, k);
     if (!job->by_columns) {
       uint32_t kind = acc->kind == CRESSET_REDUCE_ARGMAX   ? CRESSET_REDUCE_MAX
                       : acc->kind == CRESSET_REDUCE_ARGMIN ? CRESSET_REDUCE_MIN
                                                            : acc->kind;
-      cpu_loops->fold[kind][acc->type](n, rows, result, values);
-      for (int64_t i = 0; acc->is_argument && i < n; i++)
-        positions(job, result)[i] =
-            first + cpu_loops->find[acc->type](rows, values + i * rows * size, result + i * size);
+      if (apart == rows * size && !acc->is_argument) {
+        cpu_loops->fold[kind][acc->type](n, rows, result, values);
+        continue;
+      }
+      for (int64_t i = 0; i < n; i++) {
+        cpu_loops->fold[kind][acc->type](1, rows, result + i * size, values + i * apart);
+        if (acc->is_argument)
+          positions(job, result)[i] = first + cpu_loops->find[acc->type](rows, values + i * apart, result + i * size);
+      }
+      continue;
+    }
+    if (!acc->is_argument) {
+      cpu_loops->fold_columns[acc->kind][acc->type](rows, n, result, values, row);
       continue;
     }
     memcpy(result, values, (size_t)(n * size));
-    for (int64_t i = 0; acc->is_argument && i < n; i++) positions(job, result)[i] = first;
+    for (int64_t i = 0; i < n; i++) positions(job, result)[i] = first;
     for (int64_t i = 1; i < rows; i++) {
       int64_t position = first + i;
-      if (acc->is_argument)
-        cpu_loops->better[acc->kind == CRESSET_REDUCE_ARGMIN][acc->type](n, result, positions(job, result),
-                                                                         values + i * row, &position, 0);
-      else acc->combine(n, result, result, values + i * row, NULL);
+      cpu_loops->better[acc->kind == CRESSET_REDUCE_ARGMIN][acc->type](n, result, positions(job, result),
+                                                                       values + i * row, &position, 0);
     }
   }
 }
@@ -159,15 +172,20 @@ static void collapse(Worker *w, int64_t bottom, int64_t top, int64_t n) {
 /* Runs the epilogue on the values at the bottom of the stack. */
 static void finish_group(Worker *w, const CpuPlace *group, int64_t n) {
   Reduce *job = w->job;
-  CpuBox box = {.rank = 1, .count = n, .size = {n}};
-  CpuPlace results[CRESSET_MAX_INPUTS] = {0};
+  CpuPlace results[CRESSET_MAX_INPUTS] = {0}, outputs[CRESSET_MAX_OUTPUTS];
   for (uint32_t k = 0; k < job->accumulators; k++) {
     const Accumulator *acc = &job->accumulator[k];
     char *cell = stack_cell(w, 0, k);
     results[k].base = acc->is_argument ? (char *)positions(job, cell) : cell;
     results[k].stride[0] = acc->is_argument ? 8 : cpu_type_size[acc->type];
   }
-  cpu_frame_run(&w->epilogue, &box, results, group + job->inputs, NULL);
+  for (uint32_t k = 0; k < job->outputs; k++) outputs[k] = group[job->inputs + k];
+  for (int64_t done = 0; done < n; done += CPU_BLOCK) {
+    CpuBox box = {.rank = 1, .count = cpu_min(n - done, CPU_BLOCK), .size = {cpu_min(n - done, CPU_BLOCK)}};
+    cpu_frame_run(&w->epilogue, &box, results, outputs, NULL);
+    for (uint32_t k = 0; k < job->accumulators; k++) results[k].base += CPU_BLOCK * results[k].stride[0];
+    for (uint32_t k = 0; k < job->outputs; k++) outputs[k].base += CPU_BLOCK * outputs[k].stride[0];
+  }
 }
 
 /* The operands of group number `g`: base and the stride along its outputs. Returns how many there are. */
@@ -295,9 +313,10 @@ static void arrange(Reduce *job, uint32_t reduced_dims, bool in_order) {
   for (int d = job->kept; d < job->leaf_dim; d++) job->leaves *= space->size[d];
 }
 
-/* Whether columns can be combined right in the inputs: nothing computed, rows one after another. */
-static bool reads_plainly(const Reduce *job) {
-  if (!job->by_columns || job->prologue->step_count > 0 || job->prologue->index_value != UINT32_MAX ||
+/* Whether elements can be folded right in the inputs: nothing computed, `dim` the only one that leaves have of those
+ * reduced, and neighbours along `neighbours`. */
+static bool reads_plainly(const Reduce *job, int neighbours) {
+  if (job->prologue->step_count > 0 || job->prologue->index_value != UINT32_MAX || neighbours < 0 ||
       job->space.rank - job->leaf_dim != 1)
     return false;
   for (uint32_t k = 0; k < job->prologue->store_count; k++) {
@@ -306,10 +325,26 @@ static bool reads_plainly(const Reduce *job) {
     if (l == job->prologue->load_count) return false;
     const CpuLoadStep *load = &job->prologue->loads[l];
     if (!cpu_is_native(load->dtype) ||
-        job->space.operand[load->input].stride[job->kept - 1] != cpu_dtype_size[load->dtype])
+        job->space.operand[load->input].stride[neighbours] != cpu_dtype_size[load->dtype])
       return false;
   }
   return true;
+}
+
+/* Larger leaves and groups, as what is read where it lies needs no block to hold it. */
+static void enlarge(Reduce *job) {
+  int64_t last = job->kept > 0 ? job->space.size[job->kept - 1] : 1;
+  if (job->by_columns) {
+    job->group = cpu_min(last, PLAIN_COLUMNS);
+    return;
+  }
+  int64_t reduced = job->space.size[job->leaf_dim], outside = job->leaves / job->leaves_a_row;
+  job->leaf_size = cpu_min(reduced, PLAIN_LEAF);
+  job->leaves_a_row = cpu_ceil_div(reduced, job->leaf_size);
+  job->leaves = outside * job->leaves_a_row;
+  /* As many rows as make a leaf, but a few groups for each thread. */
+  int64_t rows = cpu_max(PLAIN_LEAF * 2 / job->leaf_size, 1);
+  job->group = cpu_min(cpu_min(rows, CPU_BLOCK), cpu_max(last / (8 * cpu_thread_count()), 1));
 }
 
 CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall *call) {
@@ -353,8 +388,8 @@ CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall 
   if (job.groups == 0) return NULL;
 
   arrange(&job, attributes->reduced_dims, in_order);
-  job.plain = reads_plainly(&job);
-  if (job.plain) job.group = cpu_min(job.space.size[job.kept - 1], CPU_BLOCK);
+  job.plain = job.leaves > 0 && reads_plainly(&job, job.by_columns ? job.kept - 1 : job.space.rank - 1);
+  if (job.plain) enlarge(&job);
   job.groups_a_row = job.kept > 0 ? cpu_ceil_div(job.space.size[job.kept - 1], job.group) : 1;
   job.groups = job.groups_a_row;
   for (int d = 0; d + 1 < job.kept; d++) job.groups *= job.space.size[d];

@@ -29,8 +29,8 @@ enum Engine {
                 if let accumulator { leaf?.hooks?.tell(accumulated: accumulator.leaf) }
                 if let hooks = node.hooks { outgoing = try hooks.apply(after: outgoing, of: incoming) }
                 try node.checkAnomaly(outgoing)
-                for (i, edge) in node.edges.enumerated() {
-                    guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
+                for i in 0..<Swift.min(node.edges.count, outgoing.count) {
+                    guard let edge = node.edges[i], let gradient = outgoing[i] else { continue }
                     try arrivals.add(gradient, at: edge)
                 }
             }

@@ -65,7 +65,9 @@ enum BatchNormalization {
             let none = try Tensor.empty([0], x.dtype, on: x.runtime, op: op)
             return [try evaluated(x, weight, bias, running, eps: eps), none, none]
         }
-        let results = try batch(x, weight, bias, eps: eps)
+        // (A kernel's statistics have no history.)
+        let isTraced = op != name.text && Tape.isOn([x])
+        let results = try batch(x, weight, bias, eps: eps, isTraced: isTraced)
         let count = x.shape[1] == 0 ? 0 : x.numel / x.shape[1]
         try running.follow(momentum: momentum, op: op) { () throws(CressetError) in
             // The running variance is the unbiased one: of N - 1.
@@ -108,19 +110,16 @@ enum BatchNormalization {
     ///
     /// This is what a kernel registered as aten::batch_norm computes while training, with no running statistics among
     /// its arguments: these three results. In evaluation it has the running ones and gives one result.
+    ///
+    /// - Parameter isTraced: the statistics are differentiated, too.
     private static func batch(
-        _ x: Tensor, _ weight: Tensor?, _ bias: Tensor?, eps: Double
+        _ x: Tensor, _ weight: Tensor?, _ bias: Tensor?, eps: Double, isTraced: Bool
     ) throws(CressetError) -> [Tensor] {
         let (rank, channels) = (x.ndim, x.shape[1])
         let dims = (0..<rank).filter { $0 != 1 }
         let wide = Normalization.wide(x.dtype)
         let (hasWeight, hasBias) = (weight != nil, bias != nil)
-        return try Override.resolve(
-            name, inputs: [x] + [weight, bias].compactMap { $0 }, x.dtype,
-            [
-                .tensor(x), .init(weight), .init(bias), .none, .none, true, .none, .scalar(.double(eps)), .none,
-            ], types: [ResultType(x.shape, x.dtype), ResultType([channels], wide), ResultType([channels], wide)]
-        ) { (t) throws(CressetError) in
+        @Sendable func composition(_ t: [Tensor]) throws(CressetError) -> [Tensor] {
             let (w, b) = (hasWeight ? t[1] : nil, hasBias ? t[t.count - 1] : nil)
             let x = try t[0].converted(to: wide)
             let mean = try Reductions.mean(x, dims: dims, keepdim: true)
@@ -134,6 +133,14 @@ enum BatchNormalization {
                 variance.squeezed(dims, op: name.text),
             ]
         }
+        let inputs = [x] + [weight, bias].compactMap { $0 }
+        if isTraced { return try composition(inputs) }
+        return try Override.resolve(
+            name, inputs: inputs, x.dtype,
+            [
+                .tensor(x), .init(weight), .init(bias), .none, .none, true, .none, .scalar(.double(eps)), .none,
+            ], types: [ResultType(x.shape, x.dtype), ResultType([channels], wide), ResultType([channels], wide)],
+            composition: composition)
     }
 }
 

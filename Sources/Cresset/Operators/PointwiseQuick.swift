@@ -14,17 +14,17 @@ extension Pointwise {
 
     func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, nil, nil, into: nil) else { return try run([x]) }
-        return x.isTracked ? record(Tensor(result), [x], [], x.dtype) : Tensor(result)
+        return x.isTracked ? recordQuick(result, x, nil, nil) : Tensor(result)
     }
 
     func callAsFunction(_ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, y.impl, nil, into: nil) else { return try run([x, y]) }
-        return x.isTracked || y.isTracked ? record(Tensor(result), [x, y], [], x.dtype) : Tensor(result)
+        return x.isTracked || y.isTracked ? recordQuick(result, x, y, nil) : Tensor(result)
     }
 
     func callAsFunction(_ x: Tensor, scalars scalar: Scalar) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, nil, scalar, into: nil) else { return try run([x], [scalar]) }
-        return x.isTracked ? record(Tensor(result), [x], [scalar], x.dtype) : Tensor(result)
+        return x.isTracked ? recordQuick(result, x, nil, scalar) : Tensor(result)
     }
 
     /// Writes the result for `target` and the other operand into `target`; false where the general way
