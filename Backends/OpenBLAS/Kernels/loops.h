@@ -79,12 +79,23 @@ typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, con
 typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
                              int64_t to_row);
 enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
+/* Of windows and of what is resized, see loops_window.h: maxima and their places; every second element; a weighted
+ * sum of two elements for each of the result, and of two lines. */
+typedef void (*CpuWindowMax)(int64_t n, int64_t taps, const int32_t *offset, const int64_t *place, int64_t step,
+                             const void *x, const void *first, void *best, void *at);
+typedef void (*CpuHalve)(int64_t n, void *r, const void *a);
+typedef void (*CpuBlend)(int64_t n, void *r, const void *a, const int32_t *at, const void *w);
+typedef void (*CpuMix)(int64_t n, void *r, const void *a, const void *b, const void *w);
 
 typedef struct CpuConvLoops {
   CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
   CpuConvLine line;
   CpuTranspose transpose;
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
+  CpuWindowMax max;
+  CpuHalve halve;
+  CpuBlend blend;
+  CpuMix mix;
 } CpuConvLoops;
 
 typedef struct CpuLoops {

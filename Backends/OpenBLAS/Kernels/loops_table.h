@@ -22,6 +22,7 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_conv.h"
+#include "loops_window.h"
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
@@ -111,8 +112,10 @@ const CpuLoops TABLE = {
     .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
-    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
-             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f32, window_halve_f32, window_blend_f32, window_mix_f32},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f64, window_halve_f64, window_blend_f64, window_mix_f64}},
     .pack = {[4] = pack_4, [8] = pack_8},
 #if GEMM_HAS_PAIRS
     .gemm_pairs = cpu_gemm_pairs,

@@ -56,6 +56,13 @@ CressetStatus *cpu_topk(void *context, CressetQueue *queue, const CressetCall *c
 /* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
 CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_max_pool(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_max_pool_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_avg_pool(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_avg_pool_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_bilinear(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_bilinear_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_upsample_nearest(void *context, CressetQueue *queue, const CressetCall *call);
 /* Overrides; see cresset_backend.h. Whether a call is one that the launch of the same name takes. */
 CressetStatus *cpu_attention(void *context, CressetQueue *queue, const CressetCall *call);
 bool cpu_attention_takes(const CressetCall *call);
