@@ -98,6 +98,17 @@ typedef struct CpuConvLoops {
   CpuMix mix;
 } CpuConvLoops;
 
+/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables are
+ * of the type transformed: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
+ * vector of real parts and one of imaginary parts in turn; real parts, then imaginary parts, of
+ * exp(-pi i k / (n1 n2)) for k up to n1 n2 / 2. */
+typedef struct CpuFft {
+  int64_t n1, n2;
+  const void *roots, *middle, *ends;
+} CpuFft;
+/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as much as x and 8 max(n1, n2) vectors, aligned to those. */
+typedef void (*CpuFftReal)(const CpuFft *plan, const void *x, void *out, void *memory, double factor);
+
 typedef struct CpuLoops {
   const char *name;
   /* By opcode and type (of the operands for comparisons, of the result for the rest):
@@ -133,6 +144,8 @@ typedef struct CpuLoops {
   CpuPack pack_pairs;
   uint32_t (*scan_pairs)(int64_t n, const uint16_t *a); /* 0: all elements are in the range it is right for */
   CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
+  int64_t gemm_vector_bytes;
+  CpuFftReal fft_real[CRESSET_TYPE_COUNT]; /* floats */
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
   CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;

@@ -29,6 +29,7 @@
 #include "loops_order.h"
 #include "loops_pack.h"
 #include "loops_attention.h"
+#include "loops_fft.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -124,6 +125,8 @@ const CpuLoops TABLE = {
 #endif
     .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
                   [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemm_vector_bytes = VECTOR_BYTES,
+    .fft_real = {[CRESSET_TYPE_F32] = fft_real_f32, [CRESSET_TYPE_F64] = fft_real_f64},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
     .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };

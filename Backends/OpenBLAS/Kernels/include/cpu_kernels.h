@@ -68,6 +68,8 @@ CressetStatus *cpu_attention(void *context, CressetQueue *queue, const CressetCa
 bool cpu_attention_takes(const CressetCall *call);
 CressetStatus *cpu_attention_backward(void *context, CressetQueue *queue, const CressetCall *call);
 bool cpu_attention_backward_takes(const CressetCall *call);
+CressetStatus *cpu_fft_real(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_fft_real_takes(const CressetCall *call);
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
