@@ -76,8 +76,8 @@ typedef struct CpuAttentionLoops {
 typedef void (*CpuConvTile)(int64_t depth, const int32_t *offset, const void *x, int64_t row, const void *w, void *out,
                             int64_t out_row, int64_t out_column, bool add);
 typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, const void *x, const void *w, void *out);
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
-                             int64_t to_row);
+typedef void (*CpuConvTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
+                                 int64_t to_row);
 enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
 /* Of windows and of what is resized, see loops_window.h: maxima and their places; every second element; a weighted
  * sum of two elements for each of the result, and of two lines. */
@@ -90,7 +90,7 @@ typedef void (*CpuMix)(int64_t n, void *r, const void *a, const void *b, const v
 typedef struct CpuConvLoops {
   CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
   CpuConvLine line;
-  CpuTranspose transpose;
+  CpuConvTranspose transpose;
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
   CpuWindowMax max;
   CpuHalve halve;
