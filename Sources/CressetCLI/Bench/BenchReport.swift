@@ -68,7 +68,7 @@ struct BenchReport {
     /// at the peak, whichever is longer; nil where neither is told.
     func bound(_ row: Row) -> Bound? {
         // (A copy of 4 MB moves 8; the caches hold some 24.)
-        let probe = row.bytes <= 64 << 10 ? "copy_4k" : row.bytes <= 24 << 20 ? "copy_1m" : "copy_16m"
+        let probe = row.bytes <= 65_536 ? "copy_4k" : row.bytes <= 25_165_824 ? "copy_1m" : "copy_16m"
         let memory = rates["probe/" + probe].map { row.bytes / $0 * 1e6 } ?? 0
         let arithmetic = rates["probe/fma_f32"].map { row.flops / $0 * 1e6 } ?? 0
         guard memory > 0 || arithmetic > 0 else { return nil }
