@@ -80,16 +80,24 @@ typedef struct CpuConvLoops {
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
 } CpuConvLoops;
 
-/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables are
- * of the type transformed: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
+/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables of
+ * float64: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
  * vector of real parts and one of imaginary parts in turn; real parts, then imaginary parts, of
  * exp(-pi i k / (n1 n2)) for k up to n1 n2 / 2. */
 typedef struct CpuFft {
   int64_t n1, n2;
   const void *roots, *middle, *ends;
 } CpuFft;
-/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as much as x and 8 max(n1, n2) vectors, aligned to those. */
+/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as many float64 as x and 8 max(n1, n2) vectors, aligned to those. */
 typedef void (*CpuFftReal)(const CpuFft *plan, const void *x, void *out, void *memory, double factor);
+
+/* A row of an LSTM: from gates[4][n] before their functions (input, forget, cell, output) and the cell's state, the
+ * states after the step. */
+typedef void (*CpuLstmGates)(int64_t n, void *gates, const void *cell, void *hidden, void *next);
+/* Replaces the gates by their gradients, and the gradient of the cell's state after the step by that of the one before
+ * it; g_hidden is the gradient of the hidden state after the step. */
+typedef void (*CpuLstmGradient)(int64_t n, void *gates, const void *cell, const void *next, const void *g_hidden,
+                                void *g_cell);
 
 typedef struct CpuLoops {
   const char *name;
@@ -124,6 +132,8 @@ typedef struct CpuLoops {
   CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
   int64_t gemm_vector_bytes;
   CpuFftReal fft_real[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGates lstm_gates[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGradient lstm_gradient[CRESSET_TYPE_COUNT];
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
   CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;

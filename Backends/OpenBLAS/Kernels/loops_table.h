@@ -27,6 +27,7 @@
 #include "loops_pack.h"
 #include "loops_attention.h"
 #include "loops_fft.h"
+#include "loops_recurrent.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -118,6 +119,8 @@ const CpuLoops TABLE = {
                   [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
     .gemm_vector_bytes = VECTOR_BYTES,
     .fft_real = {[CRESSET_TYPE_F32] = fft_real_f32, [CRESSET_TYPE_F64] = fft_real_f64},
+    .lstm_gates = {[CRESSET_TYPE_F32] = lstm_gates_f32, [CRESSET_TYPE_F64] = lstm_gates_f64},
+    .lstm_gradient = {[CRESSET_TYPE_F32] = lstm_gradient_f32, [CRESSET_TYPE_F64] = lstm_gradient_f64},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
     .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
