@@ -15,6 +15,11 @@ typedef void (*CpuOp)(int64_t n, void *r, const void *a, const void *b, const vo
 typedef void (*CpuLoad)(int64_t rows, int64_t columns, void *r, const char *p, int64_t row, int64_t column);
 typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, int64_t column, const void *a);
 
+/* Element (j, i) of rows x columns elements r, rows r_row bytes apart, = that of p, whose columns lie p_column bytes apart
+ * and whose rows are neighbours. Past the caches if what is written is far more than they hold. */
+typedef void (*CpuTranspose)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
+                             bool past_caches);
+
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
 /* r[i] = the fold of element i of `rows` rows that lie `row` bytes apart, one after the other. */
@@ -25,6 +30,8 @@ typedef int64_t (*CpuFind)(int64_t n, const void *a, const void *value);
  * if b_step is 0. The new wins only if strictly better. */
 typedef void (*CpuBetter)(int64_t n, void *best, int64_t *where, const void *a, const int64_t *b, int64_t b_step);
 
+/* offset[i] = stride times index[i], a negative index counted from `size`; false if one is outside of the size. */
+typedef bool (*CpuOffsets)(int64_t n, int64_t *offset, const int64_t *index, int64_t size, int64_t stride);
 /* Applies n values to targets at p + offset[i] bytes (a negative offset is skipped), in order. */
 typedef void (*CpuScatter)(int64_t n, char *p, const int64_t *offset, const char *a, int64_t a_stride);
 /* Applies a run of n values to n distinct targets. */
@@ -69,15 +76,26 @@ typedef struct CpuAttentionLoops {
 typedef void (*CpuConvTile)(int64_t depth, const int32_t *offset, const void *x, int64_t row, const void *w, void *out,
                             int64_t out_row, int64_t out_column, bool add);
 typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, const void *x, const void *w, void *out);
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
-                             int64_t to_row);
+typedef void (*CpuConvTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
+                                 int64_t to_row);
 enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
+/* Of windows and of what is resized, see loops_window.h: maxima and their places; every second element; a weighted
+ * sum of two elements for each of the result, and of two lines. */
+typedef void (*CpuWindowMax)(int64_t n, int64_t taps, const int32_t *offset, const int64_t *place, int64_t step,
+                             const void *x, const void *first, void *best, void *at);
+typedef void (*CpuHalve)(int64_t n, void *r, const void *a);
+typedef void (*CpuBlend)(int64_t n, void *r, const void *a, const int32_t *at, const void *w);
+typedef void (*CpuMix)(int64_t n, void *r, const void *a, const void *b, const void *w);
 
 typedef struct CpuConvLoops {
   CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
   CpuConvLine line;
-  CpuTranspose transpose;
+  CpuConvTranspose transpose;
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
+  CpuWindowMax max;
+  CpuHalve halve;
+  CpuBlend blend;
+  CpuMix mix;
 } CpuConvLoops;
 
 /* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables of
@@ -113,14 +131,18 @@ typedef struct CpuLoops {
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
+  CpuTranspose transpose[9];
+  void (*stream)(int64_t bytes, char *r, const char *a); /* a copy past the caches */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFind find[CRESSET_TYPE_COUNT];
   CpuBetter better[2][CRESSET_TYPE_COUNT]; /* greater, less */
+  CpuOffsets offsets;
   CpuScatter scatter[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuKeys keys[CRESSET_FLOAT64 + 1];
   CpuConvLoops conv[2]; /* f32, f64 */
   int64_t gemm_rows, gemm_columns[CRESSET_TYPE_COUNT];
   bool gemm_is_fast; /* no BLAS is faster */

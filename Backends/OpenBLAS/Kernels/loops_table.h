@@ -16,14 +16,17 @@
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
 
 #include "loops_elementwise.h"
+#include "loops_transpose.h"
 #include "loops_convert.h"
 #include "loops_fold.h"
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_conv.h"
+#include "loops_window.h"
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
+#include "loops_order.h"
 #include "loops_pack.h"
 #include "loops_attention.h"
 #include "loops_fft.h"
@@ -86,6 +89,8 @@ const CpuLoops TABLE = {
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
+    .transpose = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \
   [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
@@ -94,8 +99,10 @@ const CpuLoops TABLE = {
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
+    .keys = BY_DTYPE(keys),
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
+    .offsets = offsets,
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
                 BY_DTYPE(scatter_min)},
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
@@ -107,8 +114,10 @@ const CpuLoops TABLE = {
     .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
-    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
-             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f32, window_halve_f32, window_blend_f32, window_mix_f32},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f64, window_halve_f64, window_blend_f64, window_mix_f64}},
     .pack = {[4] = pack_4, [8] = pack_8},
 #if GEMM_HAS_PAIRS
     .gemm_pairs = cpu_gemm_pairs,
