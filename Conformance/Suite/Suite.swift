@@ -318,7 +318,7 @@ package enum Claims {
                 report.kernels.run += 1
                 continue
             }
-            let kind = entry.isOverride ? "the override of \(entry.key)" : "the family \(entry.key)"
+            let kind = entry.isOverride || entry.isBackward ? "the kernel of \(entry.key)" : "the family \(entry.key)"
             report.add(
                 .failed("\(kind) for \(entry.dtype) is registered by \(entry.owner), and no case ran it"),
                 id: "claims/\(entry.key)/\(entry.dtype)", op: entry.isOverride ? entry.key : "claims")

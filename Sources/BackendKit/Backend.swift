@@ -13,6 +13,12 @@ public protocol Backend: AnyObject, Sendable {
     /// The devices there are; each index is a device's ordinal.
     func devices() throws -> [DeviceDescription]
     func open(_ index: Int) throws -> any BackendDevice
+    /// From the next launch on, uses at most this many threads. Default: nothing.
+    func setThreadCount(_ count: Int)
+}
+
+extension Backend {
+    public func setThreadCount(_ count: Int) {}
 }
 
 /// An opened device.

@@ -27,7 +27,7 @@ public enum BackendTable {
                 deallocate: deallocate, map: map, create_queue: createQueue, destroy_queue: destroyQueue,
                 copy_in: copyIn, copy_out: copyOut, copy_within: copyWithin, synchronize: synchronize,
                 record: record, queue_wait: queueWait, event_wait: eventWait, event_release: eventRelease,
-                prepare: prepare, compile_count: compileCount))
+                prepare: prepare, compile_count: compileCount, set_thread_count: setThreadCount))
         return UnsafePointer(table)
     }
 }
@@ -318,6 +318,11 @@ private func compileCount(_ device: OpaquePointer?) -> UInt64 {
     guard let device else { return 0 }
     let handle: DeviceHandle = Handle.get(device, DeviceHandle.self)
     return UInt64(handle.device.compileCount)
+}
+
+private func setThreadCount(_ context: UnsafeMutableRawPointer?, _ count: UInt32) {
+    guard let context else { return }
+    Unmanaged<BackendHandle>.fromOpaque(context).takeUnretainedValue().backend.setThreadCount(Int(count))
 }
 
 // MARK: Device descriptions

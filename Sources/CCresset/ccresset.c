@@ -1,6 +1,7 @@
 #include "ccresset.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,11 @@
 static _Thread_local CressetThreadState state = {.layers = CRESSET_LAYER_FRESH, .default_device = -1};
 
 CressetThreadState *cresset_thread_state(void) { return &state; }
+
+static _Atomic uint64_t registrations;
+
+uint64_t cresset_registrations(void) { return atomic_load_explicit(&registrations, memory_order_acquire); }
+void cresset_count_registration(void) { atomic_fetch_add_explicit(&registrations, 1, memory_order_release); }
 
 void *cresset_dlopen(const char *path, char *error, size_t error_capacity) {
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);

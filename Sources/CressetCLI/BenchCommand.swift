@@ -27,15 +27,14 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Print the names and run nothing.")
     var list = false
 
-    @Flag(help: "With --list: also those that cannot run yet, with what is missing.")
-    var all = false
+    @Flag(inversion: .prefixedNo, help: "Compare each workload's result with the reference's before it is timed.")
+    var check = true
 
     func validate() throws {
         guard threads >= 0 else { throw ValidationError("--threads must not be negative, got \(threads)") }
         guard seconds >= 0 && seconds.isFinite else {
             throw ValidationError("--seconds must be a time, got \(seconds)")
         }
-        guard list || !all else { throw ValidationError("--all goes with --list") }
     }
 
     func run() throws {
@@ -48,24 +47,18 @@ struct BenchCommand: ParsableCommand {
         let chosen = Workload.table.filter { $0.name.firstMatch(of: pattern) != nil }
         guard !chosen.isEmpty else { throw ValidationError("no workload's name matches \(filter)") }
         if list {
-            for workload in chosen {
-                switch workload.body {
-                case .setup: print(workload.name)
-                case .missing(let what): if all { print("\(workload.name)\tmissing: \(what)") }
-                }
-            }
+            for workload in chosen { print(workload.name) }
             return
         }
-        // Read when the first backend starts, so it must be there before any device is named.
-        if threads > 0 { setenv("CRESSET_NUM_THREADS", "\(threads)", 1) }
+        if threads > 0 { setNumThreads(threads) }
         let device = try chosenDevice()
         Device.default = device
         var failures = 0
         for workload in chosen {
-            guard case .setup(let setup) = workload.body else { continue }
-            manualSeed(0)
             do {
-                let timing = try Timing.measure(setup, on: device, seconds: seconds)
+                if check { try ResultCheck.run(workload, on: device) }
+                manualSeed(0)
+                let timing = try Timing.measure(workload.setup, on: device, seconds: seconds)
                 print(timing.json(name: workload.name, device: "\(device)"))
                 // Line by line even into a pipe: the reader may give up in the middle.
                 fflush(nil)

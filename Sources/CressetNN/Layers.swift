@@ -26,11 +26,7 @@ public final class Linear: Module {
         super.init()
     }
 
-    public override func forward(_ x: Tensor) -> Tensor {
-        let product = x.matmul(weight.t())
-        guard let bias else { return product }
-        return product + bias
-    }
+    public override func forward(_ x: Tensor) -> Tensor { x.linear(weight, bias: bias) }
 }
 
 /// Modules one after another.
@@ -67,12 +63,7 @@ public final class Embedding: Module {
         super.init()
     }
 
-    public override func forward(_ index: Tensor) -> Tensor {
-        let rows = weight.indexSelect(dim: 0, index: index.flatten())
-        var shape = index.shape
-        shape.append(weight.size(1))
-        return rows.reshape(shape)
-    }
+    public override func forward(_ index: Tensor) -> Tensor { F.embedding(index, weight) }
 }
 
 /// Zeroes elements with probability p while training.

@@ -93,6 +93,36 @@ import Testing
         }
     }
 
+    @Test func gradientsHaveKernelsOfTheirOwn() throws {
+        let device = try Workshop.device("gradients")
+        let calls = Mutex<[String]>([])
+        try Registry.register("aten::layer_norm", on: device, dtypes: [.float32], name: "mine") { arguments in
+            calls.withLock { $0.append("forward") }
+            return [Tensor.full([2, 2], 7, dtype: .float32, device: arguments[0].tensor?.device)]
+        }
+        try Registry.register("aten::layer_norm_backward", on: device, dtypes: [.float32], name: "mine") { arguments in
+            calls.withLock { $0.append("backward of \(arguments.count)") }
+            guard case .tensor(let g) = arguments[0], case .tensor(let weight) = arguments[4],
+                case .ints(let wanted) = arguments[8]
+            else { return [] }
+            // Of x and the weight; the bias wants none.
+            return wanted == [1, 1, 0] ? [g * 2, weight * 3] : []
+        }
+        let x = Tensor([1, 2, 3, 5] as [Float], shape: [2, 2], device: device).requiresGrad_()
+        let weight = Tensor([1, 2] as [Float], device: device).requiresGrad_()
+        let bias = Tensor([0, 0] as [Float], device: device)
+        x.layerNorm([2], weight: weight, bias: bias).sum().backward()
+        #expect(calls.withLock { $0 } == ["forward", "backward of 9"])
+        #expect(gradient(x) == [2, 2, 2, 2])
+        #expect(gradient(weight) == [3, 6])
+
+        // Gradients that are recorded are those of the composition.
+        let y = Tensor([1, 2, 3, 5] as [Float], shape: [2, 2], device: device).requiresGrad_()
+        let first = try grad([y.layerNorm([2]).square().sum()], [y], createGraph: true)
+        #expect(first[0]?.requiresGrad == true)
+        #expect(calls.withLock { $0 } == ["forward", "backward of 9", "forward"])
+    }
+
     @Test func viewsCannotBeOverridden() throws {
         for op in Operators.all where !op.isOverridable {
             let error = try #require(

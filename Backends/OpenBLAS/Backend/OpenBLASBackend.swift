@@ -32,4 +32,6 @@ final class OpenBLASBackend: Backend {
         guard index == 0 else { throw BackendError(.invalid, "there is one cpu, not number \(index)") }
         return Processor()
     }
+
+    func setThreadCount(_ count: Int) { cpu_set_thread_count(UInt32(clamping: max(count, 1))) }
 }

@@ -33,13 +33,14 @@ final class Processor: BackendDevice {
         return nil
     }
 
-    let kernels: [Kernel] = [
-        Kernel(.pointwise, dtypes: dtypes, rawLaunch: cpu_pointwise),
-        Kernel(.reduce, dtypes: dtypes, rawLaunch: cpu_reduce),
-        Kernel(.matmul, dtypes: dtypes.subtracting([.bool]), rawLaunch: cpu_matmul),
-        Kernel(.gather, dtypes: dtypes, rawLaunch: cpu_gather),
-        Kernel(.scatter, dtypes: dtypes, rawLaunch: cpu_scatter),
-    ]
+    let kernels: [Kernel] =
+        [
+            Kernel(.pointwise, dtypes: dtypes, rawLaunch: cpu_pointwise),
+            Kernel(.reduce, dtypes: dtypes, rawLaunch: cpu_reduce),
+            Kernel(.matmul, dtypes: dtypes.subtracting([.bool]), rawLaunch: cpu_matmul),
+            Kernel(.gather, dtypes: dtypes, rawLaunch: cpu_gather),
+            Kernel(.scatter, dtypes: dtypes, rawLaunch: cpu_scatter),
+        ] + FusedKernels.all + ConvolutionKernels.all + ProductKernels.all
 
     func allocate(_ bytes: Int) throws -> any BackendBuffer { try Block(bytes) }
 

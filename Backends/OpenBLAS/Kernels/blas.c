@@ -13,16 +13,19 @@ static struct {
   void (*sgemv)(int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
   void (*dgemv)(int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
 } blas;
-#define OWN_GEMM "own GEMM; for more speed: apt install libopenblas0"
+#define OWN_GEMM "own GEMM"
+#define NO_BLAS OWN_GEMM "; for more speed: apt install libopenblas0"
 static char blas_name[96] = OWN_GEMM;
 
 const char *cpu_blas_name(void) { return blas_name; }
 bool cpu_blas_present(void) { return blas.sgemm != NULL; }
 
-const char *cpu_blas_load(const char *choice, uint32_t threads) {
+const char *cpu_blas_load(const char *choice) {
   blas.sgemm = NULL;
   snprintf(blas_name, sizeof blas_name, OWN_GEMM);
-  if (choice && strcmp(choice, "own") == 0) return NULL;
+  bool wanted = choice && strcmp(choice, "openblas") == 0;
+  if (!wanted && (choice || cpu_loops->gemm_is_fast)) return NULL;
+  snprintf(blas_name, sizeof blas_name, NO_BLAS);
   static const char *const names[] = {"libopenblas.so.0", "libopenblas.so", "libopenblas.0.dylib", "libblas.so.3"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
@@ -44,7 +47,7 @@ const char *cpu_blas_load(const char *choice, uint32_t threads) {
     memcpy(&set_threads, &symbol, sizeof symbol);
     symbol = dlsym(library, "openblas_get_config");
     memcpy(&config, &symbol, sizeof symbol);
-    if (set_threads) set_threads(threads < 1 ? 1 : (int)threads);
+    if (set_threads) set_threads(1); /* the pool's threads call it */
     if (config) {
       char word[2][40] = {"", ""};
       sscanf(config(), "%39s %39s", word[0], word[1]);
@@ -56,12 +59,34 @@ const char *cpu_blas_load(const char *choice, uint32_t threads) {
          "OpenBLAS (Debian, Ubuntu: apt install libopenblas0)";
 }
 
+typedef struct Rows {
+  uint32_t type;
+  bool transpose_a, transpose_b, add;
+  int64_t n, k, lda, ldb, ldc;
+  const char *a, *b;
+  char *c;
+} Rows;
+
+static void multiply_rows(void *context, int64_t begin, int64_t end) {
+  const Rows *job = context;
+  int64_t size = cpu_type_size[job->type];
+  const char *a = job->a + begin * (job->transpose_a ? 1 : job->lda) * size;
+  char *c = job->c + begin * job->ldc * size;
+  int ta = job->transpose_a ? TRANSPOSED : PLAIN, tb = job->transpose_b ? TRANSPOSED : PLAIN;
+  int m = (int)(end - begin), n = (int)job->n, k = (int)job->k;
+  if (job->type == CRESSET_TYPE_F32)
+    blas.sgemm(ROW_MAJOR, ta, tb, m, n, k, 1, (const void *)a, (int)job->lda, (const void *)job->b, (int)job->ldb,
+               (float)job->add, (void *)c, (int)job->ldc);
+  else
+    blas.dgemm(ROW_MAJOR, ta, tb, m, n, k, 1, (const void *)a, (int)job->lda, (const void *)job->b, (int)job->ldb,
+               (double)job->add, (void *)c, (int)job->ldc);
+}
+
 void cpu_blas_gemm(uint32_t type, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const void *a,
                    int64_t lda, const void *b, int64_t ldb, bool add, void *c, int64_t ldc) {
-  int ta = transpose_a ? TRANSPOSED : PLAIN, tb = transpose_b ? TRANSPOSED : PLAIN;
-  if (type == CRESSET_TYPE_F32)
-    blas.sgemm(ROW_MAJOR, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, (float)add, c, (int)ldc);
-  else blas.dgemm(ROW_MAJOR, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, (double)add, c, (int)ldc);
+  Rows job = {type, transpose_a, transpose_b, add, n, k, lda, ldb, ldc, a, b, c};
+  int64_t share = cpu_ceil_div(m, cpu_thread_count());
+  cpu_parallel(m, cpu_max(share, cpu_ceil_div(1 << 21, 2 * n * k)), multiply_rows, &job);
 }
 
 void cpu_blas_gemv(uint32_t type, bool transpose, int64_t rows, int64_t columns, const void *a, int64_t lda,

@@ -248,7 +248,8 @@ void cpu_walk_next(CpuWalk *walk, const CpuSpace *space);
 
 /* -------------------------------------------------------------------- BLAS -- */
 
-const char *cpu_blas_load(const char *choice, uint32_t threads);
+/* Finds the BLAS where it is `choice` ("openblas"), or none is and the own kernels are not the faster ones. */
+const char *cpu_blas_load(const char *choice);
 bool cpu_blas_present(void);
 /* Row-major c (+)= a b, both operands possibly transposed; type F32 or F64. */
 void cpu_blas_gemm(uint32_t type, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const void *a,
@@ -278,7 +279,10 @@ typedef struct CpuProduct {
   const CressetScalar *params;
 } CpuProduct;
 
-/* Multiplies with the own kernel: any dtype, any strides, epilogue included. */
-CressetStatus *cpu_own_gemm(const CpuProduct *product);
+/* Multiplies with the own kernels: any dtype, any strides, epilogue included. The product may be turned into that of
+ * the transposes. */
+CressetStatus *cpu_own_gemm(CpuProduct *product);
+/* Whether this processor multiplies pairs of bfloat16 (and its level has the loops for it). */
+extern bool cpu_has_pairs;
 
 #endif

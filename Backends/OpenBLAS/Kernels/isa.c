@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 const CpuLoops *cpu_loops = &cpu_loops_scalar;
+bool cpu_has_pairs;
 
 /* The best level this processor has, at most `wanted` if that names one. */
 static const CpuLoops *choose(const char *wanted, bool *found) {
@@ -30,8 +31,11 @@ const char *cpu_start(const char *isa, const char *blas, uint32_t threads) {
   static char notice[512];
   bool found;
   cpu_loops = choose(isa, &found);
+#if defined(__x86_64__)
+  cpu_has_pairs = cpu_loops->gemm_pairs && __builtin_cpu_supports("avx512bf16");
+#endif
   cpu_set_thread_count(threads);
-  const char *missing = cpu_blas_load(blas, threads);
+  const char *missing = cpu_blas_load(blas);
   snprintf(notice, sizeof notice, "%s%s%s%s%s%s", found ? "" : "cpu_isa=", found ? "" : isa,
            found ? "" : " is not a level of this processor, using ", found ? "" : cpu_loops->name,
            !found && missing ? "; " : "", missing ? missing : "");

@@ -3,6 +3,7 @@
 #define CPU_LOOPS_H
 
 #include "cresset_backend.h"
+#include "row_loops.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,8 +17,8 @@ typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, in
 
 /* Element (j, i) of rows x columns elements r, rows r_row bytes apart, = that of p, whose columns lie p_column bytes apart
  * and whose rows are neighbours. Past the caches if what is written is far more than they hold. */
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
-                             bool past_caches);
+typedef void (*CpuTurn)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
+                        bool past_caches);
 
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
@@ -36,10 +37,55 @@ typedef void (*CpuScatter)(int64_t n, char *p, const int64_t *offset, const char
 /* Applies a run of n values to n distinct targets. */
 typedef void (*CpuScatterRun)(int64_t n, char *p, int64_t p_stride, const char *a, int64_t a_stride);
 
-/* c[rows][columns] += a b over `depth`, where a and b are packed: a by tiles of
- * `gemm_rows` rows, b by tiles of `gemm_columns` columns. c has full tiles. */
-typedef void (*CpuGemm)(int64_t row_tiles, int64_t column_tiles, int64_t depth, const void *a, const void *b, void *c,
-                        int64_t ldc);
+/* A product of matrices or parts of them, by tiles of gemm_rows x gemm_columns; strides in elements. Element
+ * (i, d) of a lies i % gemm_rows * a_row + d * a_deep from strip i / gemm_rows, which lies that times a_strip from
+ * `a`; of b, (d, j) at d * b_deep + j % gemm_columns likewise. c is rows x columns, neighbours in a row; it is set,
+ * or added to. Packed operands (see CpuPack) and plain matrices are both of this form. */
+typedef struct CpuTiles {
+  int64_t rows, columns, depth;
+  const void *a, *b;
+  void *c;
+  int64_t a_row, a_deep, a_strip, b_deep, b_strip, c_row;
+  bool add;
+} CpuTiles;
+typedef void (*CpuGemm)(const CpuTiles *tiles);
+
+/* Packs lines (rows of a, columns of b) by strips: r[strip][depth][lines of a strip], zeros where there is no line.
+ * Strides in bytes: from line to line, and along the depth. */
+typedef void (*CpuPack)(int64_t lines, int64_t strip, int64_t depth, void *r, const char *p, int64_t line,
+                        int64_t deep);
+
+/* y[i] = sum over k of a[i][k] x[k], for rows of a that are `row` elements apart. */
+typedef void (*CpuGemv)(int64_t rows, int64_t depth, const void *a, int64_t row, const void *x, void *y);
+/* y[j] (+)= sum over k of x[k] a[k][j]. */
+typedef void (*CpuGevm)(int64_t columns, int64_t depth, const void *a, int64_t row, const void *x, void *y, bool add);
+
+/* Rows of attention scores, of the floating type; numbers by pointer are of that type too. */
+typedef struct CpuAttentionLoops {
+  /* s = exp(s - most), of `most` over the row and what it was before; the sum so far is scaled to the new `most` by
+   * *factor, and that of the row added. */
+  void (*softmax)(int64_t n, void *s, void *most, void *sum, void *factor);
+  /* r = a factor. */
+  void (*scale)(int64_t n, void *r, const void *a, double factor);
+  /* Softmax's derivative: g = p (g - sum of p g) factor. */
+  void (*gradient)(int64_t n, const void *p, void *g, double factor);
+} CpuAttentionLoops;
+
+/* The kernels of convolutions, see loops_conv.h: a tile of rows x columns numbers (at most CPU_CONV_MOST), each times
+ * a few vectors; a line of windows; the transpose of a matrix of elements. */
+typedef void (*CpuConvTile)(int64_t depth, const int32_t *offset, const void *x, int64_t row, const void *w, void *out,
+                            int64_t out_row, int64_t out_column, bool add);
+typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, const void *x, const void *w, void *out);
+typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
+                             int64_t to_row);
+enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
+
+typedef struct CpuConvLoops {
+  CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
+  CpuConvLine line;
+  CpuTranspose transpose;
+  int32_t lanes, most; /* of a vector; numbers in the largest tile */
+} CpuConvLoops;
 
 typedef struct CpuLoops {
   const char *name;
@@ -55,7 +101,7 @@ typedef struct CpuLoops {
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
-  CpuTranspose transpose[9];
+  CpuTurn turn[9];
   void (*stream)(int64_t bytes, char *r, const char *a); /* a copy past the caches */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
@@ -65,12 +111,28 @@ typedef struct CpuLoops {
   CpuScatter scatter[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];
-  int64_t gemm_rows[CRESSET_TYPE_COUNT], gemm_columns[CRESSET_TYPE_COUNT];
+  CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuConvLoops conv[2]; /* f32, f64 */
+  int64_t gemm_rows, gemm_columns[CRESSET_TYPE_COUNT];
+  bool gemm_is_fast; /* no BLAS is faster */
+  CpuPack pack[9]; /* by element size */
+  /* Pairs of bfloat16 as elements, into float32; NULL where the level has no such instruction. */
+  CpuGemm gemm_pairs;
+  CpuPack pack_pairs;
+  uint32_t (*scan_pairs)(int64_t n, const uint16_t *a); /* 0: all elements are in the range it is right for */
+  CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
+  CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
+  CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;
 
 extern const CpuLoops cpu_loops_scalar;
 #if defined(__x86_64__)
 extern const CpuLoops cpu_loops_avx2, cpu_loops_avx512;
+/* The tiles of AVX-512, which those of pairs of bfloat16 share. */
+enum { CPU_PAIRS_ROWS = 14, CPU_PAIRS_VECTORS = 2 };
+void cpu_gemm_pairs(const CpuTiles *tiles);
+void cpu_pack_pairs(int64_t lines, int64_t strip, int64_t depth, void *r, const char *p, int64_t line, int64_t deep);
+uint32_t cpu_scan_pairs(int64_t n, const uint16_t *a);
 #endif
 
 /* The one in use; set by cpu_start, before any launch. */

@@ -10,6 +10,7 @@
 #define VECTOR_BYTES 32
 #define GEMM_ROWS 6
 #define GEMM_VECTORS 2
+#define GEMM_IS_FAST 1
 #define TABLE cpu_loops_avx2
 #include "loops_table.h"
 #pragma clang attribute pop

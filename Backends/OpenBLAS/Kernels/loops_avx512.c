@@ -10,8 +10,10 @@
 #define HAS_AVX512 1
 #define HAS_FMA 1
 #define VECTOR_BYTES 64
-#define GEMM_ROWS 8
-#define GEMM_VECTORS 3
+#define GEMM_ROWS CPU_PAIRS_ROWS
+#define GEMM_VECTORS CPU_PAIRS_VECTORS
+#define GEMM_HAS_PAIRS 1
+#define GEMM_IS_FAST 1
 #define TABLE cpu_loops_avx512
 #include "loops_table.h"
 #pragma clang attribute pop

@@ -1,6 +1,7 @@
 /* loops_table.h: every loop, compiled for the level the includer chose, and the
  * table of them. The includer defines LEVEL, HAS_HALF, HAS_FMA, VECTOR_BYTES,
- * GEMM_ROWS, GEMM_VECTORS and TABLE. */
+ * GEMM_ROWS, GEMM_VECTORS and TABLE, and GEMM_IS_FAST where no BLAS is better than
+ * these loops. */
 
 /* A loop whose iterations may touch the same element of an operand and the result,
  * never different ones: outputs either are an input, with the same layout, or are disjoint. */
@@ -20,8 +21,12 @@
 #include "loops_fold.h"
 #include "loops_scatter.h"
 #include "loops_gemm.h"
+#include "loops_conv.h"
 #include "loops_call.h"
 #include "loops_fast.h"
+#include "loops_rows.h"
+#include "loops_pack.h"
+#include "loops_attention.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -80,7 +85,7 @@ const CpuLoops TABLE = {
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
-    .transpose = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .turn = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
     .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \
@@ -89,6 +94,7 @@ const CpuLoops TABLE = {
   [CRESSET_REDUCE_ANY] = {form##_max_bool}, [CRESSET_REDUCE_ALL] = {form##_min_bool}
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
+    .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .offsets = offsets,
@@ -97,8 +103,23 @@ const CpuLoops TABLE = {
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
                     BY_DTYPE(scatter_run_max), BY_DTYPE(scatter_run_min)},
     .gemm = {NUMBERS(gemm)},
-    .gemm_rows = {GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS, GEMM_ROWS},
+#if GEMM_IS_FAST
+    .gemm_is_fast = true,
+#endif
+    .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .pack = {[4] = pack_4, [8] = pack_8},
+#if GEMM_HAS_PAIRS
+    .gemm_pairs = cpu_gemm_pairs,
+    .pack_pairs = cpu_pack_pairs,
+    .scan_pairs = cpu_scan_pairs,
+#endif
+    .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
+                  [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
+    .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
 /* clang-format on */

@@ -157,10 +157,31 @@ static CpuMatrix matrix_of(const CressetTensor *tensor) {
                      tensor->dl.strides[r - 2] * size, tensor->dl.strides[r - 1] * size, tensor->dtype};
 }
 
+/* Two small matrices of numbers that the kernels take as they lie: nothing is set up. False for any other. */
+static bool multiply_small(const CressetCall *call) {
+  if (call->input_count != 2 || call->program) return false;
+  const CressetTensor *a = cpu_input(call, 0), *b = cpu_input(call, 1), *c = cpu_output(call, 0);
+  if (a->dl.ndim != 2 || b->dl.ndim != 2 || c->dl.ndim != 2 || a->dtype != b->dtype || a->dtype != c->dtype) return false;
+  if (a->dtype != CRESSET_FLOAT32 && a->dtype != CRESSET_FLOAT64) return false;
+  int64_t m = c->dl.shape[0], n = c->dl.shape[1], k = a->dl.shape[1];
+  enum { LARGEST = 64 };
+  if (m < 1 || n < 1 || k < 1 || m > LARGEST || n > LARGEST || k > LARGEST) return false;
+  const int64_t *sa = a->dl.strides, *sb = b->dl.strides, *sc = c->dl.strides;
+  if ((n > 1 && (sb[1] != 1 || sc[1] != 1)) || (a->dtype == CRESSET_FLOAT32 ? sa[0] % 512 : sa[0] % 256) == 0)
+    return false;
+  uint32_t type = cpu_widened[a->dtype];
+  cpu_loops->gemm[type](&(CpuTiles){.rows = m, .columns = n, .depth = k, .a = cpu_address(a), .b = cpu_address(b),
+                                    .c = cpu_address(c), .a_row = sa[0], .a_deep = sa[1],
+                                    .a_strip = cpu_loops->gemm_rows * sa[0], .b_deep = sb[0],
+                                    .b_strip = cpu_loops->gemm_columns[type], .c_row = sc[0]});
+  return true;
+}
+
 CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall *call) {
   (void)context, (void)queue;
   CressetStatus *status = cpu_check(call);
   if (status) return status;
+  if (multiply_small(call)) return NULL;
   const char *op = call->op ? call->op : "a call";
   if (call->input_count < 2) return cpu_fail(CRESSET_ERROR_INVALID, "%s: a product of %u matrices", op, call->input_count);
   const CressetTensor *ta = cpu_input(call, 0), *tb = cpu_input(call, 1), *tc = cpu_output(call, 0);
@@ -195,11 +216,12 @@ CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall 
   product.batch = space->count = space->count / (product.m * product.n);
   cpu_space_merge(space, 0, space->rank);
 
-  /* BLAS pays where one product is work enough; it has no integers and no empty products. */
+  /* BLAS, if it is in use, pays where one product is work enough; it has no integers and no empty products. */
+  if (!cpu_blas_present()) return cpu_own_gemm(&product);
   double work = (double)product.m * (double)product.n * (double)product.k;
   bool big = work > (product.batch > 1 ? 96. * 96 * 96 : 24. * 24 * 24);
   bool vector = (product.m == 1 || product.n == 1) && work > 1024 && cpu_is_native(product.c.dtype);
-  if (cpu_blas_present() && product.type >= CRESSET_TYPE_F32 && product.k > 0 && (big || vector))
+  if (product.type >= CRESSET_TYPE_F32 && product.k > 0 && (big || vector))
     return blas_products(&product);
   return cpu_own_gemm(&product);
 }

@@ -515,6 +515,8 @@ typedef struct CressetBackend {
   CressetStatus *(*prepare)(CressetDevice *device, uint32_t count, const CressetCall *calls);
   /* Optional; any thread: kernels compiled (not read from a cache) since start. */
   uint64_t (*compile_count)(CressetDevice *device);
+  /* Optional; any thread: from the next launch on use at most this many threads, 1 at least. */
+  void (*set_thread_count)(void *context, uint32_t threads);
 } CressetBackend;
 
 /* The one symbol a backend exports. Returns its table if it can speak a version

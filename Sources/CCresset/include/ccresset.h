@@ -36,6 +36,10 @@ enum {
 
 CressetThreadState *cresset_thread_state(void);
 
+/* How often a kernel was registered in this process: what was looked up before may be out of date if it changed. */
+uint64_t cresset_registrations(void);
+void cresset_count_registration(void);
+
 /* dlopen(path, RTLD_NOW | RTLD_LOCAL); NULL and a copy of the reason in `error`. */
 void *cresset_dlopen(const char *path, char *error, size_t error_capacity);
 void *cresset_dlsym(void *library, const char *name);

@@ -11,30 +11,27 @@ enum Engine {
         }
         var results = [Tensor?](repeating: nil, count: captured.count)
 
-        // Gradients that have arrived so far, by node.
-        var arrived: [ObjectIdentifier: [Tensor?]] = [:]
-        var reachable: [ObjectIdentifier: Node] = [:]
+        var arrivals = Arrivals()
         for (root, gradient) in zip(roots, gradients) {
-            guard let edge = root.edge else { continue }
-            try arrive(gradient, at: edge, &arrived)
-            collect(edge.node, &reachable, notBeyond: stopsAtCaptured ? capturedEdges.map(\.0.node) : [])
+            if let edge = root.edge { try arrivals.add(gradient, at: edge) }
         }
         return try withLayer(Layer.noGrad, !createGraph) { () throws(CressetError) -> [Tensor?] in
-            for node in reachable.values.sorted(by: { $0.sequence > $1.sequence }) {
-                guard var incoming = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
-                let leaf = (node as? AccumulateGrad)?.leaf.autograd
+            while let (node, arrived) = arrivals.next() {
+                var incoming = arrived
+                let accumulator = node.isLast ? node as? AccumulateGrad : nil
+                let leaf = accumulator?.leaf.autograd
                 if let hooks = leaf?.hooks { incoming = try hooks.apply(to: incoming) }
                 if let hooks = node.hooks { incoming = try hooks.apply(to: incoming) }
                 for (edge, k) in capturedEdges where edge.node === node { results[k] = incoming[edge.index] }
-                if node is AccumulateGrad && !accumulate { continue }
+                if accumulator != nil && !accumulate { continue }
                 if stopsAtCaptured && capturedEdges.contains(where: { $0.0.node === node }) { continue }
                 var outgoing = try node.run(incoming, andRelease: !retainGraph && leaf == nil)
-                if let accumulator = node as? AccumulateGrad { leaf?.hooks?.tell(accumulated: accumulator.leaf) }
+                if let accumulator { leaf?.hooks?.tell(accumulated: accumulator.leaf) }
                 if let hooks = node.hooks { outgoing = try hooks.apply(after: outgoing, of: incoming) }
                 try node.checkAnomaly(outgoing)
-                for (i, edge) in node.edges.enumerated() {
-                    guard let edge, i < outgoing.count, let gradient = outgoing[i] else { continue }
-                    try arrive(gradient, at: edge, &arrived)
+                for i in 0..<Swift.min(node.edges.count, outgoing.count) {
+                    guard let edge = node.edges[i], let gradient = outgoing[i] else { continue }
+                    try arrivals.add(gradient, at: edge)
                 }
             }
             return results
@@ -62,29 +59,6 @@ enum Engine {
             return try run(
                 roots: [result], gradients: [g], retainGraph: createGraph, createGraph: createGraph,
                 captured: aliases, accumulate: false, stopsAtCaptured: true)
-        }
-    }
-
-    private static func arrive(
-        _ gradient: Tensor, at edge: Edge, _ arrived: inout [ObjectIdentifier: [Tensor?]]
-    ) throws(CressetError) {
-        let id = ObjectIdentifier(edge.node)
-        var list = arrived.removeValue(forKey: id) ?? [Tensor?](repeating: nil, count: edge.node.outputCount)
-        list[edge.index] =
-            try list[edge.index].map { (old) throws(CressetError) in try Ops.add(old, gradient) } ?? gradient
-        arrived[id] = list
-    }
-
-    private static func collect(
-        _ root: Node, _ seen: inout [ObjectIdentifier: Node], notBeyond ends: [Node]
-    ) {
-        var stack = [root]
-        while let node = stack.popLast() {
-            guard seen.updateValue(node, forKey: ObjectIdentifier(node)) == nil else { continue }
-            if ends.contains(where: { $0 === node }) { continue }
-            for edge in node.edges {
-                if let next = edge?.node, seen[ObjectIdentifier(next)] == nil { stack.append(next) }
-            }
         }
     }
 }

@@ -50,12 +50,49 @@ struct Edge: Sendable {
     var index: Int
 }
 
+/// The edges of a node: two are held in place, as most have no more.
+struct EdgeList: Sendable {
+    private var first: Edge?
+    private var second: Edge?
+    private var rest: [Edge?] = []
+    private(set) var count: Int
+
+    @inline(__always)
+    init(_ first: Edge?, _ second: Edge?, count: Int) {
+        self.first = first
+        self.second = second
+        self.count = count
+    }
+
+    init(_ edges: [Edge?]) {
+        count = edges.count
+        first = edges.first ?? nil
+        second = count > 1 ? edges[1] : nil
+        if count > 2 { rest = Array(edges[2...]) }
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    subscript(i: Int) -> Edge? {
+        @inline(__always) get { i == 0 ? first : i == 1 ? second : rest[i - 2] }
+        set {
+            switch i {
+            case 0: first = newValue
+            case 1: second = newValue
+            default: rest[i - 2] = newValue
+            }
+        }
+    }
+
+    func map<Result>(_ body: (Edge?) -> Result) -> [Result] { (0..<count).map { body(self[$0]) } }
+}
+
 /// One recorded operation: knows how to turn gradients of its results into gradients of its inputs.
 class Node: @unchecked Sendable {
     /// "aten::mul.Tensor"
     let name: String
     /// Where the gradient of each input goes; nil for inputs that need none.
-    fileprivate(set) var edges: [Edge?]
+    fileprivate(set) final var edges: EdgeList
     /// Nodes made later have higher numbers, so descending order is a topological one.
     let sequence: UInt64
     let outputCount: Int
@@ -69,7 +106,7 @@ class Node: @unchecked Sendable {
 
     private static let counter = Atomic<UInt64>(1)
 
-    init(_ name: String, edges: [Edge?], outputCount: Int = 1) {
+    init(_ name: String, _ edges: EdgeList, outputCount: Int = 1) {
         self.name = name
         self.edges = edges
         self.outputCount = outputCount
@@ -77,10 +114,13 @@ class Node: @unchecked Sendable {
         site = threadState.pointee.layers & Layer.anomaly == 0 ? nil : CallSite.here()
     }
 
+    /// True for a node behind which nothing comes.
+    final var isLast: Bool { sequence == 0 }
+
     /// A node behind which nothing comes.
     init(last name: String) {
         self.name = name
-        edges = []
+        edges = EdgeList(nil, nil, count: 0)
         outputCount = 1
         sequence = 0
         site = nil
@@ -133,8 +173,8 @@ class Node: @unchecked Sendable {
     }
 
     /// Drops edges; nodes that nobody else holds and that have edges of their own go to `pending`.
-    private static func unlink(_ edges: inout [Edge?], _ pending: inout [Node]) {
-        for i in edges.indices {
+    private static func unlink(_ edges: inout EdgeList, _ pending: inout [Node]) {
+        for i in 0..<edges.count {
             guard var node = edges[i]?.node else { continue }
             edges[i] = nil
             if !node.edges.isEmpty && isKnownUniquelyReferenced(&node) { pending.append(node) }
@@ -153,7 +193,7 @@ final class ClosureNode: Node, @unchecked Sendable {
     ) {
         self.saved = saved
         self.body = body
-        super.init(name, edges: edges, outputCount: outputCount)
+        super.init(name, EdgeList(edges), outputCount: outputCount)
     }
 
     override func backward(_ gradients: [Tensor?]) throws(CressetError) -> [Tensor?] {

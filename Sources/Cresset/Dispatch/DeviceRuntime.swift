@@ -11,7 +11,7 @@ final class DeviceRuntime: @unchecked Sendable {
     let name: String
     let isHostVisible: Bool
     /// Its bit among the devices that a thread used.
-    var bit: UInt64 { 1 << UInt64(device.id) }
+    let bit: UInt64
     /// Bit by dtype of `holds`.
     private let held: UInt32
     private let handle: OpaquePointer
@@ -19,10 +19,10 @@ final class DeviceRuntime: @unchecked Sendable {
     /// The ABI lets one thread at a time use a queue.
     private let queueLock = Mutex(())
     let kernels: KernelTable
-    let memory = Memory()
+    let memory = BlockCache()
 
     /// `CRESSET_SYNC=1`: every launch is waited for, so that an error arrives where it was caused.
-    private static let isSynchronousByWish = Environment["CRESSET_SYNC"].map { $0 != "0" } ?? false
+    private let isSynchronousByWish = Environment["CRESSET_SYNC"].map { $0 != "0" } ?? false
 
     init(
         device: Device, backend: LoadedBackend, ordinal: Int, info: CressetDeviceInfo
@@ -43,6 +43,7 @@ final class DeviceRuntime: @unchecked Sendable {
         guard let queue else { throw CressetError(.plugin, op: "open \(name)", "no queue handle was given") }
 
         self.device = device
+        bit = 1 << UInt64(device.id)
         self.backend = backend
         self.info = info
         held = Self.held(info)
@@ -64,6 +65,7 @@ final class DeviceRuntime: @unchecked Sendable {
         }
         guard let queue else { throw CressetError(.plugin, op: "open \(other.name)", "no queue handle was given") }
         self.device = device
+        bit = 1 << UInt64(device.id)
         backend = other.backend
         info = other.info
         held = other.held
@@ -138,10 +140,18 @@ final class DeviceRuntime: @unchecked Sendable {
     /// Launches one kernel; the failure, if any, is for `fail`.
     @inline(__always)
     func launch(_ kernel: KernelRecord, _ call: UnsafePointer<CressetCall>) -> UnsafeMutablePointer<CressetStatus>? {
-        threadState.pointee.used_devices |= bit
+        launch(kernel.launch, kernel.context, call, threadState)
+    }
+
+    @inline(__always)
+    func launch(
+        _ function: KernelRecord.Launch, _ context: UnsafeMutableRawPointer?, _ call: UnsafePointer<CressetCall>,
+        _ state: UnsafeMutablePointer<CressetThreadState>
+    ) -> UnsafeMutablePointer<CressetStatus>? {
+        state.pointee.used_devices |= bit
         queueLock._unsafeLock()
-        var status = kernel.launch(kernel.context, queue, call)
-        if Self.isSynchronousByWish && status == nil { status = backend.table.synchronize(queue) }
+        var status = function(context, queue, call)
+        if isSynchronousByWish && status == nil { status = backend.table.synchronize(queue) }
         queueLock._unsafeUnlock()
         return status
     }

@@ -1,5 +1,6 @@
 import BackendKit
 import CBackend
+import CCresset
 import Synchronization
 
 /// One registered kernel. Immutable; lives as long as the process.
@@ -33,8 +34,8 @@ final class KernelRecord: @unchecked Sendable {
         self.swiftKernel = nil
     }
 
-    init(op: OperatorName, dtype: DType, priority: Int, owner: String, kernel: SwiftKernel) {
-        self.key = .override(op)
+    init(key: KernelKey, dtype: DType, priority: Int, owner: String, kernel: SwiftKernel) {
+        self.key = key
         self.dtype = dtype
         self.priority = priority
         self.owner = owner
@@ -49,6 +50,8 @@ final class KernelRecord: @unchecked Sendable {
 enum KernelKey: Hashable, Sendable, CustomStringConvertible {
     case family(Family)
     case override(OperatorName)
+    /// The gradients of an operation.
+    case backward(OperatorName)
 
     /// Row of the flat table.
     @inline(__always)
@@ -56,6 +59,7 @@ enum KernelKey: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .family(let family): Int(family.rawValue)
         case .override(let op): Int(CRESSET_FAMILY_COUNT) + op.id
+        case .backward(let op): Int(CRESSET_FAMILY_COUNT) + OperatorName.capacity + op.id
         }
     }
 
@@ -63,6 +67,7 @@ enum KernelKey: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .family(let family): "\(family)"
         case .override(let op): op.text
+        case .backward(let op): op.text + " backward"
         }
     }
 }
@@ -86,7 +91,7 @@ final class KernelChain: Sendable {
 /// may go on with what it read.
 final class KernelTable: @unchecked Sendable {
     private static let columns = DType.allCases.count
-    private static let rows = Int(CRESSET_FAMILY_COUNT) + OperatorName.capacity
+    private static let rows = Int(CRESSET_FAMILY_COUNT) + 2 * OperatorName.capacity
 
     private let deviceName: String
     private let cells: UnsafeMutablePointer<Atomic<UnsafeRawPointer?>>
@@ -129,7 +134,7 @@ final class KernelTable: @unchecked Sendable {
         let owner = "\(backend.name) \(backend.version) (\(backend.origin))"
         for raw in kernels {
             do throws(CressetError) {
-                try register(Self.check(raw, owner: owner))
+                for record in try Self.check(raw, owner: owner) { try register(record) }
             } catch {
                 let why = "a kernel of \(owner) was left out: \(error.message)"
                 leftOut.withLock { $0.append(why) }
@@ -138,7 +143,8 @@ final class KernelTable: @unchecked Sendable {
         }
     }
 
-    private static func check(_ raw: CressetKernel, owner: String) throws(CressetError) -> KernelRecord {
+    /// The entries a kernel makes: one, or for gradients one for each overload of its operation.
+    private static func check(_ raw: CressetKernel, owner: String) throws(CressetError) -> [KernelRecord] {
         func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "register", why, site: nil) }
         let needed = MemoryLayout<CressetKernel>.size
         guard Int(raw.struct_size) >= needed else {
@@ -149,21 +155,24 @@ final class KernelTable: @unchecked Sendable {
         }
         guard let family = Family(rawValue: raw.family) else { throw refuse("there is no family \(raw.family)") }
         guard let launch = raw.launch else { throw refuse("\(family) for \(dtype) has no launch function") }
-        let key: KernelKey
+        let keys: [KernelKey]
         if family == .override {
             guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
             let name = String(cString: op)
             // Other namespaces are the backend's own business.
             let operation = Operators.find(name)
-            guard !name.hasPrefix("aten::") || operation != nil else {
+            let differentiated = operation == nil ? GradientKernel.operations(named: name) : []
+            guard !name.hasPrefix("aten::") || operation != nil || !differentiated.isEmpty else {
                 throw refuse("there is no operation \(name) to override")
             }
             if let why = operation?.overrideRefusal { throw refuse(why) }
-            key = .override(OperatorName(name))
+            keys =
+                differentiated.isEmpty
+                ? [.override(OperatorName(name))] : differentiated.map { .backward(OperatorName($0.name)) }
         } else {
-            key = .family(family)
+            keys = [.family(family)]
         }
-        return KernelRecord(key: key, raw: raw, dtype: dtype, launch: launch, owner: owner)
+        return keys.map { KernelRecord(key: $0, raw: raw, dtype: dtype, launch: launch, owner: owner) }
     }
 
     /// Enters one kernel; refuses a second one of the same priority, naming both owners.
@@ -182,6 +191,7 @@ final class KernelTable: @unchecked Sendable {
             // Retained for good: readers hold no count of their own.
             cell.pointee.store(UnsafeRawPointer(Unmanaged.passRetained(chain).toOpaque()), ordering: .releasing)
             all.append(record)
+            cresset_count_registration()
         }
     }
 }

@@ -53,20 +53,50 @@ package enum Override {
     }
 
     /// The same for an operation whose derivative is that of its composition: where a kernel took the
-    /// call, the backward pass runs the composition again under the tape.
+    /// call, the backward pass asks the operation's gradient kernel, or runs the composition again under the tape.
+    ///
+    /// - Parameters:
+    ///   - inputs: the tensors among the arguments, in their order.
+    ///   - savingResult: the gradient kernel is handed the result.
     static func resolve(
         _ op: OperatorName, inputs: [Tensor], _ dtype: DType, _ arguments: @autoclosure () -> [Value],
-        type: @autoclosure () throws(CressetError) -> ResultType,
+        type: @autoclosure () throws(CressetError) -> ResultType, savingResult: Bool = false,
         composition: @escaping @Sendable ([Tensor]) throws(CressetError) -> Tensor
     ) throws(CressetError) -> Tensor {
-        guard let runtime = inputs.first?.runtime, let chain = runtime.kernels.chain(.override(op), dtype),
-            let found = try run(chain, op: op, on: runtime, arguments(), [type()])?.first
-        else { return try naming(op.text) { try composition(inputs) } }
-        let wanted = inputs.map(\.isTracked)
-        return Tape.record(op.text, found, inputs: inputs, saving: inputs) { (gradients, saved) throws(CressetError) in
-            guard let g = gradients[0] else { return wanted.map { _ in nil } }
-            return try Engine.gradients(of: composition, at: saved, wanted, g)
+        try resolve(
+            op, inputs: inputs, dtype, arguments(), types: [type()], savingResult: savingResult
+        ) { (x) throws(CressetError) in [try composition(x)] }[0]
+    }
+
+    /// The same for an operation of several results, of which the first is differentiable.
+    static func resolve(
+        _ op: OperatorName, inputs: [Tensor], _ dtype: DType, _ arguments: @autoclosure () -> [Value],
+        types: @autoclosure () throws(CressetError) -> [ResultType], savingResult: Bool = false,
+        composition: @escaping @Sendable ([Tensor]) throws(CressetError) -> [Tensor]
+    ) throws(CressetError) -> [Tensor] {
+        guard let runtime = inputs.first?.runtime, let chain = runtime.kernels.chain(.override(op), dtype) else {
+            return try naming(op.text) { try composition(inputs) }
         }
+        let arguments = arguments()
+        guard let found = try run(chain, op: op, on: runtime, arguments, types()) else {
+            return try naming(op.text) { try composition(inputs) }
+        }
+        guard Tape.isOn(inputs) else { return found }
+        let wanted = inputs.map(\.isTracked)
+        let kernel = GradientKernel(op, dtype, arguments)
+        let savesResult = savingResult && GradientKernel.isRegistered(op, dtype, on: runtime)
+        let count = inputs.count
+        let first = Tape.record(op.text, found[0], inputs: inputs, saving: inputs, savingResult: savesResult) {
+            (gradients, saved) throws(CressetError) in
+            guard let g = gradients[0] else { return wanted.map { _ in nil } }
+            let inputs = Array(saved.prefix(count))
+            let types = inputs.map { ResultType($0.shape, $0.dtype) }
+            let result = savesResult ? saved[count] : nil
+            if let own = try kernel.run(g, result: result, saved: inputs, types: types, wanted: wanted) { return own }
+            return try Engine.gradients(
+                of: { (x) throws(CressetError) in try composition(x)[0] }, at: inputs, wanted, g)
+        }
+        return [first] + found.dropFirst()
     }
 
     /// Tries the chain's kernels in order; nil if all decline.

@@ -11,6 +11,8 @@ public enum Registry {
         /// "pointwise", or an operation's name for an override.
         public var key: String
         public var isOverride: Bool
+        /// True for a kernel that gives an operation's gradients.
+        public var isBackward = false
         public var dtype: DType
         public var priority: Int
         public var owner: String
@@ -29,7 +31,8 @@ public enum Registry {
     ///     }
     ///
     /// - Parameters:
-    ///   - op: the operation, with its overload: "aten::add.Tensor".
+    ///   - op: the operation, with its overload: "aten::add.Tensor"; or "aten::layer_norm_backward" for the
+    ///     gradients of an operation, of every overload.
     ///   - dtypes: computation dtypes, after promotion.
     ///   - priority: higher is asked first; a second kernel of the same priority is refused.
     ///   - accepts: false declines a call, which then goes to the next priority or the composition.
@@ -37,26 +40,38 @@ public enum Registry {
         _ op: String, on device: Device, dtypes: [DType], priority: Int = 10, name: String = "user kernel",
         accepts: (@Sendable ([Value]) -> Bool)? = nil, kernel: @escaping Kernel
     ) throws(CressetError) {
-        guard let operation = Operators.find(op) else {
+        let operation = Operators.find(op)
+        let differentiated = operation == nil ? GradientKernel.operations(named: op) : []
+        guard operation != nil || !differentiated.isEmpty else {
             throw CressetError(.argument, op: "register", "there is no operation \(op)")
         }
-        if let why = operation.overrideRefusal { throw CressetError(.argument, op: "register", why) }
+        if let why = operation?.overrideRefusal { throw CressetError(.argument, op: "register", why) }
+        let keys =
+            operation.map { [KernelKey.override(OperatorName($0.name))] }
+            ?? differentiated.map { .backward(OperatorName($0.name)) }
         let runtime = try device.runtime(for: "register")
-        for dtype in dtypes {
-            try runtime.kernels.register(
-                KernelRecord(
-                    op: OperatorName(operation.name), dtype: dtype, priority: priority, owner: name,
-                    kernel: SwiftKernel(kernel: kernel, accepts: accepts)))
+        for key in keys {
+            for dtype in dtypes {
+                try runtime.kernels.register(
+                    KernelRecord(
+                        key: key, dtype: dtype, priority: priority, owner: name,
+                        kernel: SwiftKernel(kernel: kernel, accepts: accepts)))
+            }
         }
     }
 
     /// Everything registered on a device.
     public static func entries(on device: Device) throws(CressetError) -> [Entry] {
         try DeviceTable.shared.untested(device.id, op: "entries").kernels.records.map { record in
-            var isOverride = false
-            if case .override = record.key { isOverride = true }
+            var (isOverride, isBackward) = (false, false)
+            switch record.key {
+            case .family: break
+            case .override: isOverride = true
+            case .backward: isBackward = true
+            }
             return Entry(
-                key: record.key.description, isOverride: isOverride, dtype: record.dtype, priority: record.priority,
+                key: record.key.description, isOverride: isOverride, isBackward: isBackward, dtype: record.dtype,
+                priority: record.priority,
                 owner: record.owner)
         }
     }

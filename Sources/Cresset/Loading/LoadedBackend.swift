@@ -79,6 +79,13 @@ final class LoadedBackend: @unchecked Sendable {
     }
     private let state = Lock(State.untouched)
 
+    /// From the next launch on, uses at most so many threads, once it is started.
+    func setThreadCount(_ count: Int) {
+        state.withLock { state in
+            if case .started = state { table.set_thread_count?(table.context, UInt32(count)) }
+        }
+    }
+
     /// The devices, after starting the backend if that has not happened.
     func devices() throws(CressetError) -> [CressetDeviceInfo] {
         let result = state.withLock { state -> Result<[CressetDeviceInfo], CressetError> in
@@ -107,6 +114,7 @@ final class LoadedBackend: @unchecked Sendable {
         if let error = BackendError(consuming: table.start(table.context, HostServices.table)) {
             throw refuse(error.message)
         }
+        if let count = Threads.wished { table.set_thread_count?(table.context, UInt32(count)) }
         PluginSteps.note("devices of \(name) (\(origin))")
         var count: UInt32 = 0
         if let error = BackendError(consuming: table.devices(table.context, &count, nil)) {

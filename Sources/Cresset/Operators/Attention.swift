@@ -37,7 +37,7 @@ enum Attention {
                 .tensor(q), .tensor(k), .tensor(v), .init(mask), .scalar(.double(options.dropout)),
                 .scalar(.bool(options.isCausal)), options.scale.map { .scalar(.double($0)) } ?? .none,
                 .scalar(.bool(options.sharesHeads)),
-            ], type: ResultType(Shape(result), q.dtype)
+            ], type: ResultType(Shape(result), q.dtype), savingResult: true
         ) { (t) throws(CressetError) in
             try composed(t[0], t[1], t[2], mask: hasMask ? t[3] : nil, options)
         }

@@ -61,37 +61,86 @@ enum BatchNormalization {
                 "all tensors must live where the input does: \(placed.map(\.summary).joined(separator: ", "))")
         }
 
-        let rank = x.ndim
-        let wide = try x.converted(to: Normalization.wide(x.dtype))
-        let (w, b) = (
-            try Normalization.overChannels(weight, rank: rank, op: op),
-            try Normalization.overChannels(bias, rank: rank, op: op)
-        )
         guard training else {
-            let mean = try Normalization.overChannels(running.mean?.converted(to: wide.dtype), rank: rank, op: op)
-            let variance = try Normalization.overChannels(
-                running.variance?.converted(to: wide.dtype), rank: rank, op: op)
-            guard let mean, let variance else { return [] }
-            let y = try Normalization.standardized(wide, mean, try Normalization.reciprocalDeviation(variance, eps))
             let none = try Tensor.empty([0], x.dtype, on: x.runtime, op: op)
-            return [try Normalization.scaled(y, w, b).converted(to: x.dtype), none, none]
+            return [try evaluated(x, weight, bias, running, eps: eps), none, none]
         }
-        let dims = (0..<rank).filter { $0 != 1 }
+        // (A kernel's statistics have no history.)
+        let isTraced = op != name.text && Tape.isOn([x])
+        let results = try batch(x, weight, bias, eps: eps, isTraced: isTraced)
         let count = x.shape[1] == 0 ? 0 : x.numel / x.shape[1]
-        let (y, mean, rstd) = try Normalization.standardized(wide, dims: dims, eps: eps)
         try running.follow(momentum: momentum, op: op) { () throws(CressetError) in
             // The running variance is the unbiased one: of N - 1.
-            let correction: Double = count > 1 ? 1 : 0
-            return (
-                mean.detach().squeezed(dims, op: op),
-                try Reductions.variance(wide.detach(), dims: dims, correction: correction, keepdim: false)
-            )
+            let bessel = count > 1 ? Double(count) / Double(count - 1) : 1
+            return (results[1].detach(), try Ops.mul(results[2].detach(), .double(bessel)))
         }
-        return [
-            try Normalization.scaled(y, w, b).converted(to: x.dtype),
-            try mean.squeezed(dims, op: op).converted(to: x.dtype),
-            try rstd.squeezed(dims, op: op).converted(to: x.dtype),
-        ]
+        let rstd = try Normalization.reciprocalDeviation(results[2], eps)
+        return [results[0], try results[1].converted(to: x.dtype), try rstd.converted(to: x.dtype)]
+    }
+
+    /// Normalised by running statistics, which are there.
+    private static func evaluated(
+        _ x: Tensor, _ weight: Tensor?, _ bias: Tensor?, _ running: RunningStatistics, eps: Double
+    ) throws(CressetError) -> Tensor {
+        guard let mean = running.mean, let variance = running.variance else { return x }
+        let rank = x.ndim
+        let (hasWeight, hasBias) = (weight != nil, bias != nil)
+        return try Override.resolve(
+            name, inputs: [x] + [weight, bias].compactMap { $0 } + [mean, variance], x.dtype,
+            [
+                .tensor(x), .init(weight), .init(bias), .tensor(mean), .tensor(variance), false, .none,
+                .scalar(.double(eps)), .none,
+            ], type: ResultType(x.shape, x.dtype)
+        ) { (t) throws(CressetError) in
+            func broad(_ tensor: Tensor?) throws(CressetError) -> Tensor? {
+                try Normalization.overChannels(tensor, rank: rank, op: name.text)
+            }
+            let wide = try t[0].converted(to: Normalization.wide(t[0].dtype))
+            guard let mean = try broad(t[t.count - 2].converted(to: wide.dtype)),
+                let variance = try broad(t[t.count - 1].converted(to: wide.dtype))
+            else { return wide }
+            return try Normalization.standardized(
+                wide, mean, try Normalization.reciprocalDeviation(variance, eps), try broad(hasWeight ? t[1] : nil),
+                try broad(hasBias ? t[t.count - 3] : nil)
+            ).converted(to: t[0].dtype)
+        }
+    }
+
+    /// Normalised by the batch's own statistics, with its mean and biased variance in the type computed in.
+    ///
+    /// This is what a kernel registered as aten::batch_norm computes while training, with no running statistics among
+    /// its arguments: these three results. In evaluation it has the running ones and gives one result.
+    ///
+    /// - Parameter isTraced: the statistics are differentiated, too.
+    private static func batch(
+        _ x: Tensor, _ weight: Tensor?, _ bias: Tensor?, eps: Double, isTraced: Bool
+    ) throws(CressetError) -> [Tensor] {
+        let (rank, channels) = (x.ndim, x.shape[1])
+        let dims = (0..<rank).filter { $0 != 1 }
+        let wide = Normalization.wide(x.dtype)
+        let (hasWeight, hasBias) = (weight != nil, bias != nil)
+        @Sendable func composition(_ t: [Tensor]) throws(CressetError) -> [Tensor] {
+            let (w, b) = (hasWeight ? t[1] : nil, hasBias ? t[t.count - 1] : nil)
+            let x = try t[0].converted(to: wide)
+            let mean = try Reductions.mean(x, dims: dims, keepdim: true)
+            let variance = try Reductions.variance(x, dims: dims, correction: 0, keepdim: true)
+            let y = try Normalization.standardized(
+                x, mean, try Normalization.reciprocalDeviation(variance, eps),
+                try Normalization.overChannels(w, rank: rank, op: name.text),
+                try Normalization.overChannels(b, rank: rank, op: name.text))
+            return [
+                try y.converted(to: t[0].dtype), mean.squeezed(dims, op: name.text),
+                variance.squeezed(dims, op: name.text),
+            ]
+        }
+        let inputs = [x] + [weight, bias].compactMap { $0 }
+        if isTraced { return try composition(inputs) }
+        return try Override.resolve(
+            name, inputs: inputs, x.dtype,
+            [
+                .tensor(x), .init(weight), .init(bias), .none, .none, true, .none, .scalar(.double(eps)), .none,
+            ], types: [ResultType(x.shape, x.dtype), ResultType([channels], wide), ResultType([channels], wide)],
+            composition: composition)
     }
 }
 
@@ -130,7 +179,7 @@ extension Operators {
     static let batchNormalization: [Operator] = [
         Operator(
             "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor",
-            dtypes: .floating, composition: ["reduce", "pointwise"], notOverridable: writesStatistics,
+            dtypes: .floating, composition: ["reduce", "pointwise"],
             samples: { g in batchSamples(&g).map { Sample($0 + [true]) } },
             call: { (a) throws(CressetError) in
                 try batchNorm(a, statistics(a)).prefix(1).map(Value.tensor)

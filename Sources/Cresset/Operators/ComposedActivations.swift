@@ -70,22 +70,4 @@ extension Losses {
         if swap { far = far.minimum(distance(positive, negative)) }
         return reduce((near - far + Scalar(margin)).clampMin(0), reduction)
     }
-
-    /// The cross entropy of the logits x·Wᵀ + b (`linear_cross_entropy`).
-    ///
-    /// - Parameters:
-    ///   - weight: [classes, features] of the linear map.
-    ///   - classWeight: how much each class counts.
-    public static func linearCrossEntropy(
-        _ x: Tensor, _ weight: Tensor, _ target: Tensor, bias: Tensor? = nil, classWeight: Tensor? = nil,
-        ignoreIndex: Int = -100, reduction: LossReduction = .mean, labelSmoothing: Double = 0
-    ) -> Tensor {
-        let product = x.matmul(weight.t())
-        let logits = bias.map { product + $0 } ?? product
-        // (Classes come second in crossEntropy, and last here.)
-        let moved = logits.ndim > 2 ? logits.movedim([-1], [1]) : logits
-        return crossEntropy(
-            moved, target, weight: classWeight, ignoreIndex: ignoreIndex, reduction: reduction,
-            labelSmoothing: labelSmoothing)
-    }
 }

@@ -87,9 +87,24 @@ enum Convolution {
         }
     }
 
+    /// What the gradient kernel, if there is one, makes of the adjoint in w. It is handed neither weight nor bias.
+    private static func weightsByKernel(
+        _ x: Tensor, _ u: Tensor, _ plan: Plan
+    ) throws(CressetError) -> Tensor? {
+        guard GradientKernel.isRegistered(name, x.dtype, on: x.runtime) else { return nil }
+        var arguments = plan.arguments(x, x, nil, transposed: false)
+        arguments[1] = .none
+        let types = [ResultType(x.shape, x.dtype), ResultType(plan.weightShape, x.dtype)]
+        return try GradientKernel(name, x.dtype, arguments).run(
+            u, result: nil, saved: [x], types: types, wanted: [false, true])?[1]
+    }
+
     /// The adjoint in w.
     private static func weight(_ x: Tensor, _ u: Tensor, _ plan: Plan) throws(CressetError) -> Tensor {
-        let result = try noGrad { () throws(CressetError) in try weights(x.detach(), u.detach(), plan) }
+        let result =
+            if let own = try weightsByKernel(x, u, plan) { own } else {
+                try noGrad { () throws(CressetError) in try weights(x.detach(), u.detach(), plan) }
+            }
         let (wantsX, wantsU) = (x.isTracked, u.isTracked)
         return Tape.record(backwardName.text, result, inputs: [x, u], saving: [x, u]) {
             (gradients, saved) throws(CressetError) in
@@ -190,11 +205,14 @@ enum Convolution {
 
     private static func weights(_ x: Tensor, _ u: Tensor, _ plan: Plan) throws(CressetError) -> Tensor {
         let op = backwardName.text
+        if x.dtype.isFloatingPoint, case let wide = x.dtype.arithmetic.dtype, wide != x.dtype {
+            // As above: the products of all samples are added up before they are rounded.
+            return try weights(try x.converted(to: wide), try u.converted(to: wide), plan).converted(to: x.dtype)
+        }
         let (n, g, p) = (x.shape[0], plan.groups, plan.windows.outputCount)
         let rows = plan.outputChannels / g
         let result = try Tensor.filled(
-            [g, rows, plan.depth], 0, dtype: x.dtype.isFloatingPoint ? x.dtype.arithmetic.dtype : x.dtype,
-            on: x.runtime, op: op)
+            [g, rows, plan.depth], 0, dtype: x.dtype, on: x.runtime, op: op)
         for part in parts(n, plan, x.dtype) {
             var columns = try columns(x.narrow(0, part.from, part.count), plan)
             let grad = u.narrow(0, part.from, part.count)
@@ -216,6 +234,6 @@ enum Convolution {
             }
             try addBias.run([result, product], into: [result])
         }
-        return try result.converted(to: x.dtype).reshaped(plan.weightShape, op: op)
+        return try result.reshaped(plan.weightShape, op: op)
     }
 }

@@ -11,6 +11,7 @@ enum Matrix {
     static func product(
         _ a: Tensor, _ b: Tensor, name: OperatorName = Matrix.name
     ) throws(CressetError) -> Tensor {
+        if let result = try quick(a.impl, b.impl, name) { return record(Tensor(result), a, b, name) }
         let op = name.text
         try a.checkValid(op)
         try b.checkValid(op)
@@ -50,8 +51,13 @@ enum Matrix {
         ) { () throws(CressetError) in
             [try noGrad { () throws(CressetError) in try multiplied(a, b, shape, name) }]
         }[0]
+        return record(result, a, b, name)
+    }
+
+    private static func record(_ result: Tensor, _ a: Tensor, _ b: Tensor, _ name: OperatorName) -> Tensor {
         let (wantsA, wantsB) = (a.isTracked, b.isTracked)
-        return Tape.record(op, result, inputs: [a, b], saving: [a, b]) {
+        guard wantsA || wantsB else { return result }
+        return Tape.record(name.text, result, inputs: [a, b], saving: [a, b]) {
             (gradients, saved) throws(CressetError) in
             guard let g = gradients[0] else { return [nil, nil] }
             return [

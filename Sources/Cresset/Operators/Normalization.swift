@@ -16,6 +16,9 @@ enum Normalization {
     private static let affine = Pointwise("aten::native_layer_norm", .promote, schema: nil) { c in
         c.inputs[0] * c.inputs[1] + c.inputs[2]
     }
+    private static let centredAffine = Pointwise("aten::native_layer_norm", .promote, schema: nil) { c in
+        (c.inputs[0] - c.inputs[1]) * c.inputs[2] * c.inputs[3] + c.inputs[4]
+    }
     private static let reciprocalRoot = Pointwise(
         "aten::native_layer_norm", .promote,
         complex: .value { c in ComplexExpr(Expr(1, c.dtype.arithmetic)) / sqrt(c.inputs[0] + c.scalars[0]) },
@@ -79,6 +82,14 @@ enum Normalization {
         }
     }
 
+    /// (x - mean)·rstd·weight + bias, all that is given in one launch.
+    static func standardized(
+        _ x: Tensor, _ mean: Tensor, _ rstd: Tensor, _ weight: Tensor?, _ bias: Tensor?
+    ) throws(CressetError) -> Tensor {
+        guard let weight, let bias else { return try scaled(try standardized(x, mean, rstd), weight, bias) }
+        return try centredAffine.run([x, mean, rstd, weight.converted(to: x.dtype), bias.converted(to: x.dtype)])
+    }
+
     /// The tensor of one number a channel, seen so that it broadcasts over [batch, channels, …] of a rank.
     static func overChannels(_ tensor: Tensor?, rank: Int, op: String) throws(CressetError) -> Tensor? {
         guard let tensor else { return nil }
@@ -115,8 +126,11 @@ enum Normalization {
             layerName, x, weight, bias,
             [.tensor(x), .ints(Array(shape)), .init(weight), .init(bias), .scalar(.double(eps)), true]
         ) { (x, weight, bias) throws(CressetError) in
-            let y = try standardized(try x.converted(to: wide(x.dtype)), dims: dims, eps: eps).y
-            return try scaled(y, weight, bias).converted(to: x.dtype)
+            let x32 = try x.converted(to: wide(x.dtype))
+            let mean = try Reductions.mean(x32, dims: dims, keepdim: true)
+            let variance = try Reductions.variance(x32, dims: dims, correction: 0, keepdim: true)
+            return try standardized(x32, mean, try reciprocalDeviation(variance, eps), weight, bias)
+                .converted(to: x.dtype)
         }
     }
 

@@ -107,6 +107,8 @@ final class Pointwise: @unchecked Sendable {
     /// Plans so far, replaced whole and never freed.
     let plans = Atomic<UnsafeRawPointer?>(nil)
     let planning = Lock(())
+    /// Launches of the quick way.
+    let prepared = PreparedLaunches()
 
     private struct GradientKey: Hashable {
         var input: Int
@@ -252,7 +254,7 @@ final class Pointwise: @unchecked Sendable {
                 guard let copy = old else { return SavedTensor(inputs[i]) }
                 return SavedTensor(copy, edge: inputs[i].isTracked ? inputs[i].edge : nil)
             }
-            node = PointwiseNode(text, plan, inputs, scalars, saved: saved)
+            node = PointwiseNode(text, plan, inputs, scalars, result: target.shape, saved: saved)
         }
         let isDirect =
             output == target.dtype && target.runtime.kernels.chain(.override(name), compute) == nil

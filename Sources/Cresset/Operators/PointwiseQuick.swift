@@ -1,6 +1,7 @@
 import BackendKit
 import CBackend
 import CCresset
+import Synchronization
 
 /// The shortest way from a pointwise call to its kernel.
 ///
@@ -13,17 +14,17 @@ extension Pointwise {
 
     func callAsFunction(_ x: Tensor) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, nil, nil, into: nil) else { return try run([x]) }
-        return x.isTracked ? record(result, [x], [], x.dtype) : result
+        return x.isTracked ? recordQuick(result, x, nil, nil) : Tensor(result)
     }
 
     func callAsFunction(_ x: Tensor, _ y: Tensor) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, y.impl, nil, into: nil) else { return try run([x, y]) }
-        return x.isTracked || y.isTracked ? record(result, [x, y], [], x.dtype) : result
+        return x.isTracked || y.isTracked ? recordQuick(result, x, y, nil) : Tensor(result)
     }
 
     func callAsFunction(_ x: Tensor, scalars scalar: Scalar) throws(CressetError) -> Tensor {
         guard let result = try quick(x.impl, nil, scalar, into: nil) else { return try run([x], [scalar]) }
-        return x.isTracked ? record(result, [x], [scalar], x.dtype) : result
+        return x.isTracked ? recordQuick(result, x, nil, scalar) : Tensor(result)
     }
 
     /// Writes the result for `target` and the other operand into `target`; false where the general way
@@ -35,7 +36,7 @@ extension Pointwise {
         }
         guard rule != .compare else { return false }
         if let other {
-            guard other.shape == target.shape,
+            guard other.impl.shape == target.impl.shape,
                 other.impl.storage !== target.impl.storage || other.isSameView(as: target)
             else { return false }
         }
@@ -53,22 +54,129 @@ extension Pointwise {
             return nil
         }
         guard threadState.pointee.layers & Layer.noGrad == 0, x.isTracked || y?.isTracked ?? false else {
-            return result
+            return Tensor(result)
         }
-        return record(result, y.map { [x, $0] } ?? [x], scalar.map { [$0] } ?? [], compute)
+        return record(Tensor(result), y.map { [x, $0] } ?? [x], scalar.map { [$0] } ?? [], compute)
     }
 
     /// The result without history; nil where the general way must be taken.
     private func quick(
         _ a: TensorImpl, _ b: TensorImpl?, _ scalar: Scalar?, into target: TensorImpl?, isGradient: Bool = false
-    ) throws(CressetError) -> Tensor? {
+    ) throws(CressetError) -> TensorImpl? {
+        let state = threadState
         let dtype = a.dtype
-        let runtime = a.storage.runtime
-        guard !a.isInvalid, threadState.pointee.layers & Layer.watched == 0 else { return nil }
+        let device = a.storage.device
+        guard !a.isInvalid, state.pointee.layers & Layer.watched == 0 else { return nil }
         if let b {
-            guard b.dtype == dtype, b.storage.runtime === runtime, !b.isInvalid, promotesAll else { return nil }
+            guard b.dtype == dtype, b.storage.device.toOpaque() == device.toOpaque(), !b.isInvalid else { return nil }
         }
         if let scalar, !isGradient, Promotion.category(scalar.dtype) > Promotion.category(dtype) { return nil }
+        let key = PreparedLaunch.key(
+            device, dtype, name, inputs: b == nil ? 1 : 2, scalars: scalar == nil ? 0 : 1, isGradient: isGradient)
+        guard let prepared = prepared.find(key) ?? prepare(key, device, dtype, b != nil, scalar != nil, isGradient)
+        else { return nil }
+
+        // Operands in row-major order are one run of elements, whatever their dims.
+        if a.isContiguous, b == nil || b.unsafelyUnwrapped.isContiguous && b.unsafelyUnwrapped.shape == a.shape {
+            let count = a.shape.elementCount
+            guard count > 0 else { return nil }
+            let result =
+                if let target { target } else {
+                    try TensorImpl.make(a.shape, count, prepared.pointee.output, device, state, name)
+                }
+            // Size and stride of a run, which all operands share and which live as long as the call.
+            let layout: (Int64, Int64) = (Int64(count), 1)
+            let status = withUnsafeBytes(of: layout) { raw in
+                let numbers = raw.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int64.self)
+                return launch(
+                    prepared, a.raw(1, numbers, numbers + 1), (b ?? a).raw(1, numbers, numbers + 1),
+                    result.raw(1, numbers, numbers + 1), scalar, device, state)
+            }
+            if status != nil { try device.takeUnretainedValue().fail(status, op: name.text) }
+            return result
+        }
+        return try quickStrided(a, b, scalar, into: target, prepared, device, state)
+    }
+
+    /// The same where an operand is broadcast or its elements lie apart.
+    private func quickStrided(
+        _ a: TensorImpl, _ b: TensorImpl?, _ scalar: Scalar?, into target: TensorImpl?,
+        _ prepared: UnsafePointer<PreparedLaunch>, _ device: Unmanaged<DeviceRuntime>,
+        _ state: UnsafeMutablePointer<CressetThreadState>
+    ) throws(CressetError) -> TensorImpl? {
+        var shape = a.shape
+        if let b, b.shape != shape {
+            guard let common = shape.broadcast(with: b.shape) else { return nil }
+            shape = common
+        }
+        let count = shape.elementCount
+        guard count > 0, count <= Self.largestStrided else { return nil }
+        let result =
+            if let target { target } else {
+                try TensorImpl.make(shape, count, prepared.pointee.output, device, state, name)
+            }
+        let rank = shape.count
+        // Scratch for the sizes and the strides of the three operands: the numbers of one follow
+        // those of the other, and all live as long as the call.
+        var numbers = InlineArray<48, Int64>(repeating: 0)
+        let status = withUnsafeMutableBytes(of: &numbers) { raw in
+            let sizes = raw.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int64.self)
+            let (first, second, last) = (sizes + rank, sizes + 2 * rank, sizes + 3 * rank)
+            Self.fill(first, a, shape)
+            if let b { Self.fill(second, b, shape) }
+            for d in 0..<rank {
+                sizes[d] = Int64(shape[d])
+                last[d] = Int64(result.strides[d])
+            }
+            return launch(
+                prepared, a.raw(rank, sizes, first), (b ?? a).raw(rank, sizes, b == nil ? first : second),
+                result.raw(rank, sizes, last), scalar, device, state)
+        }
+        if status != nil { try device.takeUnretainedValue().fail(status, op: name.text) }
+        return result
+    }
+
+    @inline(__always)
+    private func launch(
+        _ prepared: UnsafePointer<PreparedLaunch>, _ a: CressetTensor, _ b: CressetTensor, _ result: CressetTensor,
+        _ scalar: Scalar?, _ device: Unmanaged<DeviceRuntime>, _ state: UnsafeMutablePointer<CressetThreadState>
+    ) -> UnsafeMutablePointer<CressetStatus>? {
+        var param = CressetScalar()
+        if let scalar { param = scalar.param(prepared.pointee.scalarType) }
+        let tensors = (a, b, result)
+        // Both tuples live until the launch returns, which is all that the ABI asks for.
+        return withUnsafePointer(to: tensors) { tensors in
+            withUnsafePointer(to: param) { param in
+                let first = UnsafeRawPointer(tensors).assumingMemoryBound(to: CressetTensor.self)
+                var call = CressetCall()
+                call.struct_size = UInt32(MemoryLayout<CressetCall>.size)
+                call.family = Family.pointwise.rawValue
+                call.input_count = prepared.pointee.inputCount
+                call.output_count = 1
+                call.inputs = first
+                call.outputs = first + 2
+                call.program = prepared.pointee.program
+                call.params = param
+                call.param_count = scalar == nil ? 0 : 1
+                call.op = name.cString
+                return withUnsafePointer(to: &call) { call in
+                    device._withUnsafeGuaranteedRef {
+                        $0.launch(prepared.pointee.launch, prepared.pointee.context, call, state)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a launch needs, entered for the next time; nil where the quick way does not serve.
+    @inline(never)
+    private func prepare(
+        _ key: UInt64, _ device: Unmanaged<DeviceRuntime>, _ dtype: DType, _ hasTwo: Bool, _ hasScalar: Bool,
+        _ isGradient: Bool
+    ) -> UnsafePointer<PreparedLaunch>? {
+        let registrations = cresset_registrations()
+        let runtime = device.takeUnretainedValue()
+        if hasTwo && !promotesAll { return nil }
         let output: DType
         switch rule {
         case .promote: output = dtype
@@ -86,76 +194,18 @@ extension Pointwise {
             let record = runtime.kernels.simple(.family(.pointwise), output)
         else { return nil }
         var bits = UInt64(dtype.rawValue)
-        if b != nil { bits |= UInt64(dtype.rawValue) << 4 }
-        let key = Self.key(bits, count: b == nil ? 1 : 2, dtype, output, scalar == nil ? 0 : 1)
-        guard let compiled = lookUp(key), compiled.program.isAdmitted(on: runtime) else { return nil }
-
-        // Operands in row-major order are one run of elements, whatever their dims.
-        var shape = a.shape
-        var isFlat = a.isContiguous
-        if let b {
-            if b.shape == shape {
-                isFlat = isFlat && b.isContiguous
-            } else {
-                guard let common = shape.broadcast(with: b.shape) else { return nil }
-                shape = common
-                isFlat = false
-            }
-        }
-        let count = shape.elementCount
-        guard count > 0, isFlat || count <= Self.largestStrided else { return nil }
-        let result: TensorImpl
-        if let target {
-            result = target
-        } else {
-            result = try Tensor.empty(shape, output, on: runtime, op: name.text).impl
-        }
-        var param = CressetScalar()
-        if let scalar { param = scalar.param(compiled.scalarTypes[0]) }
-
-        let rank = isFlat ? 1 : shape.count
-        // Scratch for the sizes and the strides of the three operands: the numbers of one follow
-        // those of the other, and all live as long as the call.
-        let status = withUnsafeTemporaryAllocation(of: Int64.self, capacity: 4 * rank) { numbers in
-            let sizes = numbers.baseAddress.unsafelyUnwrapped
-            let (first, second, last) = (sizes + rank, sizes + 2 * rank, sizes + 3 * rank)
-            if isFlat {
-                sizes[0] = Int64(count)
-                first[0] = 1
-                second[0] = 1
-                last[0] = 1
-            } else {
-                Self.fill(first, a, shape)
-                if let b { Self.fill(second, b, shape) }
-                for d in 0..<rank {
-                    sizes[d] = Int64(shape[d])
-                    last[d] = Int64(result.strides[d])
-                }
-            }
-            return withUnsafeTemporaryAllocation(of: CressetTensor.self, capacity: 3) { tensors in
-                let base = tensors.baseAddress.unsafelyUnwrapped
-                base.initialize(to: a.raw(rank, sizes, first))
-                (base + 1).initialize(to: (b ?? a).raw(rank, sizes, b == nil ? first : second))
-                (base + 2).initialize(to: result.raw(rank, sizes, last))
-                return withUnsafePointer(to: param) { param in
-                    var call = CressetCall()
-                    call.struct_size = UInt32(MemoryLayout<CressetCall>.size)
-                    call.family = Family.pointwise.rawValue
-                    // (As in the general way, an input that is not read is not passed: one kernel serves both.)
-                    call.input_count = UInt32(Swift.min(b == nil ? 1 : 2, compiled.program.program.inputCount))
-                    call.output_count = 1
-                    call.inputs = UnsafePointer(base)
-                    call.outputs = UnsafePointer(base + 2)
-                    call.program = compiled.program.program.raw
-                    call.params = param
-                    call.param_count = scalar == nil ? 0 : 1
-                    call.op = name.cString
-                    return withUnsafePointer(to: &call) { runtime.launch(record, $0) }
-                }
-            }
-        }
-        if status != nil { try runtime.fail(status, op: name.text) }
-        return Tensor(result)
+        if hasTwo { bits |= UInt64(dtype.rawValue) << 4 }
+        let (count, scalars) = (hasTwo ? 2 : 1, hasScalar ? 1 : 0)
+        guard let compiled = lookUp(Self.key(bits, count: count, dtype, output, scalars)),
+            compiled.program.isAdmitted(on: runtime)
+        else { return nil }
+        return prepared.enter(
+            PreparedLaunch(
+                key: key, registrations: registrations, launch: record.launch, context: record.context,
+                program: compiled.program.program.raw,
+                // (As in the general way, an input that is not read is not passed: one kernel serves both.)
+                inputCount: UInt32(Swift.min(count, compiled.program.program.inputCount)), output: output,
+                scalarType: compiled.scalarTypes.first ?? .f32))
     }
 
     /// The strides of `x` seen over `shape`.
@@ -172,14 +222,27 @@ extension Pointwise {
 extension TensorImpl {
     /// The ABI's form over scratch memory for sizes and strides, which the caller fills.
     @inline(__always)
-    fileprivate func raw(
-        _ rank: Int, _ sizes: UnsafePointer<Int64>, _ strides: UnsafePointer<Int64>
-    ) -> CressetTensor {
+    func raw(_ rank: Int, _ sizes: UnsafePointer<Int64>, _ strides: UnsafePointer<Int64>) -> CressetTensor {
         CressetTensor(
             struct_size: UInt32(MemoryLayout<CressetTensor>.size), dtype: UInt32(dtype.rawValue),
             dl: CressetDLTensor(
                 data: storage.host, device: CressetDLDevice(device_type: 0, device_id: 0), ndim: Int32(rank),
-                dtype: dtype.dlpack, shape: sizes, strides: strides, byte_offset: UInt64(offset * dtype.size)),
+                dtype: dtype.dlpack, shape: sizes, strides: strides, byte_offset: UInt64(offset &* dtype.size)),
             buffer: storage.buffer, buffer_bytes: UInt64(storage.bytes))
+    }
+
+    /// A new contiguous tensor of `count` elements on a device that holds the dtype.
+    @inline(__always)
+    static func make(
+        _ shape: Shape, _ count: Int, _ dtype: DType, _ device: Unmanaged<DeviceRuntime>,
+        _ state: UnsafeMutablePointer<CressetThreadState>, _ op: OperatorName
+    ) throws(CressetError) -> TensorImpl {
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: dtype.size)
+        if state.pointee.layers & Layer.guarding != 0 || overflow {
+            return try Tensor.empty(shape, dtype, on: device.takeUnretainedValue(), op: op.text).impl
+        }
+        let found = device._withUnsafeGuaranteedRef { $0.memory.takeCached(bytes) }
+        let block = if let found { found } else { try device.takeUnretainedValue().memory.take(bytes, op: op.text) }
+        return TensorImpl(contiguous: Storage(cached: block, bytes: bytes, device), shape, dtype)
     }
 }

@@ -127,32 +127,36 @@ enum Pooling {
     static func max(_ x: Tensor, _ w: Windows, ceilMode: Bool) throws(CressetError) -> (Tensor, Tensor) {
         let name = op("max", w.rank, "_with_indices")
         let shape = resultShape(x, w.output)
+        let arguments: [Value] = [
+            .tensor(x), .ints(w.kernel), .ints(w.stride), .ints(w.padding), .ints(w.dilation),
+            .scalar(.bool(ceilMode)),
+        ]
         let results = try Override.resolve(
-            name, on: x, x.dtype,
-            [
-                .tensor(x), .ints(w.kernel), .ints(w.stride), .ints(w.padding), .ints(w.dilation),
-                .scalar(.bool(ceilMode)),
-            ], types: [ResultType(shape, x.dtype), ResultType(shape, .int64)]
+            name, on: x, x.dtype, arguments, types: [ResultType(shape, x.dtype), ResultType(shape, .int64)]
         ) { () throws(CressetError) in try maxima(x, w, op: name.text) }
-        return recorded(results, of: x, w.rank, op: name.text)
+        return recorded(results, of: x, w.rank, arguments, name)
     }
 
-    /// The gradient goes to where each maximum was.
-    private static func recorded(_ results: [Tensor], of x: Tensor, _ rank: Int, op: String) -> (Tensor, Tensor) {
-        let shape = x.shape
+    /// The gradient goes to where each maximum was; a kernel for it is handed the places in the input's stead.
+    private static func recorded(
+        _ results: [Tensor], of x: Tensor, _ rank: Int, _ arguments: [Value], _ name: OperatorName
+    ) -> (Tensor, Tensor) {
+        let (shape, op) = (x.shape, name.text)
+        let type = ResultType(shape, x.dtype)
+        let kernel = GradientKernel(name, x.dtype, arguments)
         let values = Tape.record(op, results[0], inputs: [x], saving: [results[1]]) {
             (gradients, saved) throws(CressetError) in
-            [
-                try gradients[0].map { (g) throws(CressetError) in
-                    let lead = shape.dropLast(rank).reduce(1, *)
-                    let plane = shape.suffix(rank).reduce(1, *)
-                    let count = g.shape.suffix(rank).reduce(1, *)
-                    let zeros = try Tensor.filled([lead, plane], 0, dtype: g.dtype, on: g.runtime, op: op)
-                    return try Indexing.scatter(
-                        zeros, 1, try saved[0].reshaped([lead, count], op: op), try g.reshaped([lead, count], op: op),
-                        .add
-                    ).reshaped(shape, op: op)
-                }
+            guard let g = gradients[0] else { return [nil] }
+            if let own = try kernel.run(g, result: nil, saved: saved, types: [type], wanted: [true]) { return own }
+            let lead = shape.dropLast(rank).reduce(1, *)
+            let plane = shape.suffix(rank).reduce(1, *)
+            let count = g.shape.suffix(rank).reduce(1, *)
+            let zeros = try Tensor.filled([lead, plane], 0, dtype: g.dtype, on: g.runtime, op: op)
+            return [
+                try Indexing.scatter(
+                    zeros, 1, try saved[0].reshaped([lead, count], op: op), try g.reshaped([lead, count], op: op),
+                    .add
+                ).reshaped(shape, op: op)
             ]
         }
         return (values, results[1])
@@ -244,30 +248,31 @@ enum Pooling {
         guard override != 0 else { throw CressetError(.argument, op: name.text, "divisor_override must not be 0") }
         let divisor = try divisor(x, w, countsPadding: countsPadding, override: override, op: name.text)
         let last: [Value] = w.rank == 1 ? [] : [override.map { .scalar(Scalar($0)) } ?? .none]
-        let result = try Override.resolve(
-            name, on: x, x.dtype,
+        let arguments: [Value] =
             [
                 .tensor(x), .ints(w.kernel), .ints(w.stride), .ints(w.padding), .scalar(.bool(ceilMode)),
                 .scalar(.bool(countsPadding)),
-            ] + last, types: [ResultType(resultShape(x, w.output), x.dtype)]
+            ] + last
+        let result = try Override.resolve(
+            name, on: x, x.dtype, arguments, types: [ResultType(resultShape(x, w.output), x.dtype)]
         ) { () throws(CressetError) in [try means(x, w, divisor, op: name.text)] }[0]
+        let kernel = GradientKernel(name, x.dtype, arguments, savesTensors: false)
+        let type = ResultType(x.shape, x.dtype)
         return Tape.record(name.text, result, inputs: [x]) { (gradients, _) throws(CressetError) in
-            [
-                try gradients[0].map { (g) throws(CressetError) in
-                    let share: Tensor
-                    switch divisor {
-                    case .all(let n): share = try Ops.div(g, .int(Int64(n)))
-                    case .each(let counts):
-                        share = try Ops.div(g, try counts.converted(to: g.dtype.arithmetic.dtype))
-                    }
-                    // Every element of a window gets the same.
-                    let lead = Array(g.shape.dropLast(w.rank))
-                    let ones = w.kernel.map { _ in 1 }
-                    let columns = try share.reshaped(Shape(lead + ones + w.output), op: name.text)
-                        .expanded(Shape(lead + w.kernel + w.output), op: name.text)
-                    return try w.fold(columns, op: name.text)
-                }
-            ]
+            guard let g = gradients[0] else { return [nil] }
+            if let own = try kernel.run(g, result: nil, saved: [], types: [type], wanted: [true]) { return own }
+            let share: Tensor
+            switch divisor {
+            case .all(let n): share = try Ops.div(g, .int(Int64(n)))
+            case .each(let counts):
+                share = try Ops.div(g, try counts.converted(to: g.dtype.arithmetic.dtype))
+            }
+            // Every element of a window gets the same.
+            let lead = Array(g.shape.dropLast(w.rank))
+            let ones = w.kernel.map { _ in 1 }
+            let columns = try share.reshaped(Shape(lead + ones + w.output), op: name.text)
+                .expanded(Shape(lead + w.kernel + w.output), op: name.text)
+            return [try w.fold(columns, op: name.text)]
         }
     }
 
@@ -383,7 +388,7 @@ enum Pooling {
             if let w = even(x, output) { return try maxima(x, w, op: op) }
             return try noGrad { () throws(CressetError) in try unevenMaxima(x.detach(), output, op: op) }
         }
-        return recorded(results, of: x, rank, op: op)
+        return recorded(results, of: x, rank, [.tensor(x), .ints(output)], name)
     }
 
     /// Maxima along the last dim, then maxima of those along the one before: the first of equals wins in

@@ -1,5 +1,6 @@
 import BackendKit
 import CBackend
+import CCresset
 
 /// A reduction kernel: a prologue for each element, accumulators, an epilogue for each result.
 final class ReductionKernel: Sendable {
@@ -28,6 +29,7 @@ final class ReductionKernel: Sendable {
         var params: Int
     }
     private let programs = Lock([Key: (KernelProgram, KernelProgram)]())
+    private let prepared = PreparedLaunches()
 
     init(
         _ name: String, _ kinds: [Reduction], prologue: @escaping Prologue = { x, _ in [x[0]] },
@@ -120,5 +122,133 @@ final class ReductionKernel: Sendable {
             known[key] = programs
             return programs
         }
+    }
+}
+
+// MARK: The shortest way
+
+extension ReductionKernel {
+    /// The reduction of one tensor of a real dtype by one accumulator of its own type, to a result of its dtype,
+    /// without history; nil where the general way must be taken.
+    ///
+    /// - Parameters:
+    ///   - mask: bit d: dim d is reduced.
+    ///   - op: what was called, one of several that this kernel may serve.
+    func quick(
+        _ x: TensorImpl, mask: UInt32, keepdim: Bool, scalar: Scalar?, _ op: OperatorName
+    ) throws(CressetError) -> TensorImpl? {
+        let state = threadState
+        let (dtype, device) = (x.dtype, x.storage.device)
+        guard !x.isInvalid, state.pointee.layers & Layer.watched == 0 else { return nil }
+        let key = PreparedLaunch.key(device, dtype, op, inputs: 1, scalars: scalar == nil ? 0 : 1)
+        guard let launch = prepared.find(key) ?? prepare(key, device, dtype, hasScalar: scalar != nil, op) else {
+            return nil
+        }
+        // The result's shape; and dims merged where neighbours lie after one another and share a fate.
+        var shape = Shape()
+        var (count, total) = (1, 1)
+        var sizes = Shape()
+        var strides = Shape()
+        var reduced: UInt32 = 0
+        var last = false
+        for d in 0..<x.shape.count {
+            let size = x.shape[d]
+            let isReduced = mask &>> UInt32(d) & 1 != 0
+            total &*= size
+            if !isReduced {
+                shape.append(size)
+                count &*= size
+            } else if keepdim {
+                shape.append(1)
+            }
+            if size == 1 { continue }
+            let k = sizes.count - 1
+            if k >= 0, isReduced == last, strides[k] == x.strides[d] &* size {
+                sizes[k] &*= size
+                strides[k] = x.strides[d]
+            } else {
+                sizes.append(size)
+                strides.append(x.strides[d])
+                if isReduced { reduced |= 1 &<< UInt32(k + 1) }
+                last = isReduced
+            }
+        }
+        guard total > 0 else { return nil }
+        let result = try TensorImpl.make(shape, count, dtype, device, state, op)
+        let rank = sizes.count
+        var attributes = CressetReduceAttributes()
+        attributes.struct_size = UInt32(MemoryLayout<CressetReduceAttributes>.size)
+        attributes.accumulator_count = 1
+        attributes.reduced_dims = reduced
+        attributes.kinds.0 = kinds[0].rawValue
+        var param = CressetScalar()
+        if let scalar { param = scalar.param(launch.pointee.scalarType) }
+        // Sizes, strides of the input, strides of the result, 12 each; all live as long as the call.
+        var numbers = InlineArray<36, Int64>(repeating: 0)
+        var step: Int64 = 1
+        for d in (0..<rank).reversed() {
+            numbers[d] = Int64(sizes[d])
+            numbers[12 + d] = Int64(strides[d])
+            if reduced &>> UInt32(d) & 1 == 0 {
+                numbers[24 + d] = step
+                step &*= Int64(sizes[d])
+            }
+        }
+        let status = withUnsafeBytes(of: numbers) { raw in
+            let numbers = raw.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Int64.self)
+            let tensors = (x.raw(rank, numbers, numbers + 12), result.raw(rank, numbers, numbers + 24))
+            return withUnsafePointer(to: tensors) { tensors in
+                withUnsafeBytes(of: attributes) { attributes in
+                    withUnsafePointer(to: param) { param in
+                        let first = UnsafeRawPointer(tensors).assumingMemoryBound(to: CressetTensor.self)
+                        var call = CressetCall()
+                        call.struct_size = UInt32(MemoryLayout<CressetCall>.size)
+                        call.family = Family.reduce.rawValue
+                        call.input_count = 1
+                        call.output_count = 1
+                        call.inputs = first
+                        call.outputs = first + 1
+                        call.program = launch.pointee.program
+                        call.epilogue = launch.pointee.epilogue
+                        call.params = param
+                        call.param_count = scalar == nil ? 0 : 1
+                        call.attributes = attributes.baseAddress
+                        call.op = op.cString
+                        return withUnsafePointer(to: &call) { call in
+                            device._withUnsafeGuaranteedRef {
+                                $0.launch(launch.pointee.launch, launch.pointee.context, call, state)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if status != nil { try device.takeUnretainedValue().fail(status, op: op.text) }
+        return result
+    }
+
+    @inline(never)
+    private func prepare(
+        _ key: UInt64, _ device: Unmanaged<DeviceRuntime>, _ dtype: DType, hasScalar: Bool, _ op: OperatorName
+    ) -> UnsafePointer<PreparedLaunch>? {
+        let registrations = cresset_registrations()
+        let runtime = device.takeUnretainedValue()
+        guard kinds.count == 1, !kinds[0].isArgument, !dtype.isComplex, runtime.holds(dtype),
+            !runtime.kernels.has(.override(op), dtype), let record = runtime.kernels.simple(.family(.reduce), dtype)
+        else { return nil }
+        let type = dtype.arithmetic
+        let (before, after) = programs(
+            Key(inputs: [dtype], accumulators: [type], outputs: [dtype], params: hasScalar ? 1 : 0))
+        do throws(CressetError) {
+            try before.check(on: runtime, op: op)
+            try after.check(on: runtime, op: op)
+        } catch {
+            return nil
+        }
+        return prepared.enter(
+            PreparedLaunch(
+                key: key, registrations: registrations, launch: record.launch, context: record.context,
+                program: before.program.raw, epilogue: after.program.raw, inputCount: 1, output: dtype,
+                scalarType: type))
     }
 }

@@ -65,6 +65,12 @@ enum Reductions {
         let name = isAll ? sumAll : sumKernel.name
         let op = name.text
         try x.checkValid(op)
+        if dtype == nil, x.dtype.isFloatingPoint, let mask = mask(x, dims),
+            let result = try sumKernel.quick(
+                x.impl, mask: mask, keepdim: keepdim, scalar: nil, name)
+        {
+            return x.isTracked ? recordSum(Tensor(result), x, mask, op) : Tensor(result)
+        }
         let output = dtype ?? sumDType(x.dtype)
         let x = try x.fitting(output)
         let wanted = dims
@@ -78,10 +84,29 @@ enum Reductions {
         ) { () throws(CressetError) in
             try sumKernel.run([x], dims: dims, accumulators: [output.arithmetic], outputs: [output])
         }[0]
-        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        return recordSum(result, x, dims.reduce(0) { $0 | 1 << UInt32($1) }, op)
+    }
+
+    /// y = Σx: the gradient of every element is that of its sum.
+    private static func recordSum(_ result: Tensor, _ x: Tensor, _ mask: UInt32, _ op: String) -> Tensor {
+        let shape = x.shape
         return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
-            [try gradients[0].map { (g) throws(CressetError) in try g.reshaped(kept, op: op).expanded(shape, op: op) }]
+            guard let g = gradients[0] else { return [nil] }
+            return [try g.reshaped(shape.reduced(mask), op: op).expanded(shape, op: op)]
         }
+    }
+
+    /// The dims as bits, all of them for a missing list; nil where a dim is not in range, or is named twice.
+    private static func mask(_ x: Tensor, _ dims: [Int]?) -> UInt32? {
+        let rank = x.ndim
+        guard let dims else { return (1 << UInt32(rank)) - 1 }
+        var mask: UInt32 = 0
+        for d in dims {
+            let k = d < 0 ? d + rank : d
+            guard k >= 0, k < rank, mask & 1 << UInt32(k) == 0 else { return nil }
+            mask |= 1 << UInt32(k)
+        }
+        return mask
     }
 
     static func mean(_ x: Tensor, dims: [Int]?, keepdim: Bool, dtype: DType? = nil) throws(CressetError) -> Tensor {
@@ -89,6 +114,14 @@ enum Reductions {
         let name = isAll ? meanAll : meanKernel.name
         let op = name.text
         try x.checkValid(op)
+        if dtype == nil, x.dtype.isFloatingPoint, dims?.isEmpty != true, let mask = mask(x, dims) {
+            let count = (0..<x.ndim).reduce(1) { mask & 1 << UInt32($1) == 0 ? $0 : $0 * x.shape[$1] }
+            if let result = try meanKernel.quick(
+                x.impl, mask: mask, keepdim: keepdim, scalar: .int(Int64(count)), name)
+            {
+                return x.isTracked ? recordMean(Tensor(result), x, mask, count, op) : Tensor(result)
+            }
+        }
         let output = dtype ?? x.dtype
         guard output.hasGradient else {
             throw CressetError(
@@ -108,13 +141,18 @@ enum Reductions {
             try meanKernel.run(
                 [x], dims: dims, accumulators: [output.arithmetic], outputs: [output], scalars: [.int(Int64(count))])
         }[0]
-        let (shape, kept) = (x.shape, x.shape.reduced(dims, keepdim: true))
+        return recordMean(result, x, dims.reduce(0) { $0 | 1 << UInt32($1) }, count, op)
+    }
+
+    private static func recordMean(
+        _ result: Tensor, _ x: Tensor, _ mask: UInt32, _ count: Int, _ op: String
+    ) -> Tensor {
+        let shape = x.shape
         return Tape.record(op, result, inputs: [x]) { (gradients, _) throws(CressetError) in
-            [
-                try gradients[0].map { (g) throws(CressetError) in
-                    // (Of no elements there is no gradient to scale, and its own gradient is not 0 · ∞.)
-                    try Ops.div(g.reshaped(kept, op: op), .int(Int64(max(count, 1)))).expanded(shape, op: op)
-                }
+            guard let g = gradients[0] else { return [nil] }
+            // (Of no elements there is no gradient to scale, and its own gradient is not 0 · ∞.)
+            return [
+                try Ops.div(g.reshaped(shape.reduced(mask), op: op), .int(Int64(max(count, 1)))).expanded(shape, op: op)
             ]
         }
     }
@@ -353,6 +391,13 @@ enum Reductions {
 }
 
 extension Shape {
+    /// The shape with size 1 for every dim whose bit is set.
+    func reduced(_ mask: UInt32) -> Shape {
+        var result = self
+        for d in 0..<count where mask & 1 << UInt32(d) != 0 { result[d] = 1 }
+        return result
+    }
+
     /// The shape after a reduction of `dims`, which are counted from the front.
     func reduced(_ dims: [Int], keepdim: Bool) -> Shape {
         var result = Shape()

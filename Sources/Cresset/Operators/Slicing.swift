@@ -10,15 +10,17 @@ extension Tensor {
             let d = try self.dim(dim, op: op)
             guard ndim > 0 else { throw CressetError(.shape, op: op, "a 0-d tensor has nothing to slice") }
             guard step > 0 else { throw CressetError(.argument, op: op, "step must be positive, got \(step)") }
-            let size = shape[d]
+            let size = impl.shape[d]
             let from = Swift.min(Swift.max(start < 0 ? start + size : start, 0), size)
             let upTo = Swift.min(Swift.max(end < 0 ? end + size : end, from), size)
             var (shape, strides) = (self.shape, self.strides)
             shape[d] = (upTo - from) / step + ((upTo - from) % step == 0 ? 0 : 1)
             // (A step beyond the dim leads nowhere.)
             strides[d] *= Swift.min(step, Swift.max(size, 1))
+            let offset = impl.offset + from * impl.strides[d]
+            if let plain = plainView(shape, strides, offset: offset) { return plain }
             let original = self.shape
-            return view(op, shape, strides, offset: impl.offset + from * self.strides[d]) { (g) throws(CressetError) in
+            return view(op, shape, strides, offset: offset) { (g) throws(CressetError) in
                 let full = try Tensor.filled(original, 0, dtype: g.dtype, on: g.runtime, op: op)
                 return try full.pasting(g) { $0.slice(d, from: from, to: upTo, step: step) }
             }
@@ -41,8 +43,10 @@ extension Tensor {
             var (shape, strides) = (self.shape, self.strides)
             shape.remove(at: d)
             strides.remove(at: d)
+            let offset = impl.offset + i * impl.strides[d]
+            if let plain = plainView(shape, strides, offset: offset) { return plain }
             let original = self.shape
-            return view(op, shape, strides, offset: impl.offset + i * self.strides[d]) { (g) throws(CressetError) in
+            return view(op, shape, strides, offset: offset) { (g) throws(CressetError) in
                 let full = try Tensor.filled(original, 0, dtype: g.dtype, on: g.runtime, op: op)
                 return try full.pasting(g) { $0.select(d, i) }
             }

@@ -42,27 +42,25 @@ enum Softmax {
         let op = "aten::softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
         if x.numel == 0 { return x.clone() }
+        let arguments: [Value] = [.tensor(x), .scalar(Scalar(d)), .none]
+        let type = ResultType(x.shape, x.dtype)
         let result = try Override.resolve(
-            softmaxName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .none], types: [ResultType(x.shape, x.dtype)]
+            softmaxName, on: x, x.dtype, arguments, types: [type]
         ) { () throws(CressetError) in
             try noGrad { () throws(CressetError) in
                 let (largest, sum) = try statistics(x.detach(), d)
                 return [try divide.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))]
             }
         }[0]
-        return recordSoftmax(result, x, d, op: op)
-    }
-
-    /// y = softmax(x): ∂x = y·(g - Σ g·y)
-    private static func recordSoftmax(_ result: Tensor, _ x: Tensor, _ d: Int, op: String) -> Tensor {
-        Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
-            [
-                try gradients[0].map { (g) throws(CressetError) in
-                    let gy = try Ops.mul(g, saved[0])
-                    return try Ops.sub(
-                        gy, try Ops.mul(saved[0], try Reductions.sum(gy, dims: g.ndim == 0 ? [] : [d], keepdim: true)))
-                }
-            ]
+        let kernel = GradientKernel(softmaxName, x.dtype, arguments, savesTensors: false)
+        // y = softmax(x): ∂x = y·(g - Σ g·y)
+        return Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
+            guard let g = gradients[0] else { return [nil] }
+            let y = saved[0]
+            if let own = try kernel.run(g, result: y, saved: [], types: [type], wanted: [true]) { return own }
+            let gy = try Ops.mul(g, y)
+            let sum = try Reductions.sum(gy, dims: g.ndim == 0 ? [] : [d], keepdim: true)
+            return [try Ops.sub(gy, try Ops.mul(y, sum))]
         }
     }
 
@@ -70,22 +68,23 @@ enum Softmax {
         let op = "aten::log_softmax.int"
         let (x, d) = try prepare(x, dim, dtype, op: op)
         if x.numel == 0 { return x.clone() }
+        let arguments: [Value] = [.tensor(x), .scalar(Scalar(d)), .none]
+        let type = ResultType(x.shape, x.dtype)
         let result = try Override.resolve(
-            logSoftmaxName, on: x, x.dtype, [.tensor(x), .scalar(Scalar(d)), .none],
-            types: [ResultType(x.shape, x.dtype)]
+            logSoftmaxName, on: x, x.dtype, arguments, types: [type]
         ) { () throws(CressetError) in
             try noGrad { () throws(CressetError) in
                 let (largest, sum) = try statistics(x.detach(), d)
                 return [try normalize.run([x.detach(), largest, sum], [], types: (x.dtype, x.dtype))]
             }
         }[0]
+        let kernel = GradientKernel(logSoftmaxName, x.dtype, arguments, savesTensors: false)
         // y = x - ln Σ eˣ: ∂x = g - eʸ·Σ g
         return Tape.record(op, result, inputs: [x], savingResult: true) { (gradients, saved) throws(CressetError) in
-            [
-                try gradients[0].map { (g) throws(CressetError) in
-                    try logBackward(g, saved[0], try Reductions.sum(g, dims: g.ndim == 0 ? [] : [d], keepdim: true))
-                }
-            ]
+            guard let g = gradients[0] else { return [nil] }
+            if let own = try kernel.run(g, result: saved[0], saved: [], types: [type], wanted: [true]) { return own }
+            let sum = try Reductions.sum(g, dims: g.ndim == 0 ? [] : [d], keepdim: true)
+            return [try logBackward(g, saved[0], sum)]
         }
     }
 
@@ -134,6 +133,10 @@ public enum LossReduction: String, Sendable {
 public enum Losses {
     private static let crossEntropyName = OperatorName("aten::cross_entropy_loss")
     private static let mseName = OperatorName("aten::mse_loss")
+    private static let squaredDifference = Pointwise("aten::mse_loss", .promote, schema: nil) { c in
+        let d = c.inputs[0] - c.inputs[1]
+        return d * d
+    }
 
     static func reduce(_ losses: Tensor, _ reduction: LossReduction) -> Tensor {
         switch reduction {
@@ -284,7 +287,7 @@ public enum Losses {
             return try Override.resolve(
                 mseName, inputs: [x, y], dtype, [.tensor(x), .tensor(y), reduction.value],
                 type: ResultType(losses, dtype)
-            ) { (x) in reduce((x[0] - x[1]).square(), reduction) }
+            ) { (x) throws(CressetError) in reduce(try squaredDifference(x[0], x[1]), reduction) }
         }
     }
 }

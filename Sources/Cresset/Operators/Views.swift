@@ -7,16 +7,10 @@ extension Tensor {
         _ op: String, _ shape: Shape, _ strides: Shape, offset: Int? = nil, dtype: DType? = nil,
         backward: @escaping @Sendable (Tensor) throws(CressetError) -> Tensor
     ) -> Tensor {
-        let result = Tensor(
-            storage: impl.storage, shape: shape, strides: strides, offset: offset ?? impl.offset,
-            dtype: dtype ?? self.dtype)
-        result.impl.base = impl.base ?? impl
-        guard isGradEnabled else {
-            result.impl.isViewWithoutGrad = true
-            return result
-        }
+        if let plain = plainView(shape, strides, offset: offset ?? impl.offset, dtype: dtype) { return plain }
+        let result = bareView(shape, strides, offset ?? impl.offset, dtype ?? self.dtype)
         if impl.isViewWithoutGrad { result.impl.isViewWithoutGrad = true }
-        guard isTracked, self.dtype.hasGradient, let edge else { return result }
+        guard let edge else { return result }
         let node = ClosureNode(op, edges: [edge], saved: []) { (gradients, _) throws(CressetError) in
             [try gradients[0].map(backward)]
         }
@@ -24,6 +18,23 @@ extension Tensor {
         state.isView = true
         state.version = impl.storage.version
         result.impl.autograd = state
+        return result
+    }
+
+    @inline(__always)
+    private func bareView(_ shape: Shape, _ strides: Shape, _ offset: Int, _ dtype: DType) -> Tensor {
+        let result = Tensor(storage: impl.storage, shape: shape, strides: strides, offset: offset, dtype: dtype)
+        result.impl.base = impl.base ?? impl
+        return result
+    }
+
+    /// The view where nothing is to be recorded, so that nobody makes a closure for it; nil where something is.
+    @inline(__always)
+    func plainView(_ shape: Shape, _ strides: Shape, offset: Int, dtype: DType? = nil) -> Tensor? {
+        let isGradEnabled = isGradEnabled
+        if isGradEnabled && self.dtype.hasGradient && isTracked { return nil }
+        let result = bareView(shape, strides, offset, dtype ?? self.dtype)
+        if !isGradEnabled || impl.isViewWithoutGrad { result.impl.isViewWithoutGrad = true }
         return result
     }
 
@@ -78,6 +89,7 @@ extension Tensor {
             var (shape, strides) = (self.shape, self.strides)
             shape.swapAt(a, b)
             strides.swapAt(a, b)
+            if let plain = plainView(shape, strides, offset: impl.offset) { return plain }
             return view(op, shape, strides) { g in g.transpose(a, b) }
         }
     }

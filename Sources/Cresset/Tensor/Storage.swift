@@ -3,7 +3,7 @@ import BackendKit
 /// A block of device memory that tensors share.
 final class Storage: @unchecked Sendable {
     /// Devices are never closed, so no count is kept.
-    unowned(unsafe) let runtime: DeviceRuntime
+    let device: Unmanaged<DeviceRuntime>
     let buffer: OpaquePointer
     /// Where the host can reach the bytes, on host-visible devices.
     let host: UnsafeMutableRawPointer?
@@ -25,13 +25,31 @@ final class Storage: @unchecked Sendable {
         extent = bytes
         let bytes = front + bytes + back
         let block = try runtime.memory.take(Swift.max(bytes, 1), op: op())
-        self.runtime = runtime
+        device = .passUnretained(runtime)
         buffer = block.buffer
         host = block.host
         self.bytes = block.bytes
     }
 
-    deinit { runtime.memory.give(Memory.Block(buffer: buffer, host: host, bytes: bytes)) }
+    /// The same over a block that was taken already.
+    @inline(__always)
+    init(cached block: BlockCache.Block, bytes: Int, _ device: Unmanaged<DeviceRuntime>) {
+        start = 0
+        extent = bytes
+        self.device = device
+        buffer = block.buffer
+        host = block.host
+        self.bytes = block.bytes
+    }
+
+    deinit {
+        let block = BlockCache.Block(buffer: buffer, host: host, bytes: bytes)
+        device._withUnsafeGuaranteedRef { $0.memory.give(block) }
+    }
+
+    var runtime: DeviceRuntime {
+        @inline(__always) get { device._withUnsafeGuaranteedRef { $0 } }
+    }
 }
 
 extension Storage {

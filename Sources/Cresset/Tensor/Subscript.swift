@@ -65,6 +65,17 @@ extension Tensor {
         }
     }
 
+    /// `x[2..<5]`, without a list of items.
+    public subscript(_ range: Range<Int>) -> Tensor {
+        get { ndim > 0 ? slice(0, from: range.lowerBound, to: range.upperBound) : indexed([range.tensorIndex]) }
+        nonmutating set { assign(newValue, at: [range.tensorIndex]) }
+    }
+    /// `x[2]`, without a list of items.
+    public subscript(_ index: Int) -> Tensor {
+        get { ndim > 0 ? select(0, index) : indexed([.at(index)]) }
+        nonmutating set { assign(newValue, at: [.at(index)]) }
+    }
+
     /// `x[..., -1]`: all leading dims, then the last items.
     public subscript(_: UnboundedRange, _ last: IndexItem...) -> Tensor {
         get { indexed([.ellipsis] + last) }

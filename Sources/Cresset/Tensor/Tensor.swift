@@ -121,6 +121,17 @@ final class TensorImpl: @unchecked Sendable {
         self.isContiguous = shape.isContiguous(strides)
     }
 
+    /// A contiguous tensor of its own.
+    @inline(__always)
+    init(contiguous storage: Storage, _ shape: Shape, _ dtype: DType) {
+        self.storage = storage
+        self.shape = shape
+        strides = shape.contiguousStrides
+        offset = 0
+        self.dtype = dtype
+        isContiguous = true
+    }
+
     var runtime: DeviceRuntime {
         @inline(__always) get { storage.runtime }
     }

@@ -11,7 +11,10 @@ extension Workload {
     ) -> Workload {
         Workload(name) {
             let (a, b) = inputs()
-            return { for _ in 0..<1000 { _ = body(a, b) } }
+            return {
+                for _ in 1..<1000 { _ = body(a, b) }
+                return [body(a, b)]
+            }
         }
     }
 
@@ -21,7 +24,10 @@ extension Workload {
     ) -> Workload {
         Workload(name) {
             let a = input()
-            return { for _ in 0..<1000 { _ = body(a) } }
+            return {
+                for _ in 1..<1000 { _ = body(a) }
+                return [body(a)]
+            }
         }
     }
 
@@ -39,8 +45,11 @@ extension Workload {
             return {
                 var y = x
                 for _ in 0..<100 { y = y * 1.01 + 0.5 }
-                y.sum().backward()
+                let sum = y.sum()
+                sum.backward()
+                let gradient = x.grad
                 x.grad = nil
+                return [sum.detach()] + (gradient.map { [$0] } ?? [])
             }
         },
         Workload("dispatch/mlp_step_b1_h16") {
@@ -48,11 +57,15 @@ extension Workload {
             let optimizer = SGD(model.parameters, lr: 1e-3)
             let (x, target) = (normal(1, 16), normal(1, 4))
             return {
+                var last: [Tensor] = []
                 for _ in 0..<50 {
                     optimizer.zeroGrad()
-                    Losses.mseLoss(model(x), target).backward()
+                    let loss = Losses.mseLoss(model(x), target)
+                    loss.backward()
                     try optimizer.step()
+                    last = [loss.detach()]
                 }
+                return last
             }
         },
     ]

@@ -7,31 +7,55 @@ extension Workload {
         unary("reduce/sum_all_16m", normal(1 << 24)) { $0.sum() },
         unary("reduce/sum_rows_4kx4k", normal(4096, 4096)) { $0.sum(dim: 1) },
         unary("reduce/sum_cols_4kx4k", normal(4096, 4096)) { $0.sum(dim: 0) },
-        // One call in PyTorch, two here.
         Workload("reduce/mean_var_4kx1k") {
             let a = normal(4096, 1024)
-            return { _ = (a.var(dim: [1]), a.mean(dim: 1)) }
+            return {
+                let (variance, mean) = a.varMean(dim: [1])
+                return [variance, mean]
+            }
         },
         Workload("reduce/max_rows_4kx1k") {
             let a = normal(4096, 1024)
-            return { _ = a.max(dim: 1) }
+            return {
+                let (values, indices) = a.max(dim: 1)
+                return [values, indices]
+            }
         },
         unary("reduce/argmax_rows_4kx1k", normal(4096, 1024)) { $0.argmax(dim: 1) },
         unary("reduce/softmax_4kx1k", normal(4096, 1024)) { $0.softmax(dim: -1) },
         unary("reduce/log_softmax_64x50k", normal(64, 50257)) { $0.logSoftmax(dim: -1) },
         Workload("reduce/layer_norm_4kx1k") {
-            let (x, norm) = (normal(4096, 1024), LayerNorm([1024]))
-            return { _ = noGrad { norm(x) } }
+            let (x, weight, bias) = (normal(4096, 1024), normal(1024), normal(1024))
+            return { [x.layerNorm([1024], weight: weight, bias: bias)] }
         },
-        Workload("reduce/rms_norm_4kx1k", missing: "rms_norm"),
-        Workload("reduce/group_norm_8x64x56x56", missing: "group_norm"),
-        Workload("reduce/batch_norm_train_16x64x56x56", missing: "batch_norm"),
-        Workload("reduce/cumsum_4kx1k", missing: "cumsum"),
-        Workload("reduce/sort_1m", missing: "sort"),
-        Workload("reduce/topk50_64x50k", missing: "topk"),
+        binary("reduce/rms_norm_4kx1k", (normal(4096, 1024), normal(1024))) { $0.rmsNorm([1024], weight: $1) },
+        unary("reduce/group_norm_8x64x56x56", normal(8, 64, 56, 56)) { $0.groupNorm(8) },
+        Workload("reduce/batch_norm_train_16x64x56x56") {
+            let (x, mean, variance) = (normal(16, 64, 56, 56), normal(64), normal(64).abs())
+            return { [x.batchNorm(runningMean: mean, runningVar: variance, training: true)] }
+        },
+        unary("reduce/cumsum_4kx1k", normal(4096, 1024)) { $0.cumsum(dim: 1) },
+        Workload("reduce/sort_1m") {
+            let a = normal(1 << 20)
+            return {
+                let (values, indices) = a.sort()
+                return [values, indices]
+            }
+        },
+        Workload("reduce/topk50_64x50k") {
+            let a = normal(64, 50257)
+            return {
+                let (values, indices) = a.topk(50)
+                return [values, indices]
+            }
+        },
         Workload("reduce/cross_entropy_fwd_bwd_512x50k") {
             let (a, target) = (normal(512, 50257).requiresGrad_(), integers(below: 50257, 512))
-            return { Losses.crossEntropy(a, target).backward() }
+            return {
+                let loss = Losses.crossEntropy(a, target)
+                loss.backward()
+                return [loss.detach()]
+            }
         },
     ]
 
@@ -41,19 +65,22 @@ extension Workload {
             $0.indexSelect(dim: 0, index: $1)
         },
         Workload("index/embedding_fwd_bwd") {
-            let table = Embedding(50257, 256)
-            let index = integers(below: 50257, 4096)
-            return { table(index).sum().backward() }
+            let (table, index) = (normal(50257, 256).requiresGrad_(), integers(below: 50257, 4096))
+            return {
+                let sum = F.embedding(index, table).sum()
+                sum.backward()
+                return [sum.detach()]
+            }
         },
         Workload("index/scatter_add_1m") {
             let (a, index) = (normal(1 << 16), integers(below: 1 << 16, 1 << 20))
             let source = normal(1 << 20)
-            return { _ = a.scatterAdd(0, index, source) }
+            return { [a.scatterAdd(0, index, source)] }
         },
-        Workload("index/masked_select_1m", missing: "masked_select"),
+        unary("index/masked_select_1m", normal(1 << 20)) { $0.maskedSelect($0 .> 0) },
         Workload("index/cat_8x1m") {
             let parts = (0..<8).map { _ in normal(1 << 17) }
-            return { _ = Tensor.cat(parts) }
+            return { [Tensor.cat(parts)] }
         },
     ]
 }

@@ -17,8 +17,8 @@ struct Timing {
         // the cost of a `catching`.
         let run = try catching {
             let run = setup()
-            try run()
-            try run()
+            _ = try run()
+            _ = try run()
             return run
         }
         try device.synchronize()
@@ -27,9 +27,10 @@ struct Timing {
         var runs: [Double] = []
         while runs.count < 5 || microseconds(clock.now - start) < seconds * 1e6 {
             let begin = clock.now
-            try run()
+            let results = try run()
             try device.synchronize()
             runs.append(microseconds(clock.now - begin))
+            withExtendedLifetime(results) {}
             if runs.count == 2000 { break }
         }
         return Timing(runs: runs)

@@ -2,31 +2,23 @@ import Cresset
 
 /// Something to time, under the name it has in the table for PyTorch.
 struct Workload: Sendable {
-    typealias Run = () throws -> Void
+    /// One timed run; what it returns is compared with the reference's.
+    typealias Run = () throws -> [Tensor]
     /// Makes the inputs and returns what is timed.
     typealias Setup = @Sendable () -> Run
 
-    enum Body: Sendable {
-        case setup(Setup)
-        /// What it waits for.
-        case missing(String)
-    }
-
     let name: String
-    let body: Body
+    let setup: Setup
 
     init(_ name: String, _ setup: @escaping Setup) {
         self.name = name
-        body = .setup(setup)
-    }
-
-    init(_ name: String, missing: String) {
-        self.name = name
-        body = .missing(missing)
+        self.setup = setup
     }
 
     /// Every workload of the table, in its order.
-    static let table = dispatch + pointwise + random + reductions + indexing + products + later + optimizers + models
+    static let table =
+        dispatch + pointwise + random + reductions + indexing + products + linearAlgebra + convolutions + attention
+        + optimizers + models
 
     // MARK: Inputs
 
@@ -34,7 +26,7 @@ struct Workload: Sendable {
     static func normal(_ shape: Int..., dtype: DType = .float32) -> Tensor { Tensor.randn(Shape(shape)).to(dtype) }
 
     /// Integers below `bound`.
-    static func integers(below bound: Int, _ count: Int) -> Tensor { Tensor.randint(bound, [count]) }
+    static func integers(below bound: Int, _ shape: Int...) -> Tensor { Tensor.randint(bound, Shape(shape)) }
 
     // MARK: Shapes of a workload
 
@@ -46,7 +38,7 @@ struct Workload: Sendable {
     {
         Workload(name) {
             let x = input()
-            return { _ = body(x) }
+            return { [body(x)] }
         }
     }
 
@@ -56,7 +48,7 @@ struct Workload: Sendable {
     ) -> Workload {
         Workload(name) {
             let (x, y) = inputs()
-            return { _ = body(x, y) }
+            return { [body(x, y)] }
         }
     }
 }

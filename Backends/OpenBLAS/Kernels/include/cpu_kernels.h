@@ -4,10 +4,15 @@
 
 #include "cresset_backend.h"
 
+#include <stdbool.h>
+
 /* Chooses loops and libraries. `isa` is a level by name ("scalar", "avx2",
  * "avx512", "neon") or NULL for the best there is, `blas` is "own" or NULL.
  * Returns NULL, or what the user should be told: a string that lives for good. */
 const char *cpu_start(const char *isa, const char *blas, uint32_t threads);
+
+/* From the next launch on: at most so many threads. */
+void cpu_set_thread_count(uint32_t threads);
 
 /* The level in use: "avx2". */
 const char *cpu_isa_name(void);
@@ -28,6 +33,31 @@ CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall 
 CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall *call);
+
+/* Operations under their own names: softmax.c, norm.c, batch_norm.c, loss.c. */
+CressetStatus *cpu_softmax(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_softmax_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_log_softmax(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_log_softmax_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_logsumexp(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_layer_norm(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_layer_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_rms_norm(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_rms_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_group_norm(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_group_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_batch_norm(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_batch_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_cross_entropy(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_cross_entropy_backward(void *context, CressetQueue *queue, const CressetCall *call);
+/* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
+CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
+/* Overrides; see cresset_backend.h. Whether a call is one that the launch of the same name takes. */
+CressetStatus *cpu_attention(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_attention_takes(const CressetCall *call);
+CressetStatus *cpu_attention_backward(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_attention_backward_takes(const CressetCall *call);
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);

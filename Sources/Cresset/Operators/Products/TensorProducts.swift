@@ -71,6 +71,14 @@ extension Products {
     /// x·Wᵀ + bias
     static func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws(CressetError) -> Tensor {
         let op = linearName
+        // (A bias that is a column, or of one number for all, is added by itself.)
+        let isPlain =
+            weight.ndim == 2 && x.ndim >= 1 && bias.map { $0.ndim == 1 && $0.numel == weight.shape[0] } ?? true
+        if isPlain, !x.runtime.kernels.has(.override(op), x.dtype),
+            let result = try Matrix.quickLinear(x.impl, weight.impl, bias?.impl, op)
+        {
+            return recordLinear(Tensor(result), x, weight, bias)
+        }
         for t in [x, weight] + (bias.map { [$0] } ?? []) { try t.checkValid(op.text) }
         guard x.ndim >= 1, weight.ndim == 1 || weight.ndim == 2, x.size(-1) == weight.size(-1) else {
             throw CressetError(
@@ -88,6 +96,26 @@ extension Products {
         ) { (t) throws(CressetError) in
             let product = try Matrix.product(t[0], t[1].ndim == 2 ? t[1].mT : t[1])
             return t.count == 3 ? try Ops.add(product, t[2]) : product
+        }
+    }
+
+    /// y = x·Wᵀ + b: ∂x = g·W, ∂W = gᵀ·x and ∂b = Σ g over all rows.
+    private static func recordLinear(_ result: Tensor, _ x: Tensor, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
+        let (wantsX, wantsW, wantsB) = (x.isTracked, weight.isTracked, bias?.isTracked ?? false)
+        guard wantsX || wantsW || wantsB else { return result }
+        let op = linearName.text
+        let hasBias = bias != nil
+        return Tape.record(op, result, inputs: [x, weight] + (bias.map { [$0] } ?? []), saving: [x, weight]) {
+            (gradients, saved) throws(CressetError) in
+            guard let g = gradients[0] else { return hasBias ? [nil, nil, nil] : [nil, nil] }
+            let (x, weight) = (saved[0], saved[1])
+            let (n, k) = (weight.shape[0], weight.shape[1])
+            let rows = g.ndim == 2 ? g : try g.reshaped([-1, n], op: op)
+            let first: [Tensor?] = [
+                wantsX ? try Matrix.product(g, weight) : nil,
+                wantsW ? try Matrix.product(rows.t(), x.ndim == 2 ? x : x.reshaped([-1, k], op: op)) : nil,
+            ]
+            return hasBias ? first + [wantsB ? try Reductions.sum(rows, dims: [0], keepdim: false) : nil] : first
         }
     }
     private static let linearName = OperatorName("aten::linear")
