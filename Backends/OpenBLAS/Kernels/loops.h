@@ -87,6 +87,10 @@ typedef struct CpuConvLoops {
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
 } CpuConvLoops;
 
+/* Instructions that are often seen together, as one loop with the same roundings:
+ * 1 / (1 + exp(-x)), x / (1 + exp(-x)), (x * 0.5) * (1 + erf(x * sqrt(1/2))). */
+enum { CPU_PHRASE_SIGMOID, CPU_PHRASE_SILU, CPU_PHRASE_GELU, CPU_PHRASE_COUNT };
+
 typedef struct CpuLoops {
   const char *name;
   /* By opcode and type (of the operands for comparisons, of the result for the rest):
@@ -97,6 +101,7 @@ typedef struct CpuLoops {
   CpuOp cast[CRESSET_TYPE_COUNT][CRESSET_TYPE_COUNT]; /* from, to */
   CpuOp narrow[CRESSET_FLOAT64 + 1];
   CpuOp call[CRESSET_FUNCTION_COUNT][2]; /* f32, f64 */
+  CpuOp phrase[CPU_PHRASE_COUNT]; /* f32 */
   CpuOp philox[4];
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
