@@ -177,7 +177,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
 typedef struct Turning {
   const CpuSpace *space; /* operands: source, target */
   int64_t rows, row_boxes;
-  CpuTranspose run;
+  CpuTurn run;
   bool past_caches;
 } Turning;
 
@@ -230,7 +230,7 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
       int64_t element = cpu_dtype_size[space->operand[0].dtype];
       if (program->direct.kind == CPU_DIRECT_COPY && space->operands == 2 &&
           space->operand[0].stride[space->rank - 2] == element && space->operand[1].stride[space->rank - 1] == element) {
-        Turning turning = {.space = space, .rows = 256 / element, .run = cpu_loops->transpose[element],
+        Turning turning = {.space = space, .rows = 256 / element, .run = cpu_loops->turn[element],
                            .past_caches = 2 * element * space->count >= CPU_STREAM_BYTES};
         turning.row_boxes = cpu_ceil_div(space->size[space->rank - 2], turning.rows);
         int64_t stripes = turning.row_boxes;
