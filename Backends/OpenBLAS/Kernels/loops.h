@@ -131,6 +131,8 @@ typedef struct CpuLoops {
   CpuOp narrow[CRESSET_FLOAT64 + 1];
   CpuOp call[CRESSET_FUNCTION_COUNT][2]; /* f32, f64 */
   CpuOp phrase[CPU_PHRASE_COUNT]; /* f32 */
+  /* a times the scalar b, and c: their sum; c off it; it off c. */
+  CpuOp scaled_add[CRESSET_TYPE_COUNT], scaled_sub[CRESSET_TYPE_COUNT], sub_scaled[CRESSET_TYPE_COUNT];
   CpuOp philox[4];
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];

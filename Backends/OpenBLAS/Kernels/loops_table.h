@@ -85,6 +85,9 @@ const CpuLoops TABLE = {
         FAST_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
     },
+    .scaled_add = {FLOATS(scaled_add)},
+    .scaled_sub = {FLOATS(scaled_sub)},
+    .sub_scaled = {FLOATS(sub_scaled)},
     .phrase = {[CPU_PHRASE_SIGMOID] = fast_sigmoid_f32, [CPU_PHRASE_SILU] = fast_silu_f32,
                [CPU_PHRASE_GELU] = fast_gelu_f32},
     .philox = {philox_0, philox_1, philox_2, philox_3},

@@ -159,6 +159,37 @@ static void find_phrases(CpuProgram *compiled, const CressetProgram *program, Va
   }
 }
 
+/* Takes a product with a uniform value together with the one sum or difference it goes into. */
+static void find_scalings(CpuProgram *compiled, const CressetProgram *program, Value *values, uint32_t *last_load_read) {
+  for (uint32_t s = 0; s < compiled->step_count; s++) {
+    CpuStep *sum = &compiled->steps[s];
+    if (sum->result >= program->instruction_count) continue;
+    const CressetInstruction *i = &program->instructions[sum->result];
+    if ((i->opcode != CRESSET_OP_ADD && i->opcode != CRESSET_OP_SUB) ||
+        sum->run != cpu_loops->op[i->opcode][i->type] || !cpu_loops->scaled_add[i->type])
+      continue;
+    for (uint32_t p = 0; p < s; p++) {
+      const CpuStep product = compiled->steps[p];
+      bool first = product.result == sum->a, second = product.result == sum->b, right = false;
+      if (first == second || product.result >= program->instruction_count || values[product.result].uses != 1) continue;
+      if (product.run == cpu_loops->op_vs[CRESSET_OP_MUL][i->type]) right = true;
+      else if (product.run != cpu_loops->op_sv[CRESSET_OP_MUL][i->type]) continue;
+      uint32_t block = right ? product.a : product.b, scalar = right ? product.b : product.a;
+      CpuOp run = i->opcode == CRESSET_OP_ADD ? cpu_loops->scaled_add[i->type]
+                  : first                     ? cpu_loops->scaled_sub[i->type]
+                                              : cpu_loops->sub_scaled[i->type];
+      *sum = (CpuStep){run, sum->result, block, scalar, first ? sum->b : sum->a};
+      if (values[block].last_use < sum->result) values[block].last_use = sum->result;
+      if (values[block].is_load && *last_load_read < sum->result) *last_load_read = sum->result;
+      memmove(compiled->steps + p, compiled->steps + p + 1, (compiled->step_count - p - 1) * sizeof *compiled->steps);
+      compiled->step_count--;
+      compiled->has_scaling = true;
+      s--;
+      break;
+    }
+  }
+}
+
 static void find_direct(CpuProgram *compiled, const CressetProgram *program, const Value *values) {
   CpuDirect *direct = &compiled->direct;
   if (compiled->store_count != 1 || compiled->index_value != NONE ||
@@ -173,6 +204,7 @@ static void find_direct(CpuProgram *compiled, const CressetProgram *program, con
   } else {
     const CressetInstruction *i = &program->instructions[store->value];
     if (compiled->step_count != 1 || compiled->steps[0].result != store->value || !cpu_is_native(store->dtype)) goto no;
+    if (compiled->has_scaling) goto no; /* three operands, one of them a scalar: not among the forms below */
     direct->kind = CPU_DIRECT_OPERATION;
     if (compiled->has_phrase) {
       direct->arity = 1;
@@ -340,6 +372,7 @@ static CpuProgram *compile(const CressetProgram *program, CressetStatus **status
   }
 
   find_phrases(compiled, program, values, &last_load_read);
+  find_scalings(compiled, program, values, &last_load_read);
   for (uint32_t s = 0; s < compiled->store_count; s++) {
     CpuStoreStep *store = &compiled->stores[s];
     uint8_t from = values[store->value].type, to = cpu_widened[store->dtype];
