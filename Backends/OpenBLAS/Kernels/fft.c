@@ -1,4 +1,4 @@
-/* fft.c: the transform of rows of real numbers whose count is a power of two, in their own dtype. */
+/* fft.c: the transform of rows of real numbers whose count is a power of two: in float64, rounded once. */
 #include "internal.h"
 
 #include <math.h>
@@ -6,8 +6,8 @@
 
 enum { LEAST = 512, MOST_BITS = 24 };
 
-/* By type and the logarithm of the count: made once, never freed. */
-static CpuFft *_Atomic plans[2][MOST_BITS + 1];
+/* By the logarithm of the count: made once, never freed. */
+static CpuFft *_Atomic plans[MOST_BITS + 1];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* exp(-2 pi i k / n), the angle brought into an eighth of the circle, where both are exact to the last bit or so. */
@@ -25,53 +25,37 @@ static void root_of(uint64_t k, uint64_t n, double *re, double *im) {
   }
 }
 
-static void set(void *table, bool wide, int64_t i, double x) {
-  if (wide) ((double *)table)[i] = x;
-  else ((float *)table)[i] = (float)x;
-}
-
-static CpuFft *make_plan(bool wide, int bits) {
-  int64_t half = (int64_t)1 << (bits - 1), size = wide ? 8 : 4, width = cpu_loops->gemm_vector_bytes / size;
+static CpuFft *make_plan(int bits) {
+  int64_t half = (int64_t)1 << (bits - 1), width = cpu_loops->gemm_vector_bytes / 8;
   CpuFft *plan = malloc(sizeof *plan);
-  char *tables = plan ? aligned_alloc(64, (size_t)((5 * half + 64) * size + 63) / 64 * 64) : NULL;
+  double *tables = plan ? aligned_alloc(64, (size_t)(5 * half + 64) * 8) : NULL;
   if (!tables) {
     free(plan);
     return NULL;
   }
   int64_t n1 = (int64_t)1 << (bits / 2), n2 = half / n1;
-  *plan = (CpuFft){n1, n2, tables, tables + 2 * half * size, tables + 4 * half * size};
-  for (int64_t k = 0; k < half; k++) {
-    double re, im;
-    root_of((uint64_t)k, (uint64_t)half, &re, &im);
-    set(tables, wide, 2 * k, re);
-    set(tables, wide, 2 * k + 1, im);
-  }
+  *plan = (CpuFft){n1, n2, tables, tables + 2 * half, tables + 4 * half};
+  for (int64_t k = 0; k < half; k++) root_of((uint64_t)k, (uint64_t)half, &tables[2 * k], &tables[2 * k + 1]);
   /* Of row k, column j: vectors of real parts and of imaginary parts in turn. */
   for (int64_t k = 0; k < n1; k++)
     for (int64_t j = 0; j < n2; j++) {
-      double re, im;
-      root_of((uint64_t)(k * j), (uint64_t)half, &re, &im);
-      int64_t at = 2 * half + 2 * (k * n2 + j / width * width) + j % width;
-      set(tables, wide, at, re);
-      set(tables, wide, at + width, im);
+      double *at = tables + 2 * half + 2 * (k * n2 + j / width * width) + j % width;
+      root_of((uint64_t)(k * j), (uint64_t)half, at, at + width);
     }
-  for (int64_t k = 0; k <= half / 2; k++) {
-    double re, im;
-    root_of((uint64_t)k, (uint64_t)(2 * half), &re, &im);
-    set(tables, wide, 4 * half + k, re);
-    set(tables, wide, 4 * half + half / 2 + 1 + k, im);
-  }
+  double *ends = tables + 4 * half;
+  for (int64_t k = 0; k <= half / 2; k++)
+    root_of((uint64_t)k, (uint64_t)(2 * half), &ends[k], &ends[half / 2 + 1 + k]);
   return plan;
 }
 
-static const CpuFft *plan_of(bool wide, int bits) {
-  CpuFft *plan = atomic_load_explicit(&plans[wide][bits], memory_order_acquire);
+static const CpuFft *plan_of(int bits) {
+  CpuFft *plan = atomic_load_explicit(&plans[bits], memory_order_acquire);
   if (plan) return plan;
   pthread_mutex_lock(&lock);
-  plan = atomic_load_explicit(&plans[wide][bits], memory_order_relaxed);
+  plan = atomic_load_explicit(&plans[bits], memory_order_relaxed);
   if (!plan) {
-    plan = make_plan(wide, bits);
-    atomic_store_explicit(&plans[wide][bits], plan, memory_order_release);
+    plan = make_plan(bits);
+    atomic_store_explicit(&plans[bits], plan, memory_order_release);
   }
   pthread_mutex_unlock(&lock);
   return plan;
@@ -90,7 +74,7 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
   Job *job = context;
   int64_t size = cpu_dtype_size[job->dtype], n = job->n;
   uint32_t type = cpu_widened[job->dtype];
-  size_t work = (size_t)(n * size) + (size_t)(8 * cpu_max(job->plan->n1, job->plan->n2) * cpu_loops->gemm_vector_bytes);
+  size_t work = (size_t)(n * 8) + (size_t)(8 * cpu_max(job->plan->n1, job->plan->n2) * cpu_loops->gemm_vector_bytes);
   char *memory = cpu_scratch(CPU_SCRATCH_BODY, work + (size_t)((2 * n + 2) * size) + 128);
   if (!memory) {
     job->failed = 1;
@@ -141,7 +125,7 @@ CressetStatus *cpu_fft_real(void *context, CressetQueue *queue, const CressetCal
   int64_t by = argument(call, 2)->integer;
   Job job = {.n = n, .dtype = x->dtype, .x_step = x->dl.strides[dim] * size, .step = y->dl.strides[dim] * 2 * size,
              .factor = by == 1 ? 1 / sqrt((double)n) : by == 2 ? 1 / (double)n : 1};
-  job.plan = plan_of(x->dtype == CRESSET_FLOAT64, bits);
+  job.plan = plan_of(bits);
   if (!job.plan) return cpu_out_of_memory((uint64_t)(5 * n * size));
   CpuSpace *space = &job.space;
   *space = (CpuSpace){.operands = 2, .count = 1};

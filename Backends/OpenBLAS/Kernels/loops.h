@@ -17,8 +17,8 @@ typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, in
 
 /* Element (j, i) of rows x columns elements r, rows r_row bytes apart, = that of p, whose columns lie p_column bytes apart
  * and whose rows are neighbours. Past the caches if what is written is far more than they hold. */
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
-                             bool past_caches);
+typedef void (*CpuTurn)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
+                        bool past_caches);
 
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
@@ -98,16 +98,27 @@ typedef struct CpuConvLoops {
   CpuMix mix;
 } CpuConvLoops;
 
-/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables are
- * of the type transformed: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
+/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables of
+ * float64: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
  * vector of real parts and one of imaginary parts in turn; real parts, then imaginary parts, of
  * exp(-pi i k / (n1 n2)) for k up to n1 n2 / 2. */
 typedef struct CpuFft {
   int64_t n1, n2;
   const void *roots, *middle, *ends;
 } CpuFft;
-/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as much as x and 8 max(n1, n2) vectors, aligned to those. */
+/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as many float64 as x and 8 max(n1, n2) vectors, aligned to those. */
 typedef void (*CpuFftReal)(const CpuFft *plan, const void *x, void *out, void *memory, double factor);
+
+/* A row of an LSTM: from gates[4][n] before their functions (input, forget, cell, output) and the cell's state, the
+ * states after the step. */
+typedef void (*CpuLstmGates)(int64_t n, void *gates, const void *cell, void *hidden, void *next);
+/* Replaces the gates by their gradients, and the gradient of the cell's state after the step by that of the one before
+ * it; g_hidden is the gradient of the hidden state after the step. */
+typedef void (*CpuLstmGradient)(int64_t n, void *gates, const void *cell, const void *next, const void *g_hidden,
+                                void *g_cell);
+/* Instructions that are often seen together, as one loop with the same roundings:
+ * 1 / (1 + exp(-x)), x / (1 + exp(-x)), (x * 0.5) * (1 + erf(x * sqrt(1/2))). */
+enum { CPU_PHRASE_SIGMOID, CPU_PHRASE_SILU, CPU_PHRASE_GELU, CPU_PHRASE_COUNT };
 
 typedef struct CpuLoops {
   const char *name;
@@ -119,11 +130,14 @@ typedef struct CpuLoops {
   CpuOp cast[CRESSET_TYPE_COUNT][CRESSET_TYPE_COUNT]; /* from, to */
   CpuOp narrow[CRESSET_FLOAT64 + 1];
   CpuOp call[CRESSET_FUNCTION_COUNT][2]; /* f32, f64 */
+  CpuOp phrase[CPU_PHRASE_COUNT]; /* f32 */
+  /* a times the scalar b, and c: their sum; c off it; it off c. */
+  CpuOp scaled_add[CRESSET_TYPE_COUNT], scaled_sub[CRESSET_TYPE_COUNT], sub_scaled[CRESSET_TYPE_COUNT];
   CpuOp philox[4];
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
-  CpuTranspose transpose[9];
+  CpuTurn turn[9];
   void (*stream)(int64_t bytes, char *r, const char *a); /* a copy past the caches */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
@@ -146,6 +160,8 @@ typedef struct CpuLoops {
   CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
   int64_t gemm_vector_bytes;
   CpuFftReal fft_real[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGates lstm_gates[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGradient lstm_gradient[CRESSET_TYPE_COUNT];
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
   CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;

@@ -2,8 +2,16 @@
 
 /* Half as many complex numbers, z[j] = x[2j] + i x[2j+1], are transformed as a matrix of n1 x n2: down its columns, a
  * vector of columns at a time, then times the roots, turned over, and down the columns again (Bailey 1990, "FFTs in
- * external or hierarchical memory"). Columns go by Stockham's radix 4, which needs no reordering. */
-#define FFT(S, T)                                                                                                      \
+ * external or hierarchical memory"). Columns go by Stockham's radix 4, which needs no reordering. All is computed in
+ * float64; X is what is in memory. */
+#if HAS_FMA
+#define FFT_RE(a, b, c, d) __builtin_elementwise_fma(a, c, -((b) * (d)))
+#define FFT_IM(a, b, c, d) __builtin_elementwise_fma(a, d, (b) * (c))
+#else
+#define FFT_RE(a, b, c, d) ((a) * (c) - (b) * (d))
+#define FFT_IM(a, b, c, d) ((a) * (d) + (b) * (c))
+#endif
+#define FFT_COLUMNS(S, T)                                                                                              \
   /* Of n vectors, in `x`; `y` is as large. Returns where the result is. */                                            \
   static gemm_vector_##S *fft_columns_##S(int64_t n, gemm_vector_##S *x, gemm_vector_##S *y, const T *roots,           \
                                           int64_t step) {                                                              \
@@ -23,12 +31,12 @@
           gemm_vector_##S ur = mr + ti, ui = mi - tr, vr = pr - sr, vi = pi - si, wr = mr - ti, wi = mi + tr;          \
           to[q] = pr + sr;                                                                                             \
           to[q + 1] = pi + si;                                                                                         \
-          to[q + 2 * s] = ur * r1 - ui * i1;                                                                           \
-          to[q + 2 * s + 1] = ur * i1 + ui * r1;                                                                       \
-          to[q + 4 * s] = vr * r2 - vi * i2;                                                                           \
-          to[q + 4 * s + 1] = vr * i2 + vi * r2;                                                                       \
-          to[q + 6 * s] = wr * r3 - wi * i3;                                                                           \
-          to[q + 6 * s + 1] = wr * i3 + wi * r3;                                                                       \
+          to[q + 2 * s] = FFT_RE(ur, ui, r1, i1);                                                                      \
+          to[q + 2 * s + 1] = FFT_IM(ur, ui, r1, i1);                                                                  \
+          to[q + 4 * s] = FFT_RE(vr, vi, r2, i2);                                                                      \
+          to[q + 4 * s + 1] = FFT_IM(vr, vi, r2, i2);                                                                  \
+          to[q + 6 * s] = FFT_RE(wr, wi, r3, i3);                                                                      \
+          to[q + 6 * s + 1] = FFT_IM(wr, wi, r3, i3);                                                                  \
         }                                                                                                              \
       }                                                                                                                \
       gemm_vector_##S *t = x;                                                                                          \
@@ -42,15 +50,19 @@
       y[q + 2 * s] = a - b;                                                                                            \
     }                                                                                                                  \
     return y;                                                                                                          \
-  }                                                                                                                    \
-  static void fft_real_##S(const CpuFft *plan, const void *xp, void *outp, void *memory, double factor) {              \
+  }
+
+#define FFT_REAL(K, S, T, X)                                                                                           \
+  static void fft_real_##K(const CpuFft *plan, const void *xp, void *outp, void *memory, double factor) {              \
     enum { W = VECTOR_BYTES / sizeof(T) };                                                                             \
     int64_t n1 = plan->n1, n2 = plan->n2, half = n1 * n2;                                                              \
-    const T *x = xp, *roots = plan->roots, *middle = plan->middle;                                                     \
-    T *out = outp, *re = memory, *im = re + half;                                                                      \
+    const X *x = xp;                                                                                                   \
+    const T *roots = plan->roots, *middle = plan->middle;                                                              \
+    X *out = outp;                                                                                                     \
+    T *re = memory, *im = re + half;                                                                                   \
     gemm_vector_##S *one = (gemm_vector_##S *)(void *)(im + half), *two = one + 2 * (n1 > n2 ? n1 : n2);               \
     for (int64_t j = 0; j < n2; j += W) {                                                                              \
-      const T *a = x + 2 * j;                                                                                          \
+      const X *a = x + 2 * j;                                                                                          \
       for (int64_t r = 0; r < n1; r++, a += 2 * n2) {                                                                  \
         T *to = (T *)(one + 2 * r);                                                                                    \
         for (int i = 0; i < W; i++) {                                                                                  \
@@ -66,8 +78,8 @@
           const T *w = middle + 2 * ((k + e) * n2 + j);                                                                \
           gemm_vector_##S wr = *(const gemm_memory_##S *)w, wi = *(const gemm_memory_##S *)(w + W);                    \
           gemm_vector_##S zr = z[2 * (k + e)], zi = z[2 * (k + e) + 1];                                                \
-          *(gemm_memory_##S *)turned[0][e] = zr * wr - zi * wi;                                                        \
-          *(gemm_memory_##S *)turned[1][e] = zr * wi + zi * wr;                                                        \
+          *(gemm_memory_##S *)turned[0][e] = FFT_RE(zr, zi, wr, wi);                                                   \
+          *(gemm_memory_##S *)turned[1][e] = FFT_IM(zr, zi, wr, wi);                                                   \
         }                                                                                                              \
         fft_turn_##S(re + j * n1 + k, n1, turned[0][0]);                                                               \
         fft_turn_##S(im + j * n1 + k, n1, turned[1][0]);                                                               \
@@ -87,34 +99,29 @@
     /* X[k] = (Z[k] + conj Z[-k]) / 2 - i w^k (Z[k] - conj Z[-k]) / 2, and X[half - k] from the same two. */           \
     T f = (T)factor, g = (T)(factor / 2);                                                                              \
     const T *ends = plan->ends;                                                                                        \
-    out[0] = (re[0] + im[0]) * f;                                                                                      \
+    out[0] = (X)((re[0] + im[0]) * f);                                                                                 \
     out[1] = 0;                                                                                                        \
-    out[2 * half] = (re[0] - im[0]) * f;                                                                               \
+    out[2 * half] = (X)((re[0] - im[0]) * f);                                                                          \
     out[2 * half + 1] = 0;                                                                                             \
-    T *low = out, *high = out + 2 * half;                                                                              \
+    X *low = out, *high = out + 2 * half;                                                                              \
     const T *er = ends, *ei = ends + half / 2 + 1;                                                                     \
     _Pragma("clang loop vectorize(assume_safety)") for (int64_t k = 1; k <= half / 2; k++) {                           \
       T ar = re[k] + re[half - k], ai = im[k] - im[half - k], br = re[k] - re[half - k], bi = im[k] + im[half - k];    \
       T cr = br * ei[k] + bi * er[k], ci = bi * ei[k] - br * er[k];                                                    \
-      low[2 * k] = (ar + cr) * g;                                                                                      \
-      low[2 * k + 1] = (ai + ci) * g;                                                                                  \
-      high[-2 * k] = (ar - cr) * g;                                                                                    \
-      high[-2 * k + 1] = (ci - ai) * g;                                                                                \
+      low[2 * k] = (X)((ar + cr) * g);                                                                                 \
+      low[2 * k + 1] = (X)((ai + ci) * g);                                                                             \
+      high[-2 * k] = (X)((ar - cr) * g);                                                                               \
+      high[-2 * k + 1] = (X)((ci - ai) * g);                                                                           \
     }                                                                                                                  \
   }
 
 /* r[i][j] = a[j][i] for a vector by a vector of them, lines of r `line` apart. */
-static inline __attribute__((always_inline)) void fft_turn_f32(float *r, int64_t line, const float *a) {
-  enum { W = VECTOR_BYTES / 4 };
-  for (int64_t i = 0; i < W; i += 4)
-    for (int64_t j = 0; j < W; j += 4)
-      pack_turn_4((uint32_t *)(void *)(r + i * line + j), line, (const uint32_t *)(const void *)(a + j * W + i), W);
-}
 static inline __attribute__((always_inline)) void fft_turn_f64(double *r, int64_t line, const double *a) {
   enum { W = VECTOR_BYTES / 8 };
   for (int64_t i = 0; i < W; i += 2)
     for (int64_t j = 0; j < W; j += 2)
       pack_turn_8((uint64_t *)(void *)(r + i * line + j), line, (const uint64_t *)(const void *)(a + j * W + i), W);
 }
-FFT(f32, float)
-FFT(f64, double)
+FFT_COLUMNS(f64, double)
+FFT_REAL(f32, f64, double, float)
+FFT_REAL(f64, f64, double, double)

@@ -70,6 +70,9 @@ CressetStatus *cpu_attention_backward(void *context, CressetQueue *queue, const 
 bool cpu_attention_backward_takes(const CressetCall *call);
 CressetStatus *cpu_fft_real(void *context, CressetQueue *queue, const CressetCall *call);
 bool cpu_fft_real_takes(const CressetCall *call);
+CressetStatus *cpu_lstm_pass(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_lstm_pass_backward(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_lstm_pass_takes(const CressetCall *call); /* and its gradients */
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);
