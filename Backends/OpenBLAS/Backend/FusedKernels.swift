@@ -43,11 +43,8 @@ enum FusedKernels {
     private static func fused(
         _ op: String, supports: (@Sendable (Call) -> StaticString?)? = nil, _ launch: @escaping Kernel.RawLaunch
     ) -> Kernel {
-        Kernel(.override, op: op, dtypes: floats, supports: supports ?? { rowsAreShort($0) }, rawLaunch: launch)
+        Kernel(.override, op: op, dtypes: floats, supports: supports, rawLaunch: launch)
     }
-
-    /// Rows are not divided among threads, and copied whole where they cannot be read in place.
-    private static func rowsAreShort(_ call: Call) -> StaticString? { nil }
 
     private static let short: StaticString = "rows of one or two elements"
 

@@ -89,12 +89,12 @@ enum { EXP_BLOCK = 256 };
     enum { L = lanes_of_##S };                                                                                         \
     int64_t whole = n / L * L;                                                                                         \
     _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < whole; i++) r[i] =                          \
-        row_exponential_##S(a[i] - m);                                                                                     \
+        row_exponential_##S(a[i] - m);                                                                                 \
     if (whole == n) return;                                                                                            \
     type_##S part[L];                                                                                                  \
     for (int64_t j = 0; j < L; j++) part[j] = whole + j < n ? a[whole + j] - m : 0;                                    \
     _Pragma("clang loop vectorize(assume_safety)") for (int64_t j = 0; j < L; j++) part[j] =                           \
-        row_exponential_##S(part[j]);                                                                                      \
+        row_exponential_##S(part[j]);                                                                                  \
     for (int64_t j = 0; whole + j < n; j++) r[whole + j] = part[j];                                                    \
   }                                                                                                                    \
   static double row_exp_##S(int64_t n, void *rp, const void *ap, double m) {                                           \
@@ -122,12 +122,12 @@ enum { EXP_BLOCK = 256 };
   static void row_exp_scale_##S(int64_t n, void *rp, const void *ap, double md, double scale) {                        \
     type_##S *r = rp, m = (type_##S)md, s = (type_##S)scale;                                                           \
     const type_##S *a = ap;                                                                                            \
-    EACH r[i] = row_exponential_##S(a[i] - m) * s;                                                                         \
+    EACH r[i] = row_exponential_##S(a[i] - m) * s;                                                                     \
   }                                                                                                                    \
   static void row_log_softmax_backward_##S(int64_t n, void *rp, const void *yp, const void *gp, double sd) {           \
     type_##S *r = rp, s = (type_##S)sd;                                                                                \
     const type_##S *y = yp, *g = gp;                                                                                   \
-    EACH r[i] = g[i] - row_exponential_##S(y[i]) * s;                                                                      \
+    EACH r[i] = g[i] - row_exponential_##S(y[i]) * s;                                                                  \
   }
 
 #define ROW_MAX(S)                                                                                                     \
@@ -221,7 +221,7 @@ enum { EXP_BLOCK = 256 };
                                          double md, double cd, double qd, double pd) {                                 \
     type_##S *r = rp, m = (type_##S)md, c = (type_##S)cd, q = (type_##S)qd, p = (type_##S)pd;                          \
     const type_##S *g = gp, *w = wp, *a = ap;                                                                          \
-    EACH r[i] = ((g[i] * w[i] - c) - (a[i] - m) * q) * p;                                                               \
+    EACH r[i] = ((g[i] * w[i] - c) - (a[i] - m) * q) * p;                                                              \
   }                                                                                                                    \
   static void row_affine_backward_##S(int64_t n, void *rp, const void *gp, const void *ap, double md, double wd,       \
                                       double cd, double qd, double pd) {                                               \

@@ -142,7 +142,8 @@ static double total_weight(CrossEntropy *job) {
 
 static CressetStatus *finish(CrossEntropy *job, CressetQueue *queue, const CressetCall *call) {
   if (job->wrong < job->rows.rows)
-    cpu_remember(queue, call, "index %lld is out of range for a dimension of size %lld (target %lld in row-major order)",
+    cpu_remember(queue, call,
+                 "index %lld is out of range for a dimension of size %lld (target %lld in row-major order)",
                  (long long)job->target[job->wrong], (long long)job->rows.n, (long long)job->wrong);
   return cpu_rows_status(&job->rows);
 }
@@ -158,7 +159,8 @@ CressetStatus *cpu_cross_entropy(void *context, CressetQueue *queue, const Cress
   const CressetTensor *result = cpu_output(call, 0);
   char *r = cpu_address(result);
   if (reduction == NONE)
-    for (int64_t i = 0; i < count; i++) cpu_store_float(result->dtype, r + i * cpu_dtype_size[result->dtype], job.loss[i]);
+    for (int64_t i = 0; i < count; i++, r += cpu_dtype_size[result->dtype])
+      cpu_store_float(result->dtype, r, job.loss[i]);
   else {
     double sum = cpu_loops->row[CRESSET_TYPE_F64].sum(count, job.loss);
     cpu_store_float(result->dtype, r, reduction == MEAN ? sum / total_weight(&job) : sum);

@@ -200,7 +200,8 @@ static CressetStatus *backward(const CressetCall *call, bool is_root_mean_square
   size_t partial = (size_t)job.blocks * (size_t)n * 16;
   job.partial = (double *)(void *)read_weights(&job, weight, NULL, n, partial);
   if (!job.partial) return cpu_out_of_memory(partial);
-  if (job.wants_weights) cpu_parallel(job.blocks, cpu_ceil_div(CPU_PARALLEL_BYTES, cpu_max(job.block * n, 1) * 24), run_blocks, &job);
+  int64_t grain = cpu_ceil_div(CPU_PARALLEL_BYTES, cpu_max(job.block * n, 1) * 24);
+  if (job.wants_weights) cpu_parallel(job.blocks, grain, run_blocks, &job);
   else cpu_rows_run(rows, 24, run_backward, &job);
   if (rows->failed) return cpu_rows_status(rows);
   if (output[1]) store_sums(output[1], n, job.blocks, 2 * n, job.partial);

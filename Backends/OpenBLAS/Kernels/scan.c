@@ -82,9 +82,11 @@ CressetStatus *cpu_cumsum(void *context, CressetQueue *queue, const CressetCall 
   cpu_rows_arrange(&rows, 1u << cpu_dim(x, cpu_int_argument(call, 1)));
   if (is_by_columns(&rows)) {
     int64_t last = rows.space.size[rows.kept - 1], size = cpu_type_size[rows.type];
-    Columns job = {.rows = &rows, .width = cpu_min(last, cpu_max(TILE_BYTES / cpu_max(rows.n * size, 1), TILE_COLUMNS))};
+    int64_t fits = TILE_BYTES / cpu_max(rows.n * size, 1);
+    Columns job = {.rows = &rows, .width = cpu_min(last, cpu_max(fits, TILE_COLUMNS))};
     job.tiles = cpu_ceil_div(last, job.width);
-    cpu_parallel(rows.rows / last * job.tiles, cpu_ceil_div(CPU_PARALLEL_BYTES, cpu_max(rows.n, 1) * job.width * size * 2), run_columns, &job);
+    int64_t grain = cpu_ceil_div(CPU_PARALLEL_BYTES, cpu_max(rows.n, 1) * job.width * size * 2);
+    cpu_parallel(rows.rows / last * job.tiles, grain, run_columns, &job);
   } else cpu_rows_run(&rows, 16, run, &rows);
   return cpu_rows_status(&rows);
 }
