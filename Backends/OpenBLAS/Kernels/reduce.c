@@ -347,6 +347,29 @@ static void enlarge(Reduce *job) {
   job->group = cpu_min(cpu_min(rows, CPU_BLOCK), cpu_max(last / (8 * cpu_thread_count()), 1));
 }
 
+/* All of a small contiguous tensor folded, and nothing computed before or after: one call of a loop, without a plan. */
+static bool fold_at_once(const CpuProgram *prologue, const CpuProgram *epilogue, const CressetCall *call,
+                         const CressetReduceAttributes *attributes) {
+  uint32_t kind = attributes->kinds[0];
+  if (attributes->accumulator_count != 1 || call->input_count != 1 || call->output_count != 1 ||
+      kind > CRESSET_REDUCE_ALL || prologue->direct.kind != CPU_DIRECT_COPY || epilogue->direct.kind != CPU_DIRECT_COPY ||
+      prologue->direct.input[0] != 0 || epilogue->direct.input[0] != 0 ||
+      prologue->stores[0].dtype != epilogue->stores[0].dtype || !cpu_is_native(prologue->stores[0].dtype))
+    return false;
+  const CressetTensor *input = cpu_input(call, 0), *output = cpu_output(call, 0);
+  int64_t count = 1;
+  for (int d = input->dl.ndim - 1; d >= 0; d--) {
+    int64_t size = input->dl.shape[d];
+    if (size == 1) continue;
+    if (!(attributes->reduced_dims >> d & 1) || input->dl.strides[d] != count) return false;
+    count *= size;
+  }
+  CpuFold fold = cpu_loops->fold[kind][cpu_widened[prologue->stores[0].dtype]];
+  if (count == 0 || count > PLAIN_LEAF || !fold) return false;
+  fold(1, count, cpu_address(output), cpu_address(input));
+  return true;
+}
+
 CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall *call) {
   (void)context, (void)queue;
   CressetStatus *status = cpu_check(call);
@@ -354,10 +377,12 @@ CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall 
   const CressetReduceAttributes *attributes = call->attributes;
   if (!attributes || !call->program || !call->epilogue || attributes->accumulator_count > CRESSET_MAX_OUTPUTS)
     return cpu_fail(CRESSET_ERROR_INVALID, "%s: a malformed reduction", call->op ? call->op : "a call");
-  Reduce job = {.params = call->params, .inputs = call->input_count, .outputs = call->output_count,
+  const CpuProgram *prologue = cpu_program(call->program, &status), *epilogue = NULL;
+  if (!prologue || !(epilogue = cpu_program(call->epilogue, &status))) return status;
+  if (fold_at_once(prologue, epilogue, call, attributes)) return NULL;
+  Reduce job = {.prologue = prologue, .epilogue = epilogue, .params = call->params,
+                .inputs = call->input_count, .outputs = call->output_count,
                 .accumulators = attributes->accumulator_count, .chunks = 1, .levels = 1};
-  if (!(job.prologue = cpu_program(call->program, &status))) return status;
-  if (!(job.epilogue = cpu_program(call->epilogue, &status))) return status;
   if (job.prologue->store_count != job.accumulators || call->epilogue->input_count > job.accumulators ||
       call->program->input_count > call->input_count || job.epilogue->store_count > call->output_count ||
       call->program->param_count > call->param_count || call->epilogue->param_count > call->param_count)
