@@ -2,7 +2,7 @@ import BackendKit
 import CBackend
 import CPUKernels
 
-/// Convolutions and their gradients, under their operations' names.
+/// Convolutions, pooling, resizing and their gradients, under their operations' names.
 enum ConvolutionKernels {
     private static let floats: Set<DType> = [.float16, .bfloat16, .float32, .float64]
 
@@ -26,7 +26,44 @@ enum ConvolutionKernels {
                 }
                 return refusal(call.input(1), call.output(0), dilation: arguments[7])
             }, rawLaunch: cpu_convolution_weight),
+        Kernel(
+            .override, op: "aten::max_pool2d_with_indices", dtypes: floats,
+            supports: { windowRefusal($0.input(0), $0) }, rawLaunch: cpu_max_pool),
+        // (Narrow floats are rounded at each addition.)
+        Kernel(
+            .override, op: "aten::max_pool2d_with_indices_backward", dtypes: [.float32, .float64],
+            supports: { $0.input(1).isContiguous ? nil : "the places do not lie in order" },
+            rawLaunch: cpu_max_pool_backward),
+        Kernel(
+            .override, op: "aten::avg_pool2d", dtypes: floats, supports: { windowRefusal($0.input(0), $0) },
+            rawLaunch: cpu_avg_pool),
+        // (Narrow floats are rounded when divided, and again when added up.)
+        Kernel(
+            .override, op: "aten::avg_pool2d_backward", dtypes: [.float32, .float64], rawLaunch: cpu_avg_pool_backward),
+        Kernel(
+            .override, op: "aten::upsample_bilinear2d", dtypes: floats, supports: { sizeRefusal($0.input(0)) },
+            rawLaunch: cpu_upsample_bilinear),
+        Kernel(
+            .override, op: "aten::upsample_bilinear2d_backward", dtypes: floats,
+            supports: { sizeRefusal($0.output(0)) }, rawLaunch: cpu_upsample_bilinear_backward),
+        Kernel(
+            .override, op: "aten::upsample_nearest2d", dtypes: floats, supports: { sizeRefusal($0.input(0)) },
+            rawLaunch: cpu_upsample_nearest),
     ]
+
+    /// Of pooling, whose arguments are the input and the sizes of its windows.
+    private static func windowRefusal(_ input: TensorView, _ call: Call) -> StaticString? {
+        guard let kernel = call.raw.pointee.arguments?[1], kernel.count == 2 else { return "is no pooling" }
+        // Wide windows are rows to reduce.
+        if kernel.ints[0] > 64 || kernel.ints[1] > 15 { return "the windows are large" }
+        return sizeRefusal(input)
+    }
+
+    /// Places within a plane are counted in 32 bits.
+    private static func sizeRefusal(_ input: TensorView) -> StaticString? {
+        let (rows, columns) = (input.size(input.rank - 2), input.size(input.rank - 1))
+        return rows < 1 << 14 && columns < 1 << 14 ? nil : "the images are large"
+    }
 
     private static func refusal(
         _ input: TensorView, _ weight: TensorView, dilation: CressetArgument?

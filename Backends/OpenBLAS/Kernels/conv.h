@@ -22,12 +22,13 @@ CpuImages cpu_images(const CressetTensor *tensor);
 void cpu_conv_dims(CpuConvDim dims[2], const CressetCall *call, uint32_t first, const CpuImages *input,
                    const CpuImages *output, const CressetTensor *weight);
 
-/* A part of the images, copied with zeros around: channels, one plane behind the other. The columns of a line are
+/* A part of the images, copied with zeros (or another number) around: channels, one plane behind the other. The columns of a line are
  * sorted by their place within a step, so that neighbouring windows find neighbours. */
 typedef struct CpuSlab {
   int64_t step[2];  /* elements of the input from window to window */
   int64_t low[2];   /* where the first window begins */
   int64_t reach[2]; /* elements that a window reaches over */
+  const void *around; /* the number around the images; NULL: zero */
   /* By cpu_slab_plan; in elements. */
   int64_t slots, width, pitch, plane;
 } CpuSlab;

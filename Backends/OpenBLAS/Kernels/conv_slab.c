@@ -42,6 +42,13 @@ void cpu_slab_plan(CpuSlab *slab, int64_t rows, int64_t columns, int64_t size) {
   slab->plane = (lines | 1) * 64 / size;
 }
 
+static void pad(const CpuSlab *slab, char *to, int64_t count, int64_t size) {
+  if (count <= 0) return;
+  if (!slab->around) memset(to, 0, (size_t)(count * size));
+  else
+    for (int64_t i = 0; i < count; i++) memcpy(to + i * size, slab->around, (size_t)size);
+}
+
 void cpu_slab_fill(const CpuSlab *slab, const CpuImages *x, const char *base, int64_t channels, int64_t row,
                    int64_t rows, int64_t column, int64_t columns, void *to) {
   CpuLoad load = cpu_loops->load[x->dtype];
@@ -55,7 +62,7 @@ void cpu_slab_fill(const CpuSlab *slab, const CpuImages *x, const char *base, in
       char *line = (char *)to + (c * slab->plane + r * slab->pitch) * size;
       int64_t y = top + r;
       if (y < 0 || y >= x->rows) {
-        memset(line, 0, (size_t)(slab->pitch * size));
+        pad(slab, line, slab->pitch, size);
         continue;
       }
       for (int64_t slot = 0; slot < slab->slots; slot++, line += slab->width * size) {
@@ -63,11 +70,12 @@ void cpu_slab_fill(const CpuSlab *slab, const CpuImages *x, const char *base, in
         int64_t first = left + slot;
         int64_t begin = cpu_min(first < 0 ? cpu_ceil_div(-first, step) : 0, width);
         int64_t end = cpu_max(cpu_min(first < x->columns ? cpu_ceil_div(x->columns - first, step) : 0, width), begin);
-        if (begin > 0) memset(line, 0, (size_t)(begin * size));
-        if (end > begin)
-          load(1, end - begin, line + begin * size, base + y * x->row + (first + begin * step) * x->column, 0,
-               step * x->column);
-        if (end < width) memset(line + end * size, 0, (size_t)((width - end) * size));
+        const char *from = base + y * x->row + (first + begin * step) * x->column;
+        pad(slab, line, begin, size);
+        if (step == 2 && x->column == size && cpu_is_native(x->dtype))
+          cpu_loops->conv[size == 8].halve(end - begin, line + begin * size, from);
+        else load(1, end - begin, line + begin * size, from, 0, step * x->column);
+        pad(slab, line + end * size, width - end, size);
       }
     }
 }

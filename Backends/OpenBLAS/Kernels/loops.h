@@ -76,17 +76,46 @@ typedef struct CpuAttentionLoops {
 typedef void (*CpuConvTile)(int64_t depth, const int32_t *offset, const void *x, int64_t row, const void *w, void *out,
                             int64_t out_row, int64_t out_column, bool add);
 typedef void (*CpuConvLine)(int64_t n, int64_t depth, const int32_t *offset, const void *x, const void *w, void *out);
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
-                             int64_t to_row);
+typedef void (*CpuConvTranspose)(int64_t rows, int64_t columns, const void *from, int64_t from_row, void *to,
+                                 int64_t to_row);
 enum { CPU_CONV_MOST = 14, CPU_CONV_SLACK = 64 };
+/* Of windows and of what is resized, see loops_window.h: maxima and their places; every second element; a weighted
+ * sum of two elements for each of the result, and of two lines. */
+typedef void (*CpuWindowMax)(int64_t n, int64_t taps, const int32_t *offset, const int64_t *place, int64_t step,
+                             const void *x, const void *first, void *best, void *at);
+typedef void (*CpuHalve)(int64_t n, void *r, const void *a);
+typedef void (*CpuBlend)(int64_t n, void *r, const void *a, const int32_t *at, const void *w);
+typedef void (*CpuMix)(int64_t n, void *r, const void *a, const void *b, const void *w);
 
 typedef struct CpuConvLoops {
   CpuConvTile tile[2][CPU_CONV_MOST + 1][CPU_CONV_MOST + 1]; /* by vectors less one, rows, columns; NULL: not made */
   CpuConvLine line;
-  CpuTranspose transpose;
+  CpuConvTranspose transpose;
   int32_t lanes, most; /* of a vector; numbers in the largest tile */
+  CpuWindowMax max;
+  CpuHalve halve;
+  CpuBlend blend;
+  CpuMix mix;
 } CpuConvLoops;
 
+/* The transform of 2 n1 n2 real numbers, n1 and n2 powers of two and at least a vector of elements each. Tables of
+ * float64: exp(-2 pi i k / (n1 n2)) for all k; the same of k j for row k < n1 and column j < n2, a
+ * vector of real parts and one of imaginary parts in turn; real parts, then imaginary parts, of
+ * exp(-pi i k / (n1 n2)) for k up to n1 n2 / 2. */
+typedef struct CpuFft {
+  int64_t n1, n2;
+  const void *roots, *middle, *ends;
+} CpuFft;
+/* out: n1 n2 + 1 complex numbers, times `factor`. `memory`: as many float64 as x and 8 max(n1, n2) vectors, aligned to those. */
+typedef void (*CpuFftReal)(const CpuFft *plan, const void *x, void *out, void *memory, double factor);
+
+/* A row of an LSTM: from gates[4][n] before their functions (input, forget, cell, output) and the cell's state, the
+ * states after the step. */
+typedef void (*CpuLstmGates)(int64_t n, void *gates, const void *cell, void *hidden, void *next);
+/* Replaces the gates by their gradients, and the gradient of the cell's state after the step by that of the one before
+ * it; g_hidden is the gradient of the hidden state after the step. */
+typedef void (*CpuLstmGradient)(int64_t n, void *gates, const void *cell, const void *next, const void *g_hidden,
+                                void *g_cell);
 /* Instructions that are often seen together, as one loop with the same roundings:
  * 1 / (1 + exp(-x)), x / (1 + exp(-x)), (x * 0.5) * (1 + erf(x * sqrt(1/2))). */
 enum { CPU_PHRASE_SIGMOID, CPU_PHRASE_SILU, CPU_PHRASE_GELU, CPU_PHRASE_COUNT };
@@ -119,6 +148,7 @@ typedef struct CpuLoops {
   CpuScatterRun scatter_run[CRESSET_SCATTER_COUNT][CRESSET_FLOAT64 + 1];
   CpuGemm gemm[CRESSET_TYPE_COUNT];
   CpuRowLoops row[CRESSET_TYPE_COUNT]; /* F32 and F64 */
+  CpuKeys keys[CRESSET_FLOAT64 + 1];
   CpuConvLoops conv[2]; /* f32, f64 */
   int64_t gemm_rows, gemm_columns[CRESSET_TYPE_COUNT];
   bool gemm_is_fast; /* no BLAS is faster */
@@ -128,6 +158,10 @@ typedef struct CpuLoops {
   CpuPack pack_pairs;
   uint32_t (*scan_pairs)(int64_t n, const uint16_t *a); /* 0: all elements are in the range it is right for */
   CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
+  int64_t gemm_vector_bytes;
+  CpuFftReal fft_real[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGates lstm_gates[CRESSET_TYPE_COUNT]; /* floats */
+  CpuLstmGradient lstm_gradient[CRESSET_TYPE_COUNT];
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */
   CpuGevm gevm[CRESSET_TYPE_COUNT];
 } CpuLoops;

@@ -22,11 +22,15 @@
 #include "loops_scatter.h"
 #include "loops_gemm.h"
 #include "loops_conv.h"
+#include "loops_window.h"
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
+#include "loops_order.h"
 #include "loops_pack.h"
 #include "loops_attention.h"
+#include "loops_fft.h"
+#include "loops_recurrent.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -100,6 +104,7 @@ const CpuLoops TABLE = {
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
+    .keys = BY_DTYPE(keys),
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
     .offsets = offsets,
@@ -114,8 +119,10 @@ const CpuLoops TABLE = {
     .gemm_rows = GEMM_ROWS,
     .gemm_columns = {0, GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8,
                      GEMM_VECTORS * VECTOR_BYTES / 4, GEMM_VECTORS * VECTOR_BYTES / 8},
-    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6},
-             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6}},
+    .conv = {{CONV_KERNELS(f32, float), conv_line_f32, transpose_f32, VECTOR_BYTES / 4, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f32, window_halve_f32, window_blend_f32, window_mix_f32},
+             {CONV_KERNELS(f64, double), conv_line_f64, transpose_f64, VECTOR_BYTES / 8, VECTOR_BYTES == 64 ? 14 : 6,
+              window_max_f64, window_halve_f64, window_blend_f64, window_mix_f64}},
     .pack = {[4] = pack_4, [8] = pack_8},
 #if GEMM_HAS_PAIRS
     .gemm_pairs = cpu_gemm_pairs,
@@ -124,6 +131,10 @@ const CpuLoops TABLE = {
 #endif
     .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
                   [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemm_vector_bytes = VECTOR_BYTES,
+    .fft_real = {[CRESSET_TYPE_F32] = fft_real_f32, [CRESSET_TYPE_F64] = fft_real_f64},
+    .lstm_gates = {[CRESSET_TYPE_F32] = lstm_gates_f32, [CRESSET_TYPE_F64] = lstm_gates_f64},
+    .lstm_gradient = {[CRESSET_TYPE_F32] = lstm_gradient_f32, [CRESSET_TYPE_F64] = lstm_gradient_f64},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
     .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };
