@@ -149,8 +149,10 @@ static double shifted_sum(uint32_t type, int64_t n, const char *x, double *shift
   double s;
   cpu_exp_statistics(type, n, x, shift, &s);
   if (!isinf(*shift)) return s;
+  bool infinite = *shift > 0;
   *shift = 0;
-  return cpu_loops->row[type].exp_sum(n, x, 0);
+  s = cpu_loops->row[type].exp_sum(n, x, 0); /* 0, unless infinite or NaN */
+  return infinite && !isnan(s) ? INFINITY : s;
 }
 
 static void run_logsumexp(void *context, int64_t begin, int64_t end) {

@@ -4,7 +4,7 @@
  * by radix, lowest digit first, is stable and needs no comparison of pairs. */
 #include "fused.h"
 
-enum { FEW = 32, KEYS = 1024 /* made at a time */, SPARE = 256 /* candidates beyond twice k */ };
+enum { FEW = 32, KEYS = 128 /* made at a time */, SPARE = 64 /* candidates beyond twice k */ };
 
 /* Of elements of up to four bytes, and of eight. */
 typedef uint64_t Narrow;
@@ -156,7 +156,7 @@ static CressetStatus *sort(const CressetCall *call, int64_t dim, int64_t k, bool
   job.x_stride = along(rows, 0);
   job.value_stride = along(rows, 1);
   job.place_stride = along(rows, 2);
-  job.room = cpu_min(n, cpu_max(2 * k + SPARE, KEYS));
+  job.room = cpu_min(n, cpu_max(2 * k + SPARE, 2 * KEYS));
   cpu_rows_run(rows, k < n / 8 ? 8 : 64, run, &job);
   return rows->failed ? cpu_out_of_memory((uint64_t)job.room * 32) : NULL;
 }
