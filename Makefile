@@ -41,8 +41,9 @@ mutate: build
 kill-table: build
 	@CONFIG=$(CONFIG) scripts/mutate kill-table $(ARGS)
 
+# make bench prints the table with its roofs, beside PyTorch where it is installed; FILTER, THREADS, ROUNDS, DEVICE.
 bench: build
-	@$(BIN)/cresset bench $(ARGS)
+	@CONFIG=$(CONFIG) Benchmarks/table.sh
 
 format: setup
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

@@ -76,11 +76,13 @@ let package = Package(
             ], path: "Conformance/Mutate", exclude: ["Layers", "survivors.txt"]),
         .target(name: "CGoldens", path: "Conformance/Goldens", exclude: ["goldens.safetensors.gz", "NOTICE"]),
 
+        // What the processor can do at most, for the bench's table.
+        .target(name: "CProbe", cSettings: c23),
         .target(name: "CTemplates", exclude: ["c", "swift"]),
         .executableTarget(
             name: "CressetCLI",
             dependencies: [
-                "CTemplates",
+                "CTemplates", "CProbe",
                 "Cresset", "CressetNN", "CressetOptim", "CressetData", "CressetIO", "ConformanceSuite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

@@ -96,6 +96,8 @@ public struct DeviceDescription: Sendable {
         public static let hostVisible = Flags(rawValue: 4)
         /// Launches have finished when they return.
         public static let synchronous = Flags(rawValue: 8)
+        /// Several threads may launch on one queue at a time; only for synchronous devices.
+        public static let concurrent = Flags(rawValue: 16)
     }
 
     public var name: String

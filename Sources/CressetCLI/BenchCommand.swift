@@ -24,6 +24,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Where to run: \"cpu\", \"vulkan:1\", \"opencl:NVIDIA\", …; else CRESSET_DEVICE, else cpu.")
     var device: String?
 
+    @Flag(help: "First measure what the processor can do: its copy bandwidth and its peak of multiply-adds.")
+    var probe = false
+
     @Flag(help: "Print the names and run nothing.")
     var list = false
 
@@ -53,13 +56,14 @@ struct BenchCommand: ParsableCommand {
         if threads > 0 { setNumThreads(threads) }
         let device = try chosenDevice()
         Device.default = device
+        if probe { for line in Probe.lines() { print(line) } }
         var failures = 0
         for workload in chosen {
             do {
                 if check { try ResultCheck.run(workload, on: device) }
                 manualSeed(0)
                 let timing = try Timing.measure(workload.setup, on: device, seconds: seconds)
-                print(timing.json(name: workload.name, device: "\(device)"))
+                print(timing.json(workload, device: "\(device)"))
                 // Line by line even into a pipe: the reader may give up in the middle.
                 fflush(nil)
             } catch {

@@ -9,7 +9,7 @@ struct CressetCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             DevicesCommand.self, OpsCommand.self, ConformanceCommand.self, TrainCommand.self, DemoCommand.self,
-            BenchCommand.self,
+            BenchCommand.self, BenchReportCommand.self,
             NewBackendCommand.self,
         ])
 }

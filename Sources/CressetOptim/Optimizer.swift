@@ -54,6 +54,8 @@ public final class SGD: Optimizer {
         super.init(parameters, lr: lr)
     }
 
+    /// Most steps have neither decay nor maximize: they are a line less of arithmetic.
+    private static let bare = FusedUpdate("optim::sgd") { targets, reading, s in [targets[0] - s[0] * reading[0]] }
     private static let plain = FusedUpdate("optim::sgd") { targets, reading, s in
         let p = targets[0]
         return [p - s[0] * (s[2] * reading[0] + s[1] * p)]
@@ -69,6 +71,9 @@ public final class SGD: Optimizer {
     public override func update(_ index: Int, _ parameter: Tensor, _ gradient: Tensor) throws(CressetError) {
         let sign = maximize ? -1.0 : 1
         guard momentum != 0 else {
+            if weightDecay == 0 && !maximize {
+                return try Self.bare.run(targets: [parameter], reading: [gradient], scalars: [lr])
+            }
             return try Self.plain.run(targets: [parameter], reading: [gradient], scalars: [lr, weightDecay, sign])
         }
         let first = velocity[index] == nil
@@ -111,15 +116,19 @@ public class Adam: Optimizer {
     }
 
     /// Targets: parameter, moments and, for AMSGrad, the largest second moment. Scalars: step size, β₁,
-    /// 1-β₁, β₂, 1-β₂, √(1-β₂ᵗ), ε, decay of the gradient, factor on p, sign of the gradient.
-    private static let rule = FusedUpdate("optim::adam") { targets, reading, s in
-        let (p, m, v) = (targets[0], targets[1], targets[2])
-        let g = s[9] * reading[0] + s[7] * p
-        let first = s[1] * m + s[2] * g
-        let second = s[3] * v + s[4] * (g * g)
-        let peak = targets.count > 3 ? [maximum(targets[3], second)] : []
-        let next = p * s[8] - s[0] * (first / (sqrt(peak.first ?? second) / s[5] + s[6]))
-        return [next, first, second] + peak
+    /// 1-β₁, β₂, 1-β₂, 1/√(1-β₂ᵗ), ε, decay of the gradient, factor on p, sign of the gradient.
+    /// The rule with and without decay of the gradient (or its sign), with and without decay of p: most steps want
+    /// one of these or neither.
+    private static let rules = [(false, false), (false, true), (true, false), (true, true)].map { changesG, decaysP in
+        FusedUpdate("optim::adam") { targets, reading, s in
+            let (p, m, v) = (targets[0], targets[1], targets[2])
+            let g = changesG ? s[9] * reading[0] + s[7] * p : reading[0]
+            let first = s[1] * m + s[2] * g
+            let second = s[3] * v + s[4] * (g * g)
+            let peak = targets.count > 3 ? [maximum(targets[3], second)] : []
+            let change = s[0] * (first / (sqrt(peak.first ?? second) * s[5] + s[6]))
+            return [(decaysP ? p * s[8] : p) - change, first, second] + peak
+        }
     }
 
     public override func update(_ index: Int, _ parameter: Tensor, _ gradient: Tensor) throws(CressetError) {
@@ -134,10 +143,13 @@ public class Adam: Optimizer {
         let t = Double(steps[index, default: 0] + 1)
         steps[index] = Int(t)
         let (beta1, beta2) = betas
-        try Self.rule.run(
+        let changesG = maximize || !isDecoupled && weightDecay != 0
+        let decaysP = isDecoupled && weightDecay != 0
+        try Self.rules[(changesG ? 2 : 0) + (decaysP ? 1 : 0)].run(
             targets: targets, reading: [gradient],
             scalars: [
-                lr / (1 - power(beta1, t)), beta1, 1 - beta1, beta2, 1 - beta2, (1 - power(beta2, t)).squareRoot(), eps,
+                lr / (1 - power(beta1, t)), beta1, 1 - beta1, beta2, 1 - beta2,
+                1 / (1 - power(beta2, t)).squareRoot(), eps,
                 isDecoupled ? 0 : weightDecay, isDecoupled ? 1 - lr * weightDecay : 1,
                 maximize ? -1 : 1,
             ])

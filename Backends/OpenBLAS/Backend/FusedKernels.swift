@@ -6,7 +6,7 @@ import CPUKernels
 enum FusedKernels {
     private static let floats: Set<DType> = [.float16, .bfloat16, .float32, .float64]
 
-    static let all: [Kernel] = softmax + norms + losses
+    static let all: [Kernel] = softmax + norms + losses + orders
 
     private static let softmax: [Kernel] = [
         fused("aten::softmax.int", cpu_softmax),
@@ -30,6 +30,14 @@ enum FusedKernels {
     private static let losses: [Kernel] = [
         fused("aten::cross_entropy_loss", supports: { isOfClasses($0, from: 0) }, cpu_cross_entropy),
         fused("aten::cross_entropy_loss_backward", supports: { isOfClasses($0, from: 2) }, cpu_cross_entropy_backward),
+    ]
+
+    private static let orders: [Kernel] = [
+        Kernel(
+            .override, op: "aten::cumsum", dtypes: floats.union([.int64]), supports: keepsDType, rawLaunch: cpu_cumsum),
+        Kernel(
+            .override, op: "aten::sort.stable", dtypes: Processor.dtypes, supports: isCountable, rawLaunch: cpu_sort),
+        Kernel(.override, op: "aten::topk", dtypes: Processor.dtypes, supports: isCountable, rawLaunch: cpu_topk),
     ]
 
     private static func fused(
@@ -73,6 +81,15 @@ enum FusedKernels {
         let x = call.input(first == 0 ? 0 : 1)
         if first > 0 && (x.rank < 2 || x.count <= 2 * x.size(1)) { return short }
         return arguments[first + 5].integer != 0 ? nil : "running statistics need no sums"
+    }
+
+    private static func keepsDType(_ call: Call) -> StaticString? {
+        call.input(0).dtype == call.output(0).dtype ? nil : "the dtype changes on the way"
+    }
+
+    /// Places of elements are 32 bits while they are sorted.
+    private static func isCountable(_ call: Call) -> StaticString? {
+        call.input(0).count <= Int(UInt32.max) ? nil : "too many elements"
     }
 
     /// Class indices without smoothing, one gradient at most, by arguments from the given one on: logits,

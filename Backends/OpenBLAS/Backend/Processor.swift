@@ -16,7 +16,7 @@ final class Processor: BackendDevice {
         return DeviceDescription(
             name: modelName ?? "cpu",
             driver: "\(String(cString: cpu_isa_name())), \(String(cString: cpu_blas_name()))",
-            flags: [.hostVisible, .unifiedMemory, .synchronous], memoryBytes: memory,
+            flags: [.hostVisible, .unifiedMemory, .synchronous, .concurrent], memoryBytes: memory,
             maxAllocationBytes: memory, dtypes: dtypes)
     }
 

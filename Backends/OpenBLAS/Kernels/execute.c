@@ -75,6 +75,7 @@ void cpu_frame_begin(CpuFrame *frame, const CpuProgram *program, const CressetSc
   uint32_t n = program->value_count;
   frame->program = program;
   frame->pointer = memory;
+  frame->past_caches = false;
   CressetScalar *scalars = (CressetScalar *)(void *)(frame->pointer + n);
   frame->slots = (char *)memory + align64(n * (sizeof(void *) + sizeof(CressetScalar)));
   for (uint32_t v = 0; v < n; v++)
@@ -110,7 +111,7 @@ void cpu_frame_run(CpuFrame *frame, const CpuBox *box, const CpuPlace *inputs, c
   for (uint32_t s = 0; outputs && s < program->store_count; s++) {
     const CpuStoreStep *step = &program->stores[s];
     if (!step->direct) continue;
-    bool writes_in_place = cpu_box_is_contiguous(box, outputs[s].stride, cpu_dtype_size[step->dtype]);
+    bool writes_in_place = !frame->past_caches && cpu_box_is_contiguous(box, outputs[s].stride, cpu_dtype_size[step->dtype]);
     pointer[step->value] = writes_in_place ? outputs[s].base
                                            : frame->slots + (size_t)program->slot[step->value] * CPU_SLOT_BYTES;
   }
@@ -119,6 +120,10 @@ void cpu_frame_run(CpuFrame *frame, const CpuBox *box, const CpuPlace *inputs, c
     step->run(n, pointer[step->result], pointer[step->a], pointer[step->b], pointer[step->c]);
   for (uint32_t s = 0; outputs && s < program->store_count; s++) {
     const CpuStoreStep *step = &program->stores[s];
-    if (pointer[step->value] != outputs[s].base) store_box(box, &outputs[s], step->dtype, pointer[step->value]);
+    if (pointer[step->value] == outputs[s].base) continue;
+    int64_t element = cpu_dtype_size[step->dtype];
+    if (frame->past_caches && cpu_is_native(step->dtype) && cpu_box_is_contiguous(box, outputs[s].stride, element))
+      cpu_loops->stream(box->count * element, outputs[s].base, pointer[step->value]);
+    else store_box(box, &outputs[s], step->dtype, pointer[step->value]);
   }
 }

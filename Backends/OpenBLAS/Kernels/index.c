@@ -19,7 +19,7 @@ typedef struct Indexing {
 
   /* The innermost dim is taken in stretches of `columns`; indices do not vary along it if `whole_rows`. */
   int64_t columns, column_boxes;
-  bool whole_rows;
+  bool whole_rows, past_caches;
 
   /* Scatter. */
   CpuScatter scatter;
@@ -46,6 +46,10 @@ static int64_t index_at(const CpuOperand *operand, int64_t offset) {
   return x;
 }
 
+static int64_t last_stride(const CpuSpace *space, int operand) {
+  return space->rank > 0 ? space->operand[operand].stride[space->rank - 1] : 0;
+}
+
 static void note_failure(Indexing *job, int64_t element, int64_t index, uint32_t tensor) {
   pthread_mutex_lock(&job->lock);
   if (!job->failed || element < job->failed_element) {
@@ -57,10 +61,22 @@ static void note_failure(Indexing *job, int64_t element, int64_t index, uint32_t
   pthread_mutex_unlock(&job->lock);
 }
 
+/* The same for one int64 tensor of indices, none of which is wrong; false if one is. */
+static bool resolve_quickly(const Indexing *job, const CpuWalk *walk, int64_t column, int64_t n, int64_t *offset) {
+  const CpuSpace *space = &job->space;
+  const CpuOperand *operand = &space->operand[INDICES];
+  int64_t step = last_stride(space, INDICES);
+  if (job->count != 1 || operand->dtype != CRESSET_INT64 || step != 8) return false;
+  const char *index = operand->base + walk->offset[INDICES] + column * step;
+  return (uintptr_t)index % 8 == 0 &&
+         cpu_loops->offsets(n, offset, (const int64_t *)(const void *)index, job->size[0], job->stride[0]);
+}
+
 /* offset[i] = what the indices of n elements along the innermost dim add to the address, or SKIPPED. */
 static void resolve(Indexing *job, const CpuWalk *walk, int64_t column, int64_t n, int64_t *offset) {
   const CpuSpace *space = &job->space;
   int last = space->rank - 1;
+  if (resolve_quickly(job, walk, column, n, offset)) return;
   for (int64_t i = 0; i < n; i++) offset[i] = 0;
   for (uint32_t j = 0; j < job->count; j++) {
     const CpuOperand *operand = &space->operand[INDICES + j];
@@ -85,8 +101,17 @@ static int64_t stretch(const Indexing *job, int64_t box, int64_t *column) {
   return job->space.rank > 0 ? cpu_min(job->columns, job->space.size[job->space.rank - 1] - *column) : 1;
 }
 
-static int64_t last_stride(const CpuSpace *space, int operand) {
-  return space->rank > 0 ? space->operand[operand].stride[space->rank - 1] : 0;
+/* Asks for the next row before this one is copied: rows lie where no processor foresees them. */
+static void prefetch_row(const Indexing *job, CpuWalk next, int64_t bytes) {
+  const CpuSpace *space = &job->space;
+  const CpuOperand *operand = &space->operand[INDICES];
+  if (job->count != 1) return;
+  cpu_walk_next(&next, space);
+  int64_t index = index_at(operand, next.offset[INDICES]);
+  if (index < 0) index += job->size[0];
+  const char *row = space->operand[INDEXED].base + next.offset[INDEXED] + index * job->stride[0];
+  if (index >= 0 && index < job->size[0])
+    for (int64_t i = 0; i < cpu_min(bytes, 8192); i += 64) __builtin_prefetch(row + i);
 }
 
 static void gather_stretches(void *context, int64_t begin, int64_t end) {
@@ -103,7 +128,11 @@ static void gather_stretches(void *context, int64_t begin, int64_t end) {
     if (job->whole_rows) {
       resolve(job, &walk, column, 1, offset);
       if (offset[0] != SKIPPED) {
-        if (target_step == element && source_step == element) memcpy(target, source + offset[0], (size_t)(n * element));
+        if (s + 1 < end && job->column_boxes == 1) prefetch_row(job, walk, n * element);
+        if (target_step == element && source_step == element) {
+          if (job->past_caches) cpu_loops->stream(n * element, target, source + offset[0]);
+          else memcpy(target, source + offset[0], (size_t)(n * element));
+        }
         else if (target_step == element) job->copy(1, n, target, source + offset[0], 0, source_step);
         else
           for (int64_t i = 0; i < n; i++) memcpy(target + i * target_step, source + offset[0] + i * source_step, (size_t)element);
@@ -125,6 +154,7 @@ static void gather_stretches(void *context, int64_t begin, int64_t end) {
     box = 0;
     cpu_walk_next(&walk, space);
   }
+  if (job->past_caches) atomic_thread_fence(memory_order_seq_cst);
 }
 
 /* Applies the elements of dims [outer, rank) in order, for one position of the dims before and, if
@@ -150,12 +180,29 @@ static void scatter_slice(Indexing *job, CpuWalk *start, int64_t first, int64_t 
         continue;
       }
       resolve(job, &walk, column, n, offset);
-      for (int64_t i = 0; i < n; i++) {
-        if (offset[i] == SKIPPED) continue;
-        offset[i] += base + i * target_step;
-        if (job->by_destination && (offset[i] < low || offset[i] >= high)) offset[i] = SKIPPED;
+      if (target_step != 0 || base != 0)
+        for (int64_t i = 0; i < n; i++) offset[i] = offset[i] == SKIPPED ? SKIPPED : offset[i] + base + i * target_step;
+      if (!job->by_destination) {
+        job->scatter(n, space->operand[INDEXED].base, offset, source, source_step);
+        continue;
       }
-      job->scatter(n, space->operand[INDEXED].base, offset, source, source_step);
+      /* Which ones are in the range cannot be foreseen: without a branch. */
+      _Alignas(8) char values[STRETCH * 8];
+      int64_t taken = 0;
+#define TAKE(T)                                                                                                        \
+  for (int64_t i = 0; i < n; i++) {                                                                                    \
+    int64_t o = offset[i];                                                                                             \
+    ((T *)(void *)values)[taken] = *(const T *)(const void *)(source + i * source_step);                               \
+    offset[taken] = o;                                                                                                 \
+    taken += (o >= low) & (o < high);                                                                                  \
+  }
+      switch (job->element) {
+        case 1: TAKE(uint8_t) break;
+        case 2: TAKE(uint16_t) break;
+        case 4: TAKE(uint32_t) break;
+        default: TAKE(uint64_t)
+      }
+      job->scatter(taken, space->operand[INDEXED].base, offset, values, job->element);
     }
   }
 }
@@ -243,6 +290,7 @@ CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall 
   job.whole_rows = space->rank > 0 && !indices_vary(&job, space->rank - 1);
   job.columns = job.whole_rows ? cpu_min(last, 1 << 16) : cpu_min(last, STRETCH);
   job.column_boxes = cpu_ceil_div(last, job.columns);
+  job.past_caches = job.whole_rows && 2 * space->count * job.element >= CPU_STREAM_BYTES;
   int64_t bytes = (job.element * 2 + (job.whole_rows ? 0 : 24)) * job.columns + 32;
   cpu_parallel(space->count / last * job.column_boxes, cpu_ceil_div(CPU_PARALLEL_BYTES, bytes), gather_stretches, &job);
   return finish(&job, queue, call);

@@ -53,6 +53,11 @@ void cpu_set_thread_count(uint32_t threads);
 #define CPU_PARALLEL_BYTES (256 << 10)
 #endif
 
+/* Bytes read and written from which on a result is stored past the caches, which could not hold it anyway. */
+#ifndef CPU_STREAM_BYTES
+#define CPU_STREAM_BYTES (24 << 20)
+#endif
+
 /* This thread's scratch memory, at least `bytes` of it, 64-byte aligned; NULL if
  * there is none. The next call for the same purpose may move it: a body given to
  * cpu_parallel asks once, and so does a launch for itself. */
@@ -158,6 +163,7 @@ typedef struct CpuProgram {
   uint8_t *type;      /* of each value */
   uint32_t cost;      /* of an element, in bytes moved or their equivalent, without loads and stores */
   CpuDirect direct;
+  bool has_phrase, has_scaling; /* some step stands for several instructions */
 } CpuProgram;
 
 /* The compiled form of a program; compiles it the first time. */
@@ -191,6 +197,7 @@ typedef struct CpuFrame {
   const CpuProgram *program;
   char *slots;
   void **pointer; /* of each value: its block, or its scalar if uniform */
+  bool past_caches; /* results are, where that can be */
 } CpuFrame;
 
 /* Scratch bytes a frame needs for blocks of up to `block` elements. */

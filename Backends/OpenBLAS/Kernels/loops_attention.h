@@ -11,10 +11,7 @@
       a = x > a ? x : a;                                                                                               \
       b = y > b ? y : b;                                                                                               \
     }                                                                                                                  \
-    for (int w = 0; w < W; w++) {                                                                                      \
-      most = a[w] > most ? a[w] : most;                                                                                \
-      most = b[w] > most ? b[w] : most;                                                                                \
-    }                                                                                                                  \
+    most = gemv_most_##S(a > b ? a : b, most);                                                                         \
     for (; i < n; i++) most = s[i] > most ? s[i] : most;                                                               \
     return most;                                                                                                       \
   }                                                                                                                    \
@@ -31,9 +28,7 @@
       a += x;                                                                                                          \
       b += y;                                                                                                          \
     }                                                                                                                  \
-    a += b;                                                                                                            \
-    T sum = 0;                                                                                                         \
-    for (int w = 0; w < W; w++) sum += a[w];                                                                           \
+    T sum = gemv_total_##S(a + b);                                                                                     \
     for (; i < n; i++) sum += two ? s[i] * t[i] : s[i];                                                                \
     return sum;                                                                                                        \
   }                                                                                                                    \

@@ -95,7 +95,7 @@ CONV_LINE(f64, double)
 #define ZIP_LOW_16(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define ZIP_HIGH_16(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-#define TRANSPOSE(S, T, LANES)                                                                                         \
+#define CONV_TRANSPOSE(S, T, LANES)                                                                                         \
   static inline __attribute__((always_inline)) void transpose_square_##S(const T *from, int64_t from_row, T *to,       \
                                                                          int64_t to_row) {                             \
     gemm_vector_##S a[LANES], b[LANES];                                                                                \
@@ -125,12 +125,12 @@ CONV_LINE(f64, double)
       }                                                                                                                \
   }
 #if VECTOR_BYTES == 64
-TRANSPOSE(f32, float, 16)
-TRANSPOSE(f64, double, 8)
+CONV_TRANSPOSE(f32, float, 16)
+CONV_TRANSPOSE(f64, double, 8)
 #elif VECTOR_BYTES == 32
-TRANSPOSE(f32, float, 8)
-TRANSPOSE(f64, double, 4)
+CONV_TRANSPOSE(f32, float, 8)
+CONV_TRANSPOSE(f64, double, 4)
 #else
-TRANSPOSE(f32, float, 4)
-TRANSPOSE(f64, double, 2)
+CONV_TRANSPOSE(f32, float, 4)
+CONV_TRANSPOSE(f64, double, 2)
 #endif

@@ -67,6 +67,16 @@ NARROW(int16, int32_t, (int16_t)(uint16_t)x)
 NARROW(float16, float, from_float16(to_float16(x)))
 NARROW(bfloat16, float, from_bfloat16(to_bfloat16(x)))
 
+static inline __attribute__((always_inline)) void turn(size_t size, int64_t rows, int64_t columns, void *r, int64_t r_row,
+                                                       const void *p, int64_t p_column) {
+  switch (size) {
+    case 1: transpose_1(rows, columns, r, r_row, p, p_column, false); break;
+    case 2: transpose_2(rows, columns, r, r_row, p, p_column, false); break;
+    case 4: transpose_4(rows, columns, r, r_row, p, p_column, false); break;
+    default: transpose_8(rows, columns, r, r_row, p, p_column, false);
+  }
+}
+
 /* Three ways through a box: rows of neighbours; the rows themselves neighbours (a
  * transposed operand: go down the columns); anything else. A column stride of 0 is
  * one value for the whole row. */
@@ -89,10 +99,13 @@ NARROW(bfloat16, float, from_bfloat16(to_bfloat16(x)))
         EACH r[i] = y;                                                                                                 \
       }                                                                                                                \
     } else if (row == (int64_t)sizeof(P) && rows > 1) {                                                                \
-      EACH_PLAIN for (int64_t j = 0; j < rows; j++) {                                                                  \
-        P x = *(const P *)(const void *)(p + i * column + j * (int64_t)sizeof(P));                                     \
-        r[j * columns + i] = (value);                                                                                  \
-      }                                                                                                                \
+      if (_Generic((T)0, P: true, default: false)) {                                                                   \
+        turn(sizeof(P), rows, columns, rp, columns *(int64_t)sizeof(P), p, column);                                    \
+      } else                                                                                                           \
+        EACH_PLAIN for (int64_t j = 0; j < rows; j++) {                                                                \
+          P x = *(const P *)(const void *)(p + i * column + j * (int64_t)sizeof(P));                                   \
+          r[j * columns + i] = (value);                                                                                \
+        }                                                                                                              \
     } else {                                                                                                           \
       for (int64_t j = 0; j < rows; j++, p += row, r += columns) EACH_PLAIN {                                          \
           P x = *(const P *)(const void *)(p + i * column);                                                            \
@@ -123,10 +136,13 @@ LOAD(bfloat16, uint16_t, float, from_bfloat16(x))
         }                                                                                                              \
       }                                                                                                                \
     } else if (row == (int64_t)sizeof(P) && rows > 1) {                                                                \
-      EACH_PLAIN for (int64_t j = 0; j < rows; j++) {                                                                  \
-        T x = a[j * columns + i];                                                                                      \
-        *(P *)(void *)(p + i * column + j * (int64_t)sizeof(P)) = (P)(value);                                          \
-      }                                                                                                                \
+      if (_Generic((T)0, P: true, default: false)) {                                                                   \
+        turn(sizeof(P), columns, rows, p, column, ap, columns *(int64_t)sizeof(P));                                    \
+      } else                                                                                                           \
+        EACH_PLAIN for (int64_t j = 0; j < rows; j++) {                                                                \
+          T x = a[j * columns + i];                                                                                    \
+          *(P *)(void *)(p + i * column + j * (int64_t)sizeof(P)) = (P)(value);                                        \
+        }                                                                                                              \
     } else {                                                                                                           \
       for (int64_t j = 0; j < rows; j++, p += row, a += columns) EACH_PLAIN {                                          \
           T x = a[i];                                                                                                  \

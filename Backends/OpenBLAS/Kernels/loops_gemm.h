@@ -151,11 +151,26 @@ GEMM(i64, i64, uint64_t, GEMM_STEP_INT)
 
 /* Products of a matrix and a vector: the matrix is read once, in long runs. */
 #define GEMV(S, T)                                                                                                     \
+  typedef T gemv_quarter_##S __attribute__((ext_vector_type(16 / sizeof(T))));                                         \
+  /* Of all lanes, in a fixed order. */                                                                                \
+  static inline __attribute__((always_inline)) T gemv_total_##S(gemm_vector_##S all) {                                 \
+    gemv_quarter_##S q[VECTOR_BYTES / 16];                                                                             \
+    memcpy(q, &all, sizeof q);                                                                                         \
+    GEMM_UNROLL for (int h = VECTOR_BYTES / 32; h >= 1; h /= 2)                                                        \
+      GEMM_UNROLL for (int i = 0; i < h; i++) q[i] += q[i + h];                                                        \
+    return sizeof(T) == 4 ? (q[0][0] + q[0][2 % (16 / sizeof(T))]) + (q[0][1] + q[0][3 % (16 / sizeof(T))])            \
+                          : q[0][0] + q[0][1];                                                                         \
+  }                                                                                                                    \
+  static inline __attribute__((always_inline)) T gemv_most_##S(gemm_vector_##S all, T most) {                          \
+    gemv_quarter_##S q[VECTOR_BYTES / 16];                                                                             \
+    memcpy(q, &all, sizeof q);                                                                                         \
+    GEMM_UNROLL for (int h = VECTOR_BYTES / 32; h >= 1; h /= 2)                                                        \
+      GEMM_UNROLL for (int i = 0; i < h; i++) q[i] = q[i] > q[i + h] ? q[i] : q[i + h];                                \
+    GEMM_UNROLL for (unsigned i = 0; i < 16 / sizeof(T); i++) most = q[0][i] > most ? q[0][i] : most;                  \
+    return most;                                                                                                       \
+  }                                                                                                                    \
   static inline __attribute__((always_inline)) T gemv_sum_##S(const gemm_vector_##S *part) {                           \
-    gemm_vector_##S all = (part[0] + part[1]) + (part[2] + part[3]);                                                   \
-    T sum = 0;                                                                                                         \
-    for (unsigned i = 0; i < VECTOR_BYTES / sizeof(T); i++) sum += all[i];                                             \
-    return sum;                                                                                                        \
+    return gemv_total_##S((part[0] + part[1]) + (part[2] + part[3]));                                                  \
   }                                                                                                                    \
   /* Four parts a row, so that a row's bits do not depend on its neighbours. */                                        \
   static inline __attribute__((always_inline)) void gemv_rows_##S(const int rows, int64_t depth, const T *a,           \

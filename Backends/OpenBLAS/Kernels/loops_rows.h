@@ -222,64 +222,66 @@ enum { EXP_BLOCK = 256 };
     }                                                                                                                  \
   }
 
-/* Running sums of a vector by doubling the distance. What came before is carried in
- * double, in two parts for F64 (Knuth's two-sum; infinities have no low part). */
-#define SHIFTED_f32(v, by)                                                                                             \
-  __builtin_shufflevector(v, (vector_f32)(0.0f), 16 * (0 < by) + 0 - by * (0 >= by), 16 * (1 < by) + 1 - by * (1 >= by), \
-                          16 * (2 < by) + 2 - by * (2 >= by), 16 * (3 < by) + 3 - by * (3 >= by),                      \
-                          16 * (4 < by) + 4 - by * (4 >= by), 16 * (5 < by) + 5 - by * (5 >= by),                      \
-                          16 * (6 < by) + 6 - by * (6 >= by), 16 * (7 < by) + 7 - by * (7 >= by),                      \
-                          8 - by, 9 - by, 10 - by, 11 - by, 12 - by, 13 - by, 14 - by, 15 - by)
-#define SHIFTED_f64(v, by)                                                                                             \
-  __builtin_shufflevector(v, (vector_f64)(0.0), 8 * (0 < by) + 0 - by * (0 >= by), 8 * (1 < by) + 1 - by * (1 >= by),  \
-                          8 * (2 < by) + 2 - by * (2 >= by), 8 * (3 < by) + 3 - by * (3 >= by), 4 - by, 5 - by,        \
-                          6 - by, 7 - by)
-
-#define RUNNING_f32(v)                                                                                                 \
-  v += SHIFTED_f32(v, 1), v += SHIFTED_f32(v, 2), v += SHIFTED_f32(v, 4), v += SHIFTED_f32(v, 8)
-#define RUNNING_f64(v) v += SHIFTED_f64(v, 1), v += SHIFTED_f64(v, 2), v += SHIFTED_f64(v, 4)
-
-static void row_scan_f32(int64_t n, void *rp, const void *ap, double carry[2]) {
-  typedef double wide __attribute__((ext_vector_type(16)));
-  float *r = rp;
-  const float *a = ap;
-  double before = carry[0];
-  for (int64_t i = 0; i < n; i += 16) {
-    int64_t left = n - i;
-    type_f32 part[16];
-    if (left < 16) part_f32(part, a + i, left, 0);
-    vector_f32 v = AT(f32, left < 16 ? part : a + i);
-    RUNNING_f32(v);
-    vector_f32 sums = __builtin_convertvector(__builtin_convertvector(v, wide) + before, vector_f32);
-    if (left >= 16) *(lanes_f32 *)(r + i) = sums;
-    else
-      for (int64_t j = 0; j < left; j++) r[i + j] = sums[j];
-    before += (double)v[15];
+/* Running sums by doubling the distance (Hillis and Steele 1986): after the step of distance d an
+ * element holds the sum of the last 2d up to it. It takes log n additions an element, and its errors
+ * grow with log n only. Distances within a vector are done in one go; what is before the first
+ * element is -0, which changes nothing. */
+#define TAKE_16(d)                                                                                                     \
+  16 - d, 17 - d, 18 - d, 19 - d, 20 - d, 21 - d, 22 - d, 23 - d, 24 - d, 25 - d, 26 - d, 27 - d, 28 - d, 29 - d,      \
+      30 - d, 31 - d
+#define TAKE_8(d) 8 - d, 9 - d, 10 - d, 11 - d, 12 - d, 13 - d, 14 - d, 15 - d
+#define STEP(v, before, TAKE, d)                                                                                       \
+  {                                                                                                                    \
+    __typeof__(v) at_distance = __builtin_shufflevector(before, v, TAKE(d));                                           \
+    before = v;                                                                                                        \
+    v += at_distance;                                                                                                  \
   }
-  carry[0] = before;
-}
+#define STEPS_f32(v, before)                                                                                           \
+  STEP(v, before[0], TAKE_16, 1) STEP(v, before[1], TAKE_16, 2) STEP(v, before[2], TAKE_16, 4)                         \
+  STEP(v, before[3], TAKE_16, 8)
+#define STEPS_f64(v, before)                                                                                           \
+  STEP(v, before[0], TAKE_8, 1) STEP(v, before[1], TAKE_8, 2) STEP(v, before[2], TAKE_8, 4)
 
-static void row_scan_f64(int64_t n, void *rp, const void *ap, double carry[2]) {
-  double *r = rp;
-  const double *a = ap;
-  double before = carry[0], low = carry[1];
-  for (int64_t i = 0; i < n; i += 8) {
-    int64_t left = n - i;
-    type_f64 part[8];
-    if (left < 8) part_f64(part, a + i, left, 0);
-    vector_f64 v = AT(f64, left < 8 ? part : a + i);
-    RUNNING_f64(v);
-    vector_f64 sums = (v + low) + before;
-    if (left >= 8) *(lanes_f64 *)(r + i) = sums;
-    else
-      for (int64_t j = 0; j < left; j++) r[i + j] = sums[j];
-    double x = v[7], sum = before + x, added = sum - before, lost = (before - (sum - added)) + (x - added);
-    low = sum - sum == 0 ? low + lost : 0;
-    before = sum;
+#define ROW_SCAN(S)                                                                                                    \
+  static void row_scan_##S(int64_t n, void *rp, const void *ap) {                                                      \
+    enum { L = lanes_of_##S };                                                                                         \
+    type_##S *r = rp;                                                                                                  \
+    const type_##S *a = ap;                                                                                            \
+    vector_##S before[4];                                                                                              \
+    for (int k = 0; k < 4; k++) before[k] = (vector_##S)((type_##S)-0.0);                                              \
+    int64_t i = 0;                                                                                                     \
+    for (; i + L <= n; i += L) {                                                                                       \
+      vector_##S v = AT(S, a + i);                                                                                     \
+      STEPS_##S(v, before)                                                                                             \
+      *(lanes_##S *)(r + i) = v;                                                                                       \
+    }                                                                                                                  \
+    if (i < n) {                                                                                                       \
+      type_##S part[L];                                                                                                \
+      part_##S(part, a + i, n - i, 0);                                                                                 \
+      vector_##S v = AT(S, part);                                                                                      \
+      STEPS_##S(v, before)                                                                                             \
+      for (int64_t j = 0; i + j < n; j++) r[i + j] = v[j];                                                             \
+    }                                                                                                                  \
+    for (int64_t d = L; d < n; d *= 2) {                                                                               \
+      for (i = n - L; i >= d; i -= L) *(lanes_##S *)(r + i) = AT(S, r + i) + AT(S, r + i - d);                         \
+      for (i += L - 1; i >= d; i--) r[i] += r[i - d];                                                                  \
+    }                                                                                                                  \
   }
-  carry[0] = before;
-  carry[1] = low;
-}
+ROW_SCAN(f32)
+ROW_SCAN(f64)
+
+/* The same of rows that lie one below the other, `step` bytes apart, column by column. */
+#define ROWS_SCAN(S)                                                                                                   \
+  static void row_scan_columns_##S(int64_t rows, int64_t n, char *r, int64_t step) {                                   \
+    for (int64_t d = 1; d < rows; d *= 2)                                                                              \
+      for (int64_t row = rows - 1; row >= d; row--) {                                                                  \
+        type_##S *x = (type_##S *)(void *)(r + row * step);                                                            \
+        const type_##S *y = (const type_##S *)(const void *)(r + (row - d) * step);                                    \
+        EACH x[i] += y[i];                                                                                             \
+      }                                                                                                                \
+  }
+ROWS_SCAN(f32)
+ROWS_SCAN(f64)
 
 #define ROW_ALL(S) ROW_SUMS(S) ROW_EXP(S) ROW_MAX(S) ROW_MAPS(S)
 ROW_ALL(f32)
@@ -290,5 +292,5 @@ ROW_ALL(f64)
   {row_max_##S, row_sum_##S, row_squares_##S, row_product_##S, row_moments_##S, row_weighted_moments_##S,              \
    row_exp_##S, row_exp_sum_##S, row_exp_scale_##S, row_scale_##S, row_shift_##S, row_softmax_backward_##S,            \
    row_log_softmax_backward_##S, row_normalize_##S, row_affine_##S, row_normalize_backward_##S,                        \
-   row_affine_backward_##S, row_accumulate_##S, row_flush_##S, row_scan_##S}
+   row_affine_backward_##S, row_accumulate_##S, row_flush_##S, row_scan_##S, row_scan_columns_##S}
 /* clang-format on */

@@ -1,5 +1,15 @@
 /* loops_scatter.h: values applied to places. Part of loops_table.h. */
 
+static bool offsets(int64_t n, int64_t *offset, const int64_t *index, int64_t size, int64_t stride) {
+  uint64_t wrong = 0;
+  EACH_TWICE {
+    int64_t x = index[i] < 0 ? (int64_t)((uint64_t)index[i] + (uint64_t)size) : index[i];
+    wrong |= (uint64_t)x >= (uint64_t)size;
+    offset[i] = (int64_t)((uint64_t)x * (uint64_t)stride);
+  }
+  return !wrong;
+}
+
 /* `x` is what is there, `y` the value; both widened. */
 #define SCATTER(name, dtype, P, T, WIDEN, NARROW_TO, value)                                                            \
   static void scatter_##name##_##dtype(int64_t n, char *p, const int64_t *offset, const char *a, int64_t a_stride) {   \

@@ -16,6 +16,7 @@
 #define UNUSED_OPERANDS (void)ap, (void)bp, (void)cp
 
 #include "loops_elementwise.h"
+#include "loops_transpose.h"
 #include "loops_convert.h"
 #include "loops_fold.h"
 #include "loops_scatter.h"
@@ -25,8 +26,11 @@
 #include "loops_call.h"
 #include "loops_fast.h"
 #include "loops_rows.h"
+#include "loops_order.h"
 #include "loops_pack.h"
 #include "loops_attention.h"
+#include "loops_fft.h"
+#include "loops_recurrent.h"
 
 /* clang-format off */
 #define FLOATS(name) [CRESSET_TYPE_F32] = name##_f32, [CRESSET_TYPE_F64] = name##_f64
@@ -81,10 +85,17 @@ const CpuLoops TABLE = {
         FAST_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
     },
+    .scaled_add = {FLOATS(scaled_add)},
+    .scaled_sub = {FLOATS(scaled_sub)},
+    .sub_scaled = {FLOATS(sub_scaled)},
+    .phrase = {[CPU_PHRASE_SIGMOID] = fast_sigmoid_f32, [CPU_PHRASE_SILU] = fast_silu_f32,
+               [CPU_PHRASE_GELU] = fast_gelu_f32},
     .philox = {philox_0, philox_1, philox_2, philox_3},
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
+    .turn = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \
   [CRESSET_REDUCE_SUM] = {ALL(form##_sum)}, [CRESSET_REDUCE_PROD] = {ALL(form##_prod)},                               \
@@ -93,8 +104,10 @@ const CpuLoops TABLE = {
     .fold = {FOLD_ROWS(fold)},
     .fold_columns = {FOLD_ROWS(columns)},
     .row = {[CRESSET_TYPE_F32] = ROW_LOOPS(f32), [CRESSET_TYPE_F64] = ROW_LOOPS(f64)},
+    .keys = BY_DTYPE(keys),
     .find = {ALL(find)},
     .better = {{ALL(greater)}, {ALL(less)}},
+    .offsets = offsets,
     .scatter = {BY_DTYPE(scatter_set), BY_DTYPE(scatter_add), BY_DTYPE(scatter_mul), BY_DTYPE(scatter_max),
                 BY_DTYPE(scatter_min)},
     .scatter_run = {BY_DTYPE(scatter_run_set), BY_DTYPE(scatter_run_add), BY_DTYPE(scatter_run_mul),
@@ -118,6 +131,10 @@ const CpuLoops TABLE = {
 #endif
     .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
                   [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
+    .gemm_vector_bytes = VECTOR_BYTES,
+    .fft_real = {[CRESSET_TYPE_F32] = fft_real_f32, [CRESSET_TYPE_F64] = fft_real_f64},
+    .lstm_gates = {[CRESSET_TYPE_F32] = lstm_gates_f32, [CRESSET_TYPE_F64] = lstm_gates_f64},
+    .lstm_gradient = {[CRESSET_TYPE_F32] = lstm_gradient_f32, [CRESSET_TYPE_F64] = lstm_gradient_f64},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},
     .gevm = {[CRESSET_TYPE_F32] = gevm_f32, [CRESSET_TYPE_F64] = gevm_f64},
 };

@@ -52,5 +52,5 @@ void cpu_copy(void *target, const void *source, uint64_t bytes) {
   Copy job = {target, source};
   uintptr_t t = (uintptr_t)target, s = (uintptr_t)source;
   if (t < s + bytes && s < t + bytes) memmove(target, source, (size_t)bytes);
-  else cpu_parallel((int64_t)bytes, 4 << 20, copy, &job);
+  else cpu_parallel((int64_t)bytes, CPU_PARALLEL_BYTES, copy, &job);
 }

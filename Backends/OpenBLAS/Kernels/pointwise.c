@@ -9,10 +9,21 @@ typedef struct Stretch {
   char *r;
   const char *a, *b, *c;
   int64_t r_step, a_step, b_step, c_step; /* bytes of an element; 0 for a scalar */
+  bool past_caches;
 } Stretch;
 
 static void run_stretch(void *context, int64_t begin, int64_t end) {
   const Stretch *s = context;
+  if (s->past_caches) {
+    _Alignas(64) char block[CPU_BLOCK * 8];
+    for (int64_t i = begin, n; i < end; i += n) {
+      n = cpu_min(end - i, CPU_BLOCK);
+      s->run(n, block, s->a + i * s->a_step, s->b + i * s->b_step, s->c + i * s->c_step);
+      cpu_loops->stream(n * s->r_step, s->r + i * s->r_step, block);
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    return;
+  }
   s->run(end - begin, s->r + begin * s->r_step, s->a + begin * s->a_step, s->b + begin * s->b_step,
          s->c + begin * s->c_step);
 }
@@ -70,7 +81,7 @@ static bool run_direct(const CpuDirect *direct, const CressetCall *call) {
     fill_stretch(r, count, *(const CressetScalar *)uniform_operand(direct, 0, call->params), direct->dtype);
     return true;
   }
-  const char *p[3] = {r, r, r};
+  const char *p[3] = {NULL, NULL, NULL};
   int64_t step[3] = {0, 0, 0};
   for (int o = 0; o < direct->arity; o++) {
     if (direct->input[o] < 0) {
@@ -95,8 +106,9 @@ static bool run_direct(const CpuDirect *direct, const CressetCall *call) {
       if (!run || scalar[2] || (scalar[0] && scalar[1])) return false;
     }
   }
-  Stretch stretch = {run, r, p[0], p[1], p[2], direct->result_element, step[0], step[1], step[2]};
   int64_t bytes = direct->result_element + step[0] + step[1] + step[2];
+  Stretch stretch = {run,     r,       p[0],    p[1], p[2], direct->result_element, step[0],
+                     step[1], step[2], count * bytes >= CPU_STREAM_BYTES && r != p[0] && r != p[1] && r != p[2]};
   if (count * bytes <= CPU_PARALLEL_BYTES / 8) run_stretch(&stretch, 0, count);
   else cpu_parallel(count, grain_of(bytes), run_stretch, &stretch);
   return true;
@@ -112,8 +124,26 @@ typedef struct Blocks {
   /* The two innermost dims are cut into boxes of rows x columns. */
   int64_t rows, columns, row_boxes, column_boxes;
   int inner; /* how many dims a box has: 0, 1 or 2 */
+  bool past_caches;
+  bool ahead; /* the next box's inputs are fetched while this one is worked on */
   _Atomic int failed;
 } Blocks;
+
+/* Asks for the elements of the next columns, which are neighbours along rows, or along columns where an operand is
+ * transposed. */
+static void fetch_ahead(const Blocks *job, const CpuBox *box, const CpuPlace *place) {
+  const CpuSpace *space = job->space;
+  int last = job->inner - 1;
+  for (uint32_t k = 0; k < job->inputs; k++) {
+    int64_t element = cpu_dtype_size[space->operand[k].dtype], stride = place[k].stride[last];
+    const char *next = place[k].base + box->size[last] * stride;
+    if (stride == element && job->rows == 1)
+      for (int64_t i = 0; i < box->size[last] * element; i += 64) __builtin_prefetch(next + i, 0, 2);
+    else if (last > 0 && place[k].stride[0] == element && stride != 0)
+      for (int64_t j = 0; j < box->size[last]; j++)
+        for (int64_t i = 0; i < box->size[0] * element; i += 64) __builtin_prefetch(next + j * stride + i);
+  }
+}
 
 static void run_blocks(void *context, int64_t begin, int64_t end) {
   Blocks *job = context;
@@ -125,6 +155,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
   }
   CpuFrame frame;
   cpu_frame_begin(&frame, job->program, job->params, memory, cpu_min(job->rows * job->columns, space->count));
+  frame.past_caches = job->past_caches;
 
   int outer = space->rank - job->inner;
   int64_t boxes = job->row_boxes * job->column_boxes;
@@ -147,6 +178,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
       if (job->inner > 1) offset += row * operand->stride[outer];
       place[k].base = (char *)((uintptr_t)operand->base + (uintptr_t)offset);
     }
+    if (job->ahead) fetch_ahead(job, &box, place);
     cpu_frame_run(&frame, &box, place, place + job->inputs, place + job->inputs + job->outputs);
     if (++column_box < job->column_boxes) continue;
     column_box = 0;
@@ -154,6 +186,37 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
     row_box = 0;
     cpu_walk_next(&walk, space);
   }
+  if (job->past_caches) atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* ------------------------------------------------------- transposed copies -- */
+
+/* Outer dims, then rows of the result's tiles, then its columns. */
+typedef struct Turning {
+  const CpuSpace *space; /* operands: source, target */
+  int64_t rows, row_boxes;
+  CpuTurn run;
+  bool past_caches;
+} Turning;
+
+static void run_turning(void *context, int64_t begin, int64_t end) {
+  const Turning *job = context;
+  const CpuSpace *space = job->space;
+  const CpuOperand *source = &space->operand[0], *target = &space->operand[1];
+  int row = space->rank - 2, column = space->rank - 1;
+  CpuWalk walk;
+  cpu_walk_begin(&walk, space, 0, row, begin / job->row_boxes);
+  int64_t box = begin % job->row_boxes;
+  for (int64_t n = begin; n < end; n++) {
+    int64_t first = box * job->rows;
+    job->run(cpu_min(job->rows, space->size[row] - first), space->size[column],
+             target->base + walk.offset[1] + first * target->stride[row], target->stride[row],
+             source->base + walk.offset[0] + first * source->stride[row], source->stride[column], job->past_caches);
+    if (++box < job->row_boxes) continue;
+    box = 0;
+    cpu_walk_next(&walk, space);
+  }
+  if (job->past_caches) atomic_thread_fence(memory_order_seq_cst);
 }
 
 /* The dim along which some operand's elements are neighbours though the innermost is not it; -1 if none. */
@@ -177,11 +240,24 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
   Blocks job = {.program = program, .space = space, .params = params, .inputs = inputs, .outputs = outputs,
                 .rows = 1, .columns = 1, .row_boxes = 1, .column_boxes = 1,
                 .inner = space->rank < 2 ? space->rank : 2};
+  bool turned = false;
   if (job.inner > 0) {
     int64_t size = space->size[space->rank - 1];
     int transposed = transposed_dim(space, inputs + outputs);
     if (transposed >= 0) {
+      turned = true;
       cpu_space_swap_dims(space, transposed, space->rank - 2);
+      int64_t element = cpu_dtype_size[space->operand[0].dtype];
+      if (program->direct.kind == CPU_DIRECT_COPY && space->operands == 2 &&
+          space->operand[0].stride[space->rank - 2] == element && space->operand[1].stride[space->rank - 1] == element) {
+        Turning turning = {.space = space, .rows = 256 / element, .run = cpu_loops->turn[element],
+                           .past_caches = 2 * element * space->count >= CPU_STREAM_BYTES};
+        turning.row_boxes = cpu_ceil_div(space->size[space->rank - 2], turning.rows);
+        int64_t stripes = turning.row_boxes;
+        for (int d = 0; d < space->rank - 2; d++) stripes *= space->size[d];
+        cpu_parallel(stripes, cpu_ceil_div(grain_of(2 * element), turning.rows * size), run_turning, &turning);
+        return NULL;
+      }
       job.columns = cpu_min(size, 32);
     } else job.columns = cpu_min(size, CPU_BLOCK);
     if (job.inner > 1) {
@@ -193,6 +269,11 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
   int64_t bytes = program->cost, boxes = job.row_boxes * job.column_boxes;
   for (uint32_t k = 0; k < inputs + outputs; k++) bytes += cpu_dtype_size[space->operand[k].dtype];
   for (int d = 0; d < space->rank - job.inner; d++) boxes *= space->size[d];
+  job.past_caches = (bytes - program->cost) * space->count >= CPU_STREAM_BYTES;
+  for (uint32_t i = 0; i < inputs; i++)
+    for (uint32_t o = 0; o < outputs; o++)
+      if (space->operand[i].base == space->operand[inputs + o].base) job.past_caches = false;
+  job.ahead = job.inner > 0 && (turned || program->cost >= 16) && bytes * space->count > (1 << 18);
   cpu_parallel(boxes, cpu_ceil_div(grain_of(bytes), job.rows * job.columns), run_blocks, &job);
   return job.failed ? cpu_out_of_memory(cpu_frame_bytes(program)) : NULL;
 }

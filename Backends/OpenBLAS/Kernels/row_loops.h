@@ -51,8 +51,14 @@ typedef struct CpuRowLoops {
   /* total += a, in double; a = 0 */
   void (*flush)(int64_t n, double *total, void *a);
 
-  /* r[i] = carry + a[0] + ... + a[i]; the new carry, whose low part is kept beside it */
-  void (*scan)(int64_t n, void *r, const void *a, double carry[2]);
+  /* r[i] = a[0] + ... + a[i] */
+  void (*scan)(int64_t n, void *r, const void *a);
+  /* Of each column of `rows` rows of n, `step` bytes apart, in place. */
+  void (*scan_columns)(int64_t rows, int64_t n, char *r, int64_t step);
 } CpuRowLoops;
+
+/* keys[i], uint32_t for elements of up to four bytes and uint64_t else, are ordered as the elements
+ * (see loops_order.h); the least of them. `flip` reverses the order where it is all ones. */
+typedef uint64_t (*CpuKeys)(int64_t n, const void *a, void *keys, uint64_t flip);
 
 #endif

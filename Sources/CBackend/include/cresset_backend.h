@@ -434,7 +434,8 @@ enum {
   CRESSET_DEVICE_SOFTWARE = 1,       /* a CPU posing as a device: never preferred over a real one */
   CRESSET_DEVICE_UNIFIED_MEMORY = 2, /* shares the host's memory */
   CRESSET_DEVICE_HOST_VISIBLE = 4,   /* buffers can be mapped: dl.data is set in calls */
-  CRESSET_DEVICE_SYNCHRONOUS = 8     /* launches have finished when they return */
+  CRESSET_DEVICE_SYNCHRONOUS = 8,    /* launches have finished when they return */
+  CRESSET_DEVICE_CONCURRENT = 16     /* and several threads may launch on one queue at a time */
 };
 
 typedef struct CressetDeviceInfo {

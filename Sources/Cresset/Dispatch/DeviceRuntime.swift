@@ -21,6 +21,9 @@ final class DeviceRuntime: @unchecked Sendable {
     let kernels: KernelTable
     let memory = BlockCache()
 
+    /// Launches need no lock, and are done when they return.
+    private let isConcurrent: Bool
+
     /// `CRESSET_SYNC=1`: every launch is waited for, so that an error arrives where it was caused.
     private let isSynchronousByWish = Environment["CRESSET_SYNC"].map { $0 != "0" } ?? false
 
@@ -47,6 +50,8 @@ final class DeviceRuntime: @unchecked Sendable {
         self.backend = backend
         self.info = info
         held = Self.held(info)
+        let needed = UInt32(CRESSET_DEVICE_SYNCHRONOUS) | UInt32(CRESSET_DEVICE_CONCURRENT)
+        isConcurrent = info.flags & needed == needed
         self.name = name
         self.handle = handle
         self.queue = queue
@@ -69,6 +74,7 @@ final class DeviceRuntime: @unchecked Sendable {
         backend = other.backend
         info = other.info
         held = other.held
+        isConcurrent = other.isConcurrent
         name = other.name
         handle = other.handle
         self.queue = queue
@@ -149,6 +155,7 @@ final class DeviceRuntime: @unchecked Sendable {
         _ state: UnsafeMutablePointer<CressetThreadState>
     ) -> UnsafeMutablePointer<CressetStatus>? {
         state.pointee.used_devices |= bit
+        if isConcurrent { return function(context, queue, call) }
         queueLock._unsafeLock()
         var status = function(context, queue, call)
         if isSynchronousByWish && status == nil { status = backend.table.synchronize(queue) }

@@ -17,8 +17,12 @@ struct GradientKernel: Sendable {
     /// The operations that a kernel of this name gives gradients for.
     static func operations(named name: String) -> [Operator] {
         guard name.hasSuffix(suffix) else { return [] }
-        let base = name.dropLast(suffix.count)
-        return Operators.builtIn.filter { $0.isOverridable && $0.name.prefix { $0 != "." } == base }
+        return byBase[String(name.dropLast(suffix.count))] ?? []
+    }
+
+    /// The operations that can be overridden, by name without the overload.
+    private static let byBase = Dictionary(grouping: Operators.builtIn.filter(\.isOverridable)) { operation in
+        String(operation.name.utf8.prefix { $0 != UInt8(ascii: ".") }) ?? operation.name
     }
 
     private let op: OperatorName

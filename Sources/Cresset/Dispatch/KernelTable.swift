@@ -132,9 +132,10 @@ final class KernelTable: @unchecked Sendable {
     /// the rest are entered.
     func register(_ kernels: [CressetKernel], from backend: LoadedBackend) {
         let owner = "\(backend.name) \(backend.version) (\(backend.origin))"
+        var known: [String: [KernelKey]] = [:]
         for raw in kernels {
             do throws(CressetError) {
-                for record in try Self.check(raw, owner: owner) { try register(record) }
+                for record in try Self.check(raw, owner: owner, &known) { try register(record) }
             } catch {
                 let why = "a kernel of \(owner) was left out: \(error.message)"
                 leftOut.withLock { $0.append(why) }
@@ -144,7 +145,9 @@ final class KernelTable: @unchecked Sendable {
     }
 
     /// The entries a kernel makes: one, or for gradients one for each overload of its operation.
-    private static func check(_ raw: CressetKernel, owner: String) throws(CressetError) -> [KernelRecord] {
+    private static func check(
+        _ raw: CressetKernel, owner: String, _ known: inout [String: [KernelKey]]
+    ) throws(CressetError) -> [KernelRecord] {
         func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "register", why, site: nil) }
         let needed = MemoryLayout<CressetKernel>.size
         guard Int(raw.struct_size) >= needed else {
@@ -159,20 +162,26 @@ final class KernelTable: @unchecked Sendable {
         if family == .override {
             guard let op = raw.op else { throw refuse("an override for \(dtype) names no operation") }
             let name = String(cString: op)
-            // Other namespaces are the backend's own business.
-            let operation = Operators.find(name)
-            let differentiated = operation == nil ? GradientKernel.operations(named: name) : []
-            guard !name.hasPrefix("aten::") || operation != nil || !differentiated.isEmpty else {
-                throw refuse("there is no operation \(name) to override")
-            }
-            if let why = operation?.overrideRefusal { throw refuse(why) }
-            keys =
-                differentiated.isEmpty
-                ? [.override(OperatorName(name))] : differentiated.map { .backward(OperatorName($0.name)) }
+            if let found = known[name] { keys = found } else { keys = try keysOfOverride(name) }
+            known[name] = keys
         } else {
             keys = [.family(family)]
         }
         return keys.map { KernelRecord(key: $0, raw: raw, dtype: dtype, launch: launch, owner: owner) }
+    }
+
+    /// What a kernel of this name is entered for.
+    private static func keysOfOverride(_ name: String) throws(CressetError) -> [KernelKey] {
+        func refuse(_ why: String) -> CressetError { CressetError(.plugin, op: "register", why, site: nil) }
+        let operation = Operators.find(name)
+        let differentiated = operation == nil ? GradientKernel.operations(named: name) : []
+        // Other namespaces are the backend's own business.
+        guard !name.hasPrefix("aten::") || operation != nil || !differentiated.isEmpty else {
+            throw refuse("there is no operation \(name) to override")
+        }
+        if let why = operation?.overrideRefusal { throw refuse(why) }
+        return differentiated.isEmpty
+            ? [.override(OperatorName(name))] : differentiated.map { .backward(OperatorName($0.name)) }
     }
 
     /// Enters one kernel; refuses a second one of the same priority, naming both owners.

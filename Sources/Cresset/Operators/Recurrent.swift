@@ -32,7 +32,7 @@ enum Recurrent {
 
     typealias State = (hidden: Tensor, cell: Tensor?)
 
-    private static func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws(CressetError) -> Tensor {
+    static func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws(CressetError) -> Tensor {
         let product = x.matmul(weight.t())
         return try bias.map { (b) throws(CressetError) in try Ops.add(product, b) } ?? product
     }
@@ -202,12 +202,31 @@ enum Recurrent {
         _ kind: Kind, _ x: Tensor, _ start: State, _ w: Weights, reversed: Bool, op: String
     ) throws(CressetError) -> (Tensor, State) {
         try check(kind, w, features: x.shape[2], state: start, dtype: x.dtype, op: op)
-        let inputs = try linear(x, w.input, w.inputBias)
-        var (state, results) = (start, [Tensor]())
-        for t in reversed ? Array((0..<x.shape[0]).reversed()) : Array(0..<x.shape[0]) {
-            state = try step(kind, inputs.select(0, t), state, w)
-            results.append(state.hidden)
+        if kind == .lstm, w.projection == nil, let cell = start.cell,
+            let found = try FusedLSTM.pass(x, start.hidden, cell, w, reversed: reversed)
+        {
+            return (found.results, (found.hidden, found.cell))
         }
-        return (try Joining.stack(reversed ? results.reversed() : results, dim: 0), state)
+        return try steps(kind, try linear(x, w.input, w.inputBias), start, w, reversed: reversed)
+    }
+
+    /// The steps of a pass, from what the input of all of them comes to by its weights.
+    static func steps(
+        _ kind: Kind, _ inputs: Tensor, _ start: State, _ w: Weights, reversed: Bool
+    ) throws(CressetError) -> (Tensor, State) {
+        let (results, state) = try states(kind, inputs, start, w, reversed: reversed)
+        return (try Joining.stack(results.map(\.hidden), dim: 0), state)
+    }
+
+    /// The states after each step, in the order of time, and the one after the last that was taken.
+    static func states(
+        _ kind: Kind, _ inputs: Tensor, _ start: State, _ w: Weights, reversed: Bool
+    ) throws(CressetError) -> ([State], State) {
+        var (state, all) = (start, [State]())
+        for t in reversed ? Array((0..<inputs.shape[0]).reversed()) : Array(0..<inputs.shape[0]) {
+            state = try step(kind, inputs.select(0, t), state, w)
+            all.append(state)
+        }
+        return (reversed ? all.reversed() : all, state)
     }
 }

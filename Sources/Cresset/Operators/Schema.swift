@@ -14,8 +14,28 @@ public struct Schema: Sendable {
     public let text: String
     /// "aten::add.Tensor"
     public let name: String
-    public let arguments: [Argument]
-    public let returnCount: Int
+    public var arguments: [Argument] { parts.arguments }
+    public var returnCount: Int { parts.returnCount }
+
+    /// What is behind the name, parsed when it is first asked for: a program calls few of the operations there are.
+    private final class Parts: Sendable {
+        private let text: String
+        private let parsed = Lock((arguments: [Argument], returnCount: Int)?.none)
+
+        init(_ text: String) { self.text = text }
+
+        var both: (arguments: [Argument], returnCount: Int) {
+            parsed.withLock { parsed in
+                if let parsed { return parsed }
+                let found = Schema.parse(text)
+                parsed = found
+                return found
+            }
+        }
+        var arguments: [Argument] { both.arguments }
+        var returnCount: Int { both.returnCount }
+    }
+    private let parts: Parts
 
     /// Why a declaration from outside cannot be parsed; nil if it can.
     static func problem(with text: String) -> String? {
@@ -38,15 +58,20 @@ public struct Schema: Sendable {
     /// Parses a declaration of ours; a malformed one is a programmer's error.
     init(_ text: String) {
         self.text = text
+        let bare = String(text.utf8.prefix { $0 != UInt8(ascii: "(") }) ?? text
+        name = bare.contains("::") ? bare : "aten::" + bare
+        parts = Parts(text)
+    }
+
+    private static func parse(_ text: String) -> (arguments: [Argument], returnCount: Int) {
         guard let open = text.firstIndex(of: "("), let arrow = text.range(of: ") -> ") else {
             preconditionFailure("malformed schema: \(text)")
         }
-        let bare = String(text[..<open])
-        name = bare.contains("::") ? bare : "aten::" + bare
-        arguments = Self.split(text[text.index(after: open)..<arrow.lowerBound]).compactMap(Self.argument)
         let returns = text[arrow.upperBound...]
-        returnCount =
-            returns.hasPrefix("(") ? Self.split(returns.dropFirst().dropLast()).count : returns == "()" ? 0 : 1
+        return (
+            split(text[text.index(after: open)..<arrow.lowerBound]).compactMap(argument),
+            returns.hasPrefix("(") ? split(returns.dropFirst().dropLast()).count : returns == "()" ? 0 : 1
+        )
     }
 
     /// Splits at commas outside brackets.

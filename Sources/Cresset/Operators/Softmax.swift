@@ -287,7 +287,11 @@ public enum Losses {
             return try Override.resolve(
                 mseName, inputs: [x, y], dtype, [.tensor(x), .tensor(y), reduction.value],
                 type: ResultType(losses, dtype)
-            ) { (x) throws(CressetError) in reduce(try squaredDifference(x[0], x[1]), reduction) }
+            ) { (x) throws(CressetError) in
+                // (What cannot be subtracted is refused by the subtraction.)
+                if x[0].dtype == .bool || x[1].dtype == .bool { return reduce((x[0] - x[1]).square(), reduction) }
+                return reduce(try squaredDifference(x[0], x[1]), reduction)
+            }
         }
     }
 }

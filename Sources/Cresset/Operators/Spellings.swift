@@ -28,7 +28,7 @@ enum Spellings {
             "poisson_nll_loss": "Losses.poissonNLLLoss", "nll_loss2d": "Losses.nllLoss",
             "nll_loss_nd": "Losses.nllLoss",
             // What PyTorch keeps to itself, or for code that it generates, is spelled as what leads there.
-            "_fft_c2c": "fft.fftn", "_native_batch_norm_legit": "Tensor.batchNorm",
+            "_fft_c2c": "fft.fftn", "_fft_r2c": "fft.rfftn", "_native_batch_norm_legit": "Tensor.batchNorm",
             "native_batch_norm": "Tensor.batchNorm", "native_group_norm": "Tensor.groupNorm",
             "native_layer_norm": "Tensor.layerNorm", "_pad_circular": "Tensor.pad", "_to_copy": "Tensor.to",
             "_unique2": "Tensor.unique", "_unsafe_view": "Tensor.view", "unsafe_chunk": "Tensor.chunk",

@@ -122,6 +122,7 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
     @inlinable
     public var contiguousStrides: Shape {
         var strides = Shape(repeating: 1, count: rank)
+        if rank <= 1 { return strides }
         var step = 1
         var i = rank - 1
         while i >= 0 {

@@ -10,6 +10,7 @@ extension Workload {
         binary(
             "conv/\(name)", (normal(n, channels, size, size), normal(out, channels / groups, kernel, kernel))
         ) { $0.conv2d($1, stride: PerDim(stride), padding: .sizes(PerDim(kernel / 2)), groups: groups) }
+        .computing(2 * n * out * (size / stride) * (size / stride) * channels / groups * kernel * kernel)
     }
 
     static let convolutions: [Workload] = [
@@ -26,15 +27,17 @@ extension Workload {
                 x.conv2d(w, padding: 1).sum().backward()
                 return [x, w].compactMap(\.grad)
             }
-        },
+        }.computing(3 * 2 * 8 * 64 * 56 * 56 * 64 * 9),
         binary("conv/transpose_4x64x28_k4s2", (normal(4, 64, 28, 28), normal(64, 32, 4, 4))) {
             $0.convTranspose2d($1, stride: 2, padding: 1)
-        },
-        unary("conv/maxpool_16x64x112_k3s2", normal(16, 64, 112, 112)) { $0.maxPool2d(3, stride: 2, padding: 1) },
-        unary("conv/avgpool_16x64x56_k2", normal(16, 64, 56, 56)) { $0.avgPool2d(2) },
+        }.computing(2 * 4 * 64 * 28 * 28 * 32 * 16),
+        unary("conv/maxpool_16x64x112_k3s2", normal(16, 64, 112, 112)) { $0.maxPool2d(3, stride: 2, padding: 1) }
+            .moving(4 * 16 * 64 * (112 * 112 + 56 * 56)),
+        unary("conv/avgpool_16x64x56_k2", normal(16, 64, 56, 56)) { $0.avgPool2d(2) }
+            .moving(4 * 16 * 64 * (56 * 56 + 28 * 28)),
         unary("conv/upsample_bilinear_8x64x56_x2", normal(8, 64, 56, 56)) {
             $0.interpolate(scaleFactor: [2, 2], mode: .linear)
-        },
+        }.moving(4 * 8 * 64 * 5 * 56 * 56),
     ]
 
     private static func attention(
@@ -45,6 +48,9 @@ extension Workload {
             let (k, v) = (normal(batch, heads, keys, width), normal(batch, heads, keys, width))
             return { [F.scaledDotProductAttention(q, k, v, isCausal: isCausal)] }
         }
+        // (Two products; of causal ones half.)
+        .computing(4 * batch * heads * queries * keys * width / (isCausal ? 2 : 1))
+        .moving(queries == 1 ? 8 * batch * heads * keys * width : 0)
     }
 
     static let attention: [Workload] = [
@@ -57,6 +63,6 @@ extension Workload {
                 F.scaledDotProductAttention(inputs[0], inputs[1], inputs[2], isCausal: true).sum().backward()
                 return inputs.compactMap(\.grad)
             }
-        },
+        }.computing(7 * 2 * 32 * 256 * 256 * 64 / 2),
     ]
 }

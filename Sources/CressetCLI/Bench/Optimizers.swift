@@ -4,7 +4,9 @@ import CressetOptim
 /// Optimizer steps.
 extension Workload {
     /// One step over 4 M parameters in 64 tensors.
-    private static func step(_ name: String, _ make: @escaping @Sendable ([Tensor]) -> Optimizer) -> Workload {
+    ///
+    /// - Parameter streams: tensors of that size that are read or written.
+    private static func step(_ name: String, streams: Int, _ make: @escaping @Sendable ([Tensor]) -> Optimizer) -> Workload {
         Workload("optim/\(name)_4m") {
             let parameters = (0..<64).map { _ in
                 let parameter = normal(256, 256).requiresGrad_()
@@ -16,12 +18,12 @@ extension Workload {
                 try optimizer.step()
                 return [parameters[0].detach()]
             }
-        }
+        }.moving(streams * 4 << 22)
     }
 
     static let optimizers: [Workload] = [
-        step("sgd") { SGD($0, lr: 1e-3) },
-        step("adam") { Adam($0, lr: 1e-3) },
-        step("adamw") { AdamW($0, lr: 1e-3) },
+        step("sgd", streams: 3) { SGD($0, lr: 1e-3) },
+        step("adam", streams: 7) { Adam($0, lr: 1e-3) },
+        step("adamw", streams: 7) { AdamW($0, lr: 1e-3) },
     ]
 }

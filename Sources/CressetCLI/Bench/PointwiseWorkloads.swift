@@ -14,12 +14,14 @@ extension Workload {
     private static let bySize: [Workload] = sizes.flatMap { n, tag -> [Workload] in
         twoOperands.map { op, body in
             binary("pointwise/\(op)_\(tag)", (normal(n), normal(n).abs() + 1), body)
+                .moving(12 * n)
         }
-            + oneOperand.map { op, body in unary("pointwise/\(op)_\(tag)", normal(n).abs(), body) }
+            + oneOperand.map { op, body in unary("pointwise/\(op)_\(tag)", normal(n).abs(), body).moving(8 * n) }
             + [
-                unary("pointwise/gelu_\(tag)", normal(n)) { $0.gelu() },
-                unary("pointwise/silu_\(tag)", normal(n)) { $0.silu() },
-                binary("pointwise/where_\(tag)", (normal(n), normal(n))) { Tensor.where($0 .> 0, $0, $1) },
+                unary("pointwise/gelu_\(tag)", normal(n)) { $0.gelu() }.moving(8 * n),
+                unary("pointwise/silu_\(tag)", normal(n)) { $0.silu() }.moving(8 * n),
+                binary("pointwise/where_\(tag)", (normal(n), normal(n))) { Tensor.where($0 .> 0, $0, $1) }
+                    .moving(12 * n),
             ]
     }
 
@@ -28,15 +30,20 @@ extension Workload {
     private static let layoutsAndTypes: [Workload] = [
         binary("pointwise/add_bf16_1m", (normal(1 << 20, dtype: .bfloat16), normal(1 << 20, dtype: .bfloat16))) {
             $0 + $1
-        },
-        unary("pointwise/add_i64_1m", Tensor.arange(.int(1 << 20))) { $0 + $0 },
-        unary("pointwise/cast_f32_f16_1m", normal(1 << 20)) { $0.to(.float16) },
-        unary("pointwise/cast_f32_i64_1m", normal(1 << 20)) { $0.to(.int64) },
-        binary("pointwise/broadcast_row_2kx2k", (normal(square, square), normal(square))) { $0 + $1 },
-        binary("pointwise/broadcast_col_2kx2k", (normal(square, square), normal(square, 1))) { $0 + $1 },
-        binary("pointwise/add_transposed_2kx2k", (normal(square, square), normal(square, square))) { $0 + $1.t() },
-        unary("pointwise/copy_transposed_2kx2k", normal(square, square)) { $0.t().contiguous() },
-        unary("pointwise/permute_nchw_nhwc", normal(16, 64, 56, 56)) { $0.permute([0, 2, 3, 1]).contiguous() },
+        }.moving(6 << 20),
+        unary("pointwise/add_i64_1m", Tensor.arange(.int(1 << 20))) { $0 + $0 }.moving(16 << 20),
+        unary("pointwise/cast_f32_f16_1m", normal(1 << 20)) { $0.to(.float16) }.moving(6 << 20),
+        unary("pointwise/cast_f32_i64_1m", normal(1 << 20)) { $0.to(.int64) }.moving(12 << 20),
+        binary("pointwise/broadcast_row_2kx2k", (normal(square, square), normal(square))) { $0 + $1 }
+            .moving(8 * square * square),
+        binary("pointwise/broadcast_col_2kx2k", (normal(square, square), normal(square, 1))) { $0 + $1 }
+            .moving(8 * square * square),
+        binary("pointwise/add_transposed_2kx2k", (normal(square, square), normal(square, square))) { $0 + $1.t() }
+            .moving(12 * square * square),
+        unary("pointwise/copy_transposed_2kx2k", normal(square, square)) { $0.t().contiguous() }
+            .moving(8 * square * square),
+        unary("pointwise/permute_nchw_nhwc", normal(16, 64, 56, 56)) { $0.permute([0, 2, 3, 1]).contiguous() }
+            .moving(8 * 16 * 64 * 56 * 56),
         binary("pointwise/chain10_1m", (normal(1 << 20), normal(1 << 20))) { a, b in
             let s = (((a + b) * 0.5).tanh() * a).sigmoid()
             return (s + b.exp() * 1e-3 - a).clamp(min: -3, max: 3)
@@ -46,8 +53,8 @@ extension Workload {
     static let pointwise = bySize + layoutsAndTypes
 
     static let random: [Workload] = [
-        unary("random/normal_1m", normal(1 << 20)) { $0.normal_() },
-        unary("random/uniform_1m", normal(1 << 20)) { $0.uniform_() },
-        unary("random/dropout_1m", normal(1 << 20)) { $0.dropout(0.1) },
+        unary("random/normal_1m", normal(1 << 20)) { $0.normal_() }.moving(4 << 20),
+        unary("random/uniform_1m", normal(1 << 20)) { $0.uniform_() }.moving(4 << 20),
+        unary("random/dropout_1m", normal(1 << 20)) { $0.dropout(0.1) }.moving(8 << 20),
     ]
 }

@@ -41,9 +41,12 @@ struct Timing {
         return Double(seconds) * 1e6 + Double(attoseconds) * 1e-12
     }
 
-    func json(name: String, device: String) -> String {
+    func json(_ workload: Workload, device: String) -> String {
         func rounded(_ x: Double) -> Double { (x * 100).rounded() / 100 }
-        return "{\"name\": \"\(name)\", \"median_us\": \(rounded(median)), "
-            + "\"min_us\": \(rounded(runs.min() ?? 0)), \"runs\": \(runs.count), \"device\": \"\(device)\"}"
+        var text = "{\"name\": \"\(workload.name)\", \"median_us\": \(rounded(median)), "
+        text += "\"min_us\": \(rounded(runs.min() ?? 0)), \"runs\": \(runs.count), \"device\": \"\(device)\""
+        if workload.bytes > 0 { text += ", \"bytes\": \(Int(workload.bytes))" }
+        if workload.flops > 0 { text += ", \"flops\": \(Int(workload.flops))" }
+        return text + "}"
     }
 }

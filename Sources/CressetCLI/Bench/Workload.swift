@@ -9,10 +9,27 @@ struct Workload: Sendable {
 
     let name: String
     let setup: Setup
+    /// Bytes that must be read and written at least, and operations that must be done: its roofs. 0: not told.
+    var bytes = 0.0
+    var flops = 0.0
 
     init(_ name: String, _ setup: @escaping Setup) {
         self.name = name
         self.setup = setup
+    }
+
+    /// The same, which moves so many bytes at least.
+    func moving(_ bytes: Int) -> Workload {
+        var result = self
+        result.bytes = Double(bytes)
+        return result
+    }
+
+    /// The same, which does so many floating-point operations at least.
+    func computing(_ flops: Int) -> Workload {
+        var result = self
+        result.flops = Double(flops)
+        return result
     }
 
     /// Every workload of the table, in its order.

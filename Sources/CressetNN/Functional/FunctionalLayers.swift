@@ -86,19 +86,19 @@ extension F {
 
     /// Rows of `weight` by number; the row `paddingIndex` gets no gradient.
     public static func embedding(
-        _ weight: Tensor, _ indices: Tensor, paddingIndex: Int? = nil, scaleGradByFreq: Bool = false
+        _ input: Tensor, _ weight: Tensor, paddingIndex: Int? = nil, scaleGradByFreq: Bool = false
     ) -> Tensor {
-        Embeddings.embedding(weight, indices, paddingIndex: paddingIndex, scaleGradByFreq: scaleGradByFreq)
+        Embeddings.embedding(weight, input, paddingIndex: paddingIndex, scaleGradByFreq: scaleGradByFreq)
     }
 
     /// Rows of `weight` by number, those of each bag combined: bags begin at `offsets`, or are rows of a matrix of indices.
     public static func embeddingBag(
-        _ weight: Tensor, _ indices: Tensor, offsets: Tensor? = nil, mode: Embeddings.BagMode = .mean,
+        _ input: Tensor, _ weight: Tensor, offsets: Tensor? = nil, mode: Embeddings.BagMode = .mean,
         scaleGradByFreq: Bool = false, perSampleWeights: Tensor? = nil, includeLastOffset: Bool = false,
         paddingIndex: Int? = nil
     ) -> Tensor {
         Embeddings.embeddingBag(
-            weight, indices, offsets: offsets, mode: mode, scaleGradByFreq: scaleGradByFreq,
+            weight, input, offsets: offsets, mode: mode, scaleGradByFreq: scaleGradByFreq,
             perSampleWeights: perSampleWeights, includeLastOffset: includeLastOffset, paddingIndex: paddingIndex)
     }
 

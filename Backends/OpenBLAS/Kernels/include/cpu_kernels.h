@@ -34,7 +34,7 @@ CressetStatus *cpu_matmul(void *context, CressetQueue *queue, const CressetCall 
 CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall *call);
 
-/* Operations under their own names: softmax.c, norm.c, batch_norm.c, loss.c. */
+/* Operations under their own names: softmax.c, norm.c, batch_norm.c, loss.c, scan.c, sort.c. */
 CressetStatus *cpu_softmax(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_softmax_backward(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_log_softmax(void *context, CressetQueue *queue, const CressetCall *call);
@@ -50,6 +50,9 @@ CressetStatus *cpu_batch_norm(void *context, CressetQueue *queue, const CressetC
 CressetStatus *cpu_batch_norm_backward(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_cross_entropy_backward(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_cumsum(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_sort(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_topk(void *context, CressetQueue *queue, const CressetCall *call);
 /* Operations with kernels of their own, by the names and arguments that ConvolutionKernels.swift gives. */
 CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const CressetCall *call);
 CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const CressetCall *call);
@@ -65,6 +68,11 @@ CressetStatus *cpu_attention(void *context, CressetQueue *queue, const CressetCa
 bool cpu_attention_takes(const CressetCall *call);
 CressetStatus *cpu_attention_backward(void *context, CressetQueue *queue, const CressetCall *call);
 bool cpu_attention_backward_takes(const CressetCall *call);
+CressetStatus *cpu_fft_real(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_fft_real_takes(const CressetCall *call);
+CressetStatus *cpu_lstm_pass(void *context, CressetQueue *queue, const CressetCall *call);
+CressetStatus *cpu_lstm_pass_backward(void *context, CressetQueue *queue, const CressetCall *call);
+bool cpu_lstm_pass_takes(const CressetCall *call); /* and its gradients */
 
 /* Compiles a program if it is not yet; what prepare does. */
 CressetStatus *cpu_prepare(const CressetProgram *program);

@@ -8,6 +8,8 @@ import CFFT
 /// derivative is the transform in the other direction.
 enum Fourier {
     static let name = OperatorName("aten::_fft_c2c")
+    /// Half of the spectrum of real numbers; its arguments are PyTorch's.
+    static let real = OperatorName("aten::_fft_r2c")
     /// Where a transform has no kernel on its device.
     static let composition = ["fft"]
 
@@ -125,6 +127,21 @@ enum Fourier {
     /// The transform of real numbers: of the last of `dims` half of the result, as the rest is conjugate to it.
     static func r2c(
         _ x: Tensor, _ dims: [Int], _ normalization: Normalization, forward: Bool, oneSided: Bool = true
+    ) throws(CressetError) -> Tensor {
+        guard oneSided, forward, let last = dims.last, x.shape[last] > 0 else {
+            return try halved(x, dims, normalization, forward: forward, oneSided: oneSided)
+        }
+        var shape = x.shape
+        shape[last] = x.shape[last] / 2 + 1
+        return try Override.resolve(
+            real, inputs: [x], x.dtype,
+            [.tensor(x), .ints(dims), .scalar(Scalar(normalization.rawValue)), .scalar(.bool(true))],
+            type: ResultType(shape, x.dtype.toComplex)
+        ) { (t) throws(CressetError) in try halved(t[0], dims, normalization, forward: true, oneSided: true) }
+    }
+
+    private static func halved(
+        _ x: Tensor, _ dims: [Int], _ normalization: Normalization, forward: Bool, oneSided: Bool
     ) throws(CressetError) -> Tensor {
         let full = try c2c(try x.converted(to: x.dtype.toComplex), dims, normalization, forward: forward)
         guard oneSided, let last = dims.last else { return full }

@@ -182,7 +182,7 @@ public enum fft {
 // MARK: Declarations
 
 extension Operators {
-    private static let ofTransform = "it is made of aten::_fft_c2c, which can be"
+    private static let ofTransform = "it is made of aten::_fft_c2c and aten::_fft_r2c, which can be"
 
     static let fourier: [Operator] =
         [
@@ -209,7 +209,40 @@ extension Operators {
                         throw CressetError(.argument, op: "aten::_fft_c2c", "normalization must be 0, 1 or 2")
                     }
                     return [.tensor(try Fourier.c2c(x, dims, normalization, forward: try a.bool("forward")))]
-                })
+                }),
+            Operator(
+                "_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor",
+                dtypes: [.float32, .float64], composition: ["aten::_fft_c2c", "pointwise"],
+                samples: { g in
+                    // (Kernels take other ways from some hundred elements on.)
+                    let cases: [(Shape, [Int], Int, Bool)] = [
+                        ([8], [0], 0, true), ([3, 7], [1], 1, true), ([4, 3, 5], [0, 2], 2, true),
+                        ([3, 4], [1], 0, false), ([2, 512], [1], 2, true), ([1024, 2], [0], 0, true),
+                        ([0, 4], [1], 0, true), ([1], [0], 2, true),
+                    ]
+                    return cases.map { shape, dims, normalization, isOneSided in
+                        Sample([
+                            .tensor(g.tensor(shape)), .ints(dims), .scalar(Scalar(normalization)),
+                            .scalar(.bool(isOneSided)),
+                        ])
+                    }
+                },
+                call: { (a) throws(CressetError) in
+                    let op = "aten::_fft_r2c"
+                    let x = try a.tensor("self")
+                    guard x.dtype == .float32 || x.dtype == .float64 else {
+                        throw CressetError(.dtype, op: op, "needs float32 or float64, got \(x.summary)")
+                    }
+                    let dims = try Fourier.axes(x, nil, try a.ints("dim"), op: op).dims
+                    for d in dims where x.shape[d] == 0 {
+                        throw CressetError(.shape, op: op, "there is nothing to transform along dim \(d) of \(x.summary)")
+                    }
+                    guard let normalization = Fourier.Normalization(rawValue: try a.int("normalization")) else {
+                        throw CressetError(.argument, op: op, "normalization must be 0, 1 or 2")
+                    }
+                    let isOneSided = try a.bool("onesided")
+                    return [.tensor(try Fourier.r2c(x, dims, normalization, forward: true, oneSided: isOneSided))]
+                }),
         ]
         + FourierTransform.all.flatMap { [transform1($0), transformN($0, "2"), transformN($0, "n")] }
 
