@@ -31,8 +31,8 @@ typedef struct Pass {
   Phase phase[2];
   int64_t taps, depth; /* of one channel, of all */
   int64_t chunk;       /* channels of a kernel call */
-  char *weight;        /* packed: [group][block of channels][channel][tap][lane] */
-  int32_t *offset;     /* [channel of a chunk][tap]: where it lies in the slab */
+  char *weight;        /* packed: [group][block of channels][channel][row][column][lane]; transposed: [row][channel] */
+  int32_t *offset;     /* [channel of a chunk][tap] in the slab; transposed, by tiles: taps of the first row alone */
 } Pass;
 
 typedef struct Job {
@@ -98,17 +98,17 @@ static void pack_weight(void *context, int64_t begin, int64_t end) {
       job->loops->transpose(there, line, from, line, to, width);
       continue;
     }
-    for (int64_t c = 0; c < job->taken; c++) {
-      const char *base = job->weight + ((group * job->taken + c) * job->made + block * job->lanes) * taps * size;
-      if (is_special(base, there * taps, size)) job->special = 1;
-      for (int64_t i = 0; i < pass->phase[0].count; i++)
+    for (int64_t i = 0; i < pass->phase[0].count; i++)
+      for (int64_t c = 0; c < job->taken; c++) {
+        const char *base = job->weight + ((group * job->taken + c) * job->made + block * job->lanes) * taps * size;
+        if (i == 0 && is_special(base, there * taps, size)) job->special = 1;
         for (int64_t j = 0; j < pass->phase[1].count; j++, to += width * size) {
           int64_t tap = pass->phase[0].taps[i].kernel * job->kernel[1] + pass->phase[1].taps[j].kernel;
           const char *from = base + tap * size;
           if (size == 4) PACK_TAP(uint32_t);
           else PACK_TAP(uint64_t);
         }
-    }
+      }
   }
 }
 
@@ -123,25 +123,48 @@ static bool adds_bias_first(const Job *job) {
   return job->bias && (cpu_is_native(job->y.dtype) || job->is_transposed);
 }
 
-/* Rows x columns sums of one pass and one block of channels, [window][lane]. */
-static void sum_tiles(const Job *job, const Pass *pass, const char *slab, const char *w, int64_t width, int64_t rows,
-                      int64_t columns, char *sums) {
+/* What a run of (channel, tap) gives to rows x columns windows, [window][lane]. */
+static void sum_tiles(const Job *job, int64_t depth, const int32_t *offset, const char *x, const char *w, int64_t width,
+                      int64_t rows, int64_t columns, char *sums, bool add) {
   const CpuConvLoops *loops = job->loops;
   const CpuConvTile(*tiles)[CPU_CONV_MOST + 1] = loops->tile[width / loops->lanes - 1];
   int64_t size = job->size, most = loops->most, below = job->slab.step[0] * job->slab.pitch;
   int64_t strips = cpu_ceil_div(columns, most);
-  for (int64_t c = 0; c < job->taken; c += pass->chunk) {
-    int64_t depth = cpu_min(pass->chunk, job->taken - c) * pass->taps;
-    const char *x = slab + c * job->slab.plane * size, *numbers = w + c * pass->taps * width * size;
-    for (int64_t r = 0, here; r < rows; r += here) {
-      here = cpu_min(cpu_max(most / columns, 1), rows - r);
-      for (int64_t s = 0; s < strips; s++) {
-        int64_t q = columns * s / strips, q_end = columns * (s + 1) / strips;
-        while (!tiles[here][q_end - q]) here--; /* a single row there always is */
-        tiles[here][q_end - q](depth, pass->offset, x + (r * below + q) * size, below, numbers,
-                               sums + (r * columns + q) * width * size, columns * width, width, c > 0 || adds_bias_first(job));
-      }
+  for (int64_t r = 0, here; r < rows; r += here) {
+    here = cpu_min(cpu_max(most / columns, 1), rows - r);
+    for (int64_t s = 0; s < strips; s++) {
+      int64_t q = columns * s / strips, q_end = columns * (s + 1) / strips;
+      while (!tiles[here][q_end - q]) here--; /* a single row there always is */
+      tiles[here][q_end - q](depth, offset, x + (r * below + q) * size, below, w,
+                             sums + (r * columns + q) * width * size, columns * width, width, add);
     }
+  }
+}
+
+/* All of one pass and one block of channels; where there is a bias the sums have it already. */
+static void sum_block(const Job *job, const Pass *pass, const Block *block, const char *slab, const char *w,
+                      int64_t width, int64_t rows, int64_t columns, char *sums) {
+  int64_t size = job->size;
+  if (!job->is_transposed) {
+    for (int64_t c = 0; c < job->taken; c += pass->chunk) {
+      int64_t depth = cpu_min(pass->chunk, job->taken - c) * pass->taps;
+      sum_tiles(job, depth, pass->offset, slab + c * job->slab.plane * size, w + c * pass->taps * width * size, width,
+                rows, columns, sums, c > 0 || adds_bias_first(job));
+    }
+    return;
+  }
+  /* Line after line of the weight, for the windows that see something there. */
+  if (!adds_bias_first(job)) memset(sums, 0, (size_t)(rows * columns * width * size));
+  int64_t taps = pass->phase[1].count;
+  for (int64_t i = 0; i < pass->phase[0].count; i++) {
+    int64_t at = pass->phase[0].taps[i].at, top = block->from[0] + at + job->slab.low[0];
+    int64_t first = cpu_max(-top, 0), last = cpu_min(rows, job->x.rows - top);
+    if (first >= last) continue;
+    const char *x = slab + (first + at) * job->slab.pitch * size;
+    for (int64_t c = 0; c < job->taken; c += pass->chunk)
+      sum_tiles(job, cpu_min(pass->chunk, job->taken - c) * taps, pass->offset, x + c * job->slab.plane * size,
+                w + (i * job->taken + c) * taps * width * size, width, last - first, columns,
+                sums + first * columns * width * size, true);
   }
 }
 
@@ -257,7 +280,8 @@ static void run_tasks(void *context, int64_t begin, int64_t end) {
         }
         int64_t channel = b * job->lanes, width = block_width(job, b), channels = cpu_min(width, job->made - channel);
         if (adds_bias_first(job)) fill_with_bias(job, &block, channel, channels, width, rows_here * columns_here, sums);
-        sum_tiles(job, pass, slab, packed_weight(job, pass, block.group, b), width, rows_here, columns_here, sums);
+        sum_block(job, pass, &block, slab, packed_weight(job, pass, block.group, b), width, rows_here, columns_here,
+                  sums);
         write_tiles(job, pass, &block, channel, channels, width, rows_here, columns_here, sums, stage);
       }
     }
@@ -367,17 +391,26 @@ static void plan_blocks(Job *job) {
 static void plan_pass(Job *job, Pass *pass) {
   pass->taps = pass->phase[0].count * pass->phase[1].count;
   pass->depth = pass->taps * job->taken;
-  int64_t most = job->by_line ? job->taken : cpu_min(cpu_max(DEPTH / cpu_max(pass->taps, 1), 1), job->taken);
+  int64_t taps = job->is_transposed ? pass->phase[1].count : pass->taps;
+  int64_t most = job->by_line ? job->taken : cpu_min(cpu_max(DEPTH / cpu_max(taps, 1), 1), job->taken);
   pass->chunk = cpu_ceil_div(job->taken, cpu_ceil_div(job->taken, most));
 }
 
-static void fill_offsets(const Job *job, const Pass *pass) {
+/* Returns the place behind the pass's offsets. */
+static int32_t *fill_offsets(const Job *job, const Pass *pass) {
+  const Phase *down = &pass->phase[0], *along = &pass->phase[1];
   int32_t *offset = pass->offset;
-  for (int64_t c = 0; c < pass->chunk; c++)
-    for (int64_t i = 0; i < pass->phase[0].count; i++)
-      for (int64_t j = 0; j < pass->phase[1].count; j++)
-        *offset++ = (int32_t)(c * job->slab.plane +
-                              cpu_slab_offset(&job->slab, pass->phase[0].taps[i].at, pass->phase[1].taps[j].at));
+  /* Transposed, rows of the weight come first; tiles have offsets for one of them. */
+  bool by_rows = job->is_transposed;
+  int64_t outer = by_rows ? job->by_line ? down->count : 1 : 1, inner = by_rows ? 1 : down->count;
+  for (int64_t o = 0; o < outer; o++)
+    for (int64_t c = 0; c < pass->chunk; c++)
+      for (int64_t i = 0; i < inner; i++)
+        for (int64_t j = 0; j < along->count; j++) {
+          int64_t row = !by_rows ? down->taps[i].at : job->by_line ? down->taps[o].at : 0;
+          *offset++ = (int32_t)(c * job->slab.plane + cpu_slab_offset(&job->slab, row, along->taps[j].at));
+        }
+  return offset;
 }
 
 /* Whether the numbers of a tensor lie as the sums read them. */
@@ -471,9 +504,8 @@ CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const Cresset
     Pass *pass = &job.passes[p];
     *pass = (Pass){.phase = {phase[p / phases[1]], phase[phases[0] + p % phases[1]]}, .weight = packed, .offset = offset};
     plan_pass(&job, pass);
-    fill_offsets(&job, pass);
+    offset = fill_offsets(&job, pass);
     packed += width * pass->depth * job.size;
-    offset += pass->chunk * pass->taps;
   }
   int64_t share = cpu_ceil_div(numbers, job.pass_count * job.groups * job.blocks);
   cpu_parallel(job.pass_count * job.groups * job.blocks, cpu_ceil_div(TASK_STEPS / 2, share), pack_weight, &job);

@@ -163,6 +163,7 @@ typedef struct CpuProgram {
   uint8_t *type;      /* of each value */
   uint32_t cost;      /* of an element, in bytes moved or their equivalent, without loads and stores */
   CpuDirect direct;
+  bool has_phrase, has_scaling; /* some step stands for several instructions */
 } CpuProgram;
 
 /* The compiled form of a program; compiles it the first time. */

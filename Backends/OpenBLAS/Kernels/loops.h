@@ -17,8 +17,8 @@ typedef void (*CpuStore)(int64_t rows, int64_t columns, char *p, int64_t row, in
 
 /* Element (j, i) of rows x columns elements r, rows r_row bytes apart, = that of p, whose columns lie p_column bytes apart
  * and whose rows are neighbours. Past the caches if what is written is far more than they hold. */
-typedef void (*CpuTranspose)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
-                             bool past_caches);
+typedef void (*CpuTurn)(int64_t rows, int64_t columns, char *r, int64_t r_row, const char *p, int64_t p_column,
+                        bool past_caches);
 
 /* Folds each of `rows` rows of n elements into r[row]. */
 typedef void (*CpuFold)(int64_t rows, int64_t n, void *r, const void *a);
@@ -116,6 +116,9 @@ typedef void (*CpuLstmGates)(int64_t n, void *gates, const void *cell, void *hid
  * it; g_hidden is the gradient of the hidden state after the step. */
 typedef void (*CpuLstmGradient)(int64_t n, void *gates, const void *cell, const void *next, const void *g_hidden,
                                 void *g_cell);
+/* Instructions that are often seen together, as one loop with the same roundings:
+ * 1 / (1 + exp(-x)), x / (1 + exp(-x)), (x * 0.5) * (1 + erf(x * sqrt(1/2))). */
+enum { CPU_PHRASE_SIGMOID, CPU_PHRASE_SILU, CPU_PHRASE_GELU, CPU_PHRASE_COUNT };
 
 typedef struct CpuLoops {
   const char *name;
@@ -127,11 +130,14 @@ typedef struct CpuLoops {
   CpuOp cast[CRESSET_TYPE_COUNT][CRESSET_TYPE_COUNT]; /* from, to */
   CpuOp narrow[CRESSET_FLOAT64 + 1];
   CpuOp call[CRESSET_FUNCTION_COUNT][2]; /* f32, f64 */
+  CpuOp phrase[CPU_PHRASE_COUNT]; /* f32 */
+  /* a times the scalar b, and c: their sum; c off it; it off c. */
+  CpuOp scaled_add[CRESSET_TYPE_COUNT], scaled_sub[CRESSET_TYPE_COUNT], sub_scaled[CRESSET_TYPE_COUNT];
   CpuOp philox[4];
   CpuLoad load[CRESSET_FLOAT64 + 1];
   CpuStore store[CRESSET_FLOAT64 + 1];
   CpuLoad copy[9]; /* by element size: no conversion */
-  CpuTranspose transpose[9];
+  CpuTurn turn[9];
   void (*stream)(int64_t bytes, char *r, const char *a); /* a copy past the caches */
   CpuFold fold[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];
   CpuFoldColumns fold_columns[CRESSET_REDUCE_ALL + 1][CRESSET_TYPE_COUNT];

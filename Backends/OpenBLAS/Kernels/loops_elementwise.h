@@ -142,6 +142,20 @@ SELECT(f64)
 FMA(f32, __builtin_elementwise_fma(a[i], b[i], c[i]))
 FMA(f64, __builtin_elementwise_fma(a[i], b[i], c[i]))
 
+/* A product with a scalar, and a sum or difference of it and another block: two roundings. */
+#define SCALED(name, S, value)                                                                                         \
+  static void name##_##S(OP_ARGUMENTS) {                                                                               \
+    type_##S *r = rp;                                                                                                  \
+    const type_##S *a = ap, s = *(const type_##S *)bp, *c = cp;                                                        \
+    EACH {                                                                                                             \
+      type_##S x = a[i] * s, y = c[i];                                                                                 \
+      r[i] = value;                                                                                                    \
+    }                                                                                                                  \
+  }
+#define SCALINGS(S) SCALED(scaled_add, S, x + y) SCALED(scaled_sub, S, x - y) SCALED(sub_scaled, S, y - x)
+SCALINGS(f32)
+SCALINGS(f64)
+
 /* ------------------------------------------------------------------- casts -- */
 
 #define CAST(from, to, value)                                                                                          \

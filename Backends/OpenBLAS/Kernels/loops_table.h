@@ -85,11 +85,16 @@ const CpuLoops TABLE = {
         FAST_FUNCTIONS(CRESSET_X)
 #undef CRESSET_X
     },
+    .scaled_add = {FLOATS(scaled_add)},
+    .scaled_sub = {FLOATS(scaled_sub)},
+    .sub_scaled = {FLOATS(sub_scaled)},
+    .phrase = {[CPU_PHRASE_SIGMOID] = fast_sigmoid_f32, [CPU_PHRASE_SILU] = fast_silu_f32,
+               [CPU_PHRASE_GELU] = fast_gelu_f32},
     .philox = {philox_0, philox_1, philox_2, philox_3},
     .load = {load_1, load_uint8, load_int8, load_int16, load_4, load_8, load_float16, load_bfloat16, load_4, load_8},
     .store = {store_1, store_uint8, store_int8, store_int16, store_4, store_8, store_float16, store_bfloat16,
               store_4, store_8},
-    .transpose = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
+    .turn = {[1] = transpose_1, [2] = transpose_2, [4] = transpose_4, [8] = transpose_8},
     .stream = stream,
     .copy = {[1] = load_1, [2] = load_2, [4] = load_4, [8] = load_8},
 #define FOLD_ROWS(form)                                                                                               \

@@ -10,7 +10,7 @@
 #define HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 
 /* Interleaving line i with line i + N / 2, log2 N times over, turns a tile of N x N. */
-#define TRANSPOSE(size, T, N, steps)                                                                                   \
+#define TURN(size, T, N, steps)                                                                                   \
   typedef T tile_line_##size __attribute__((ext_vector_type(N)));                                                      \
   typedef T tile_memory_##size __attribute__((ext_vector_type(N), aligned(1)));                                        \
   static inline __attribute__((always_inline)) void turn_##size(char *r, int64_t r_row, const char *p,                 \
@@ -49,17 +49,17 @@
       for (int64_t i = j < whole_rows ? whole_columns : 0; i < columns; i++)                                           \
         *(T *)(void *)(r + j * r_row + i * S) = *(const T *)(const void *)(p + i * p_column + j * S);                  \
   }
-TRANSPOSE(1, uint8_t, 16, 4)
-TRANSPOSE(2, uint16_t, 16, 4)
+TURN(1, uint8_t, 16, 4)
+TURN(2, uint16_t, 16, 4)
 #if VECTOR_BYTES == 64
-TRANSPOSE(4, uint32_t, 16, 4)
-TRANSPOSE(8, uint64_t, 8, 3)
+TURN(4, uint32_t, 16, 4)
+TURN(8, uint64_t, 8, 3)
 #elif VECTOR_BYTES == 32
-TRANSPOSE(4, uint32_t, 8, 3)
-TRANSPOSE(8, uint64_t, 4, 2)
+TURN(4, uint32_t, 8, 3)
+TURN(8, uint64_t, 4, 2)
 #else
-TRANSPOSE(4, uint32_t, 4, 2)
-TRANSPOSE(8, uint64_t, 2, 1)
+TURN(4, uint32_t, 4, 2)
+TURN(8, uint64_t, 2, 1)
 #endif
 
 /* A copy that leaves the caches alone. */

@@ -125,8 +125,25 @@ typedef struct Blocks {
   int64_t rows, columns, row_boxes, column_boxes;
   int inner; /* how many dims a box has: 0, 1 or 2 */
   bool past_caches;
+  bool ahead; /* the next box's inputs are fetched while this one is worked on */
   _Atomic int failed;
 } Blocks;
+
+/* Asks for the elements of the next columns, which are neighbours along rows, or along columns where an operand is
+ * transposed. */
+static void fetch_ahead(const Blocks *job, const CpuBox *box, const CpuPlace *place) {
+  const CpuSpace *space = job->space;
+  int last = job->inner - 1;
+  for (uint32_t k = 0; k < job->inputs; k++) {
+    int64_t element = cpu_dtype_size[space->operand[k].dtype], stride = place[k].stride[last];
+    const char *next = place[k].base + box->size[last] * stride;
+    if (stride == element && job->rows == 1)
+      for (int64_t i = 0; i < box->size[last] * element; i += 64) __builtin_prefetch(next + i, 0, 2);
+    else if (last > 0 && place[k].stride[0] == element && stride != 0)
+      for (int64_t j = 0; j < box->size[last]; j++)
+        for (int64_t i = 0; i < box->size[0] * element; i += 64) __builtin_prefetch(next + j * stride + i);
+  }
+}
 
 static void run_blocks(void *context, int64_t begin, int64_t end) {
   Blocks *job = context;
@@ -161,6 +178,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
       if (job->inner > 1) offset += row * operand->stride[outer];
       place[k].base = (char *)((uintptr_t)operand->base + (uintptr_t)offset);
     }
+    if (job->ahead) fetch_ahead(job, &box, place);
     cpu_frame_run(&frame, &box, place, place + job->inputs, place + job->inputs + job->outputs);
     if (++column_box < job->column_boxes) continue;
     column_box = 0;
@@ -177,7 +195,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end) {
 typedef struct Turning {
   const CpuSpace *space; /* operands: source, target */
   int64_t rows, row_boxes;
-  CpuTranspose run;
+  CpuTurn run;
   bool past_caches;
 } Turning;
 
@@ -222,15 +240,17 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
   Blocks job = {.program = program, .space = space, .params = params, .inputs = inputs, .outputs = outputs,
                 .rows = 1, .columns = 1, .row_boxes = 1, .column_boxes = 1,
                 .inner = space->rank < 2 ? space->rank : 2};
+  bool turned = false;
   if (job.inner > 0) {
     int64_t size = space->size[space->rank - 1];
     int transposed = transposed_dim(space, inputs + outputs);
     if (transposed >= 0) {
+      turned = true;
       cpu_space_swap_dims(space, transposed, space->rank - 2);
       int64_t element = cpu_dtype_size[space->operand[0].dtype];
       if (program->direct.kind == CPU_DIRECT_COPY && space->operands == 2 &&
           space->operand[0].stride[space->rank - 2] == element && space->operand[1].stride[space->rank - 1] == element) {
-        Turning turning = {.space = space, .rows = 256 / element, .run = cpu_loops->transpose[element],
+        Turning turning = {.space = space, .rows = 256 / element, .run = cpu_loops->turn[element],
                            .past_caches = 2 * element * space->count >= CPU_STREAM_BYTES};
         turning.row_boxes = cpu_ceil_div(space->size[space->rank - 2], turning.rows);
         int64_t stripes = turning.row_boxes;
@@ -253,6 +273,7 @@ CressetStatus *cpu_run_pointwise(const CpuProgram *program, CpuSpace *space, uin
   for (uint32_t i = 0; i < inputs; i++)
     for (uint32_t o = 0; o < outputs; o++)
       if (space->operand[i].base == space->operand[inputs + o].base) job.past_caches = false;
+  job.ahead = job.inner > 0 && (turned || program->cost >= 16) && bytes * space->count > (1 << 18);
   cpu_parallel(boxes, cpu_ceil_div(grain_of(bytes), job.rows * job.columns), run_blocks, &job);
   return job.failed ? cpu_out_of_memory(cpu_frame_bytes(program)) : NULL;
 }

@@ -27,6 +27,7 @@ typedef struct Value {
   uint8_t type;    /* of the value itself: BOOL for comparisons */
   bool is_load, is_uniform, is_splat, is_store;
   uint32_t last_use; /* instruction; NONE: never */
+  uint32_t uses;
 } Value;
 
 static int operands_of(const CressetInstruction *i) {
@@ -88,6 +89,107 @@ static const char *flaw(const CressetProgram *program, const Value *values, uint
   }
 }
 
+/* ----------------------------------------------------------------- phrases -- */
+
+static bool is_literal(const CressetProgram *program, uint32_t value, float x) {
+  const CressetInstruction *i = &program->instructions[value];
+  return i->opcode == CRESSET_OP_CONST && i->type == CRESSET_TYPE_F32 && i->imm.f == x;
+}
+
+/* The other operand of a commutative `opcode` that has a literal for one; NONE if the instruction is not that. */
+static uint32_t with_literal(const CressetProgram *program, uint32_t value, uint32_t opcode, float x) {
+  const CressetInstruction *i = &program->instructions[value];
+  if (i->opcode != opcode || i->type != CRESSET_TYPE_F32) return NONE;
+  return is_literal(program, i->b, x) ? i->a : is_literal(program, i->a, x) ? i->b : NONE;
+}
+
+/* The operand of a call of `function` or, if that is negative, of NEG. */
+static uint32_t called(const CressetProgram *program, uint32_t value, int function) {
+  const CressetInstruction *i = &program->instructions[value];
+  bool fits = function < 0 ? i->opcode == CRESSET_OP_NEG : i->opcode == CRESSET_OP_CALL && i->aux == function;
+  return fits && i->type == CRESSET_TYPE_F32 ? i->a : NONE;
+}
+
+/* A phrase that ends with instruction `k`: its number, or -1. `x` is what it is of, inner[] what it computes on the way,
+ * at most four values. */
+static int phrase_at(const CressetProgram *program, uint32_t k, uint32_t *x, uint32_t *inner) {
+  const CressetInstruction *i = &program->instructions[k];
+  for (int v = 0; v < 4; v++) inner[v] = NONE;
+  if (i->opcode == CRESSET_OP_DIV && i->type == CRESSET_TYPE_F32) {
+    inner[0] = i->b;
+    if ((inner[1] = with_literal(program, i->b, CRESSET_OP_ADD, 1)) == NONE) return -1;
+    if ((inner[2] = called(program, inner[1], CRESSET_FUNCTION_exp)) == NONE) return -1;
+    if ((*x = called(program, inner[2], -1)) == NONE) return -1;
+    return i->a == *x ? CPU_PHRASE_SILU : is_literal(program, i->a, 1) ? CPU_PHRASE_SIGMOID : -1;
+  }
+  if (i->opcode == CRESSET_OP_MUL && i->type == CRESSET_TYPE_F32)
+    for (int o = 0; o < 2; o++) {
+      inner[0] = operand(i, o);
+      inner[1] = operand(i, 1 - o);
+      if ((*x = with_literal(program, inner[0], CRESSET_OP_MUL, 0.5f)) == NONE) continue;
+      if ((inner[2] = with_literal(program, inner[1], CRESSET_OP_ADD, 1)) == NONE) continue;
+      if ((inner[3] = called(program, inner[2], CRESSET_FUNCTION_erf)) == NONE) continue;
+      if (with_literal(program, inner[3], CRESSET_OP_MUL, 0.707106781186547524f) == *x) return CPU_PHRASE_GELU;
+    }
+  return -1;
+}
+
+/* Puts the loop of a phrase in place of its last step, and takes out the others. */
+static void find_phrases(CpuProgram *compiled, const CressetProgram *program, Value *values, uint32_t *last_load_read) {
+  for (uint32_t s = 0; s < compiled->step_count; s++) {
+    uint32_t k = compiled->steps[s].result, x, inner[4];
+    if (k >= program->instruction_count) continue;
+    int phrase = phrase_at(program, k, &x, inner);
+    if (phrase < 0 || values[x].is_uniform) continue;
+    bool alone = true; /* nobody else wants what is left out */
+    for (int v = 0; v < 4; v++) alone = alone && (inner[v] == NONE || values[inner[v]].uses == 1);
+    if (!alone) continue;
+    compiled->steps[s] = (CpuStep){cpu_loops->phrase[phrase], k, x, x, x};
+    uint32_t kept = 0;
+    for (uint32_t t = 0; t < compiled->step_count; t++) {
+      uint32_t r = compiled->steps[t].result;
+      bool left_out = r == inner[0] || r == inner[1] || r == inner[2] || r == inner[3];
+      if (t == s) s = kept;
+      if (!left_out) compiled->steps[kept++] = compiled->steps[t];
+    }
+    compiled->step_count = kept;
+    if (values[x].last_use < k) values[x].last_use = k;
+    if (values[x].is_load && *last_load_read < k) *last_load_read = k;
+    compiled->has_phrase = true;
+  }
+}
+
+/* Takes a product with a uniform value together with the one sum or difference it goes into. */
+static void find_scalings(CpuProgram *compiled, const CressetProgram *program, Value *values, uint32_t *last_load_read) {
+  for (uint32_t s = 0; s < compiled->step_count; s++) {
+    CpuStep *sum = &compiled->steps[s];
+    if (sum->result >= program->instruction_count) continue;
+    const CressetInstruction *i = &program->instructions[sum->result];
+    if ((i->opcode != CRESSET_OP_ADD && i->opcode != CRESSET_OP_SUB) ||
+        sum->run != cpu_loops->op[i->opcode][i->type] || !cpu_loops->scaled_add[i->type])
+      continue;
+    for (uint32_t p = 0; p < s; p++) {
+      const CpuStep product = compiled->steps[p];
+      bool first = product.result == sum->a, second = product.result == sum->b, right = false;
+      if (first == second || product.result >= program->instruction_count || values[product.result].uses != 1) continue;
+      if (product.run == cpu_loops->op_vs[CRESSET_OP_MUL][i->type]) right = true;
+      else if (product.run != cpu_loops->op_sv[CRESSET_OP_MUL][i->type]) continue;
+      uint32_t block = right ? product.a : product.b, scalar = right ? product.b : product.a;
+      CpuOp run = i->opcode == CRESSET_OP_ADD ? cpu_loops->scaled_add[i->type]
+                  : first                     ? cpu_loops->scaled_sub[i->type]
+                                              : cpu_loops->sub_scaled[i->type];
+      *sum = (CpuStep){run, sum->result, block, scalar, first ? sum->b : sum->a};
+      if (values[block].last_use < sum->result) values[block].last_use = sum->result;
+      if (values[block].is_load && *last_load_read < sum->result) *last_load_read = sum->result;
+      memmove(compiled->steps + p, compiled->steps + p + 1, (compiled->step_count - p - 1) * sizeof *compiled->steps);
+      compiled->step_count--;
+      compiled->has_scaling = true;
+      s--;
+      break;
+    }
+  }
+}
+
 static void find_direct(CpuProgram *compiled, const CressetProgram *program, const Value *values) {
   CpuDirect *direct = &compiled->direct;
   if (compiled->store_count != 1 || compiled->index_value != NONE ||
@@ -102,13 +204,20 @@ static void find_direct(CpuProgram *compiled, const CressetProgram *program, con
   } else {
     const CressetInstruction *i = &program->instructions[store->value];
     if (compiled->step_count != 1 || compiled->steps[0].result != store->value || !cpu_is_native(store->dtype)) goto no;
+    if (compiled->has_scaling) goto no; /* three operands, one of them a scalar: not among the forms below */
     direct->kind = CPU_DIRECT_OPERATION;
-    direct->arity = operands_of(i);
-    for (int o = 0; o < direct->arity; o++) operands[o] = operand(i, o);
-    uint8_t type = values[operands[0]].type;
-    direct->vv = loop_of(i, type);
-    direct->vs = cpu_loops->op_vs[i->opcode][type];
-    direct->sv = cpu_loops->op_sv[i->opcode][type];
+    if (compiled->has_phrase) {
+      direct->arity = 1;
+      operands[0] = compiled->steps[0].a;
+      direct->vv = compiled->steps[0].run;
+    } else {
+      direct->arity = operands_of(i);
+      for (int o = 0; o < direct->arity; o++) operands[o] = operand(i, o);
+      uint8_t type = values[operands[0]].type;
+      direct->vv = loop_of(i, type);
+      direct->vs = cpu_loops->op_vs[i->opcode][type];
+      direct->sv = cpu_loops->op_sv[i->opcode][type];
+    }
   }
   int uniform = 0;
   for (int o = 0; o < direct->arity; o++) {
@@ -205,6 +314,7 @@ static CpuProgram *compile(const CressetProgram *program, CressetStatus **status
     for (int o = 0; o < operands; o++) {
       Value *used = &values[operand(i, o)];
       if (used->last_use != n) used->last_use = i->opcode == CRESSET_OP_STORE ? n : k; /* stores come at the end */
+      used->uses++;
       uniform += used->is_uniform;
       if (used->is_load && i->opcode != CRESSET_OP_STORE) last_load_read = k;
     }
@@ -261,6 +371,8 @@ static CpuProgram *compile(const CressetProgram *program, CressetStatus **status
     goto failed;
   }
 
+  find_phrases(compiled, program, values, &last_load_read);
+  find_scalings(compiled, program, values, &last_load_read);
   for (uint32_t s = 0; s < compiled->store_count; s++) {
     CpuStoreStep *store = &compiled->stores[s];
     uint8_t from = values[store->value].type, to = cpu_widened[store->dtype];

@@ -347,6 +347,41 @@ static void enlarge(Reduce *job) {
   job->group = cpu_min(cpu_min(rows, CPU_BLOCK), cpu_max(last / (8 * cpu_thread_count()), 1));
 }
 
+/* A reduction of at most one leaf, right from memory to memory: of all elements of a run, or of each of a few rows
+ * that follow one another. The same leaf, so the same bits as the long way; false if the call is not such a one. */
+static bool run_small(const Reduce *job, const CressetCall *call, uint32_t reduced_dims) {
+  enum { MOST_ROWS = 256 };
+  const CpuProgram *before = job->prologue, *after = job->epilogue;
+  const Accumulator *acc = &job->accumulator[0];
+  if (job->accumulators != 1 || job->inputs != 1 || job->outputs != 1 || acc->is_argument || before->step_count > 0 ||
+      before->load_count != 1 || before->loads[0].value != before->stores[0].value ||
+      !cpu_is_native(before->loads[0].dtype) || after->load_count != 1)
+    return false;
+  const CressetTensor *x = cpu_input(call, 0), *y = cpu_output(call, 0);
+  int64_t rows = 1, n;
+  if (x->dl.ndim == 1 && reduced_dims == 1) n = x->dl.shape[0];
+  else if (x->dl.ndim == 2 && reduced_dims == 2 && x->dl.strides[0] == x->dl.shape[1] && y->dl.strides[0] == 1)
+    rows = x->dl.shape[0], n = x->dl.shape[1];
+  else return false;
+  if (x->dl.strides[x->dl.ndim - 1] != 1 || rows < 1 || rows > MOST_ROWS || n < 1 || n > PLAIN_LEAF / rows) return false;
+  CpuFold fold = cpu_loops->fold[acc->kind][acc->type];
+  char *r = cpu_address(y);
+  if (after->step_count == 0 && after->loads[0].value == after->stores[0].value && cpu_is_native(after->stores[0].dtype)) {
+    fold(rows, n, r, cpu_address(x));
+    return true;
+  }
+  /* One operation with a number: a mean. */
+  const CpuDirect *direct = &after->direct;
+  if (direct->kind != CPU_DIRECT_OPERATION || direct->arity != 2 || direct->input[0] != 0 || direct->input[1] >= 0 ||
+      !direct->vs)
+    return false;
+  _Alignas(64) char values[MOST_ROWS * 8];
+  fold(rows, n, values, cpu_address(x));
+  const void *number = direct->param[1] >= 0 ? (const void *)&job->params[(int)direct->param[1]] : &direct->literal[1];
+  direct->vs(rows, r, values, number, NULL);
+  return true;
+}
+
 CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall *call) {
   (void)context, (void)queue;
   CressetStatus *status = cpu_check(call);
@@ -354,8 +389,14 @@ CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall 
   const CressetReduceAttributes *attributes = call->attributes;
   if (!attributes || !call->program || !call->epilogue || attributes->accumulator_count > CRESSET_MAX_OUTPUTS)
     return cpu_fail(CRESSET_ERROR_INVALID, "%s: a malformed reduction", call->op ? call->op : "a call");
-  Reduce job = {.params = call->params, .inputs = call->input_count, .outputs = call->output_count,
-                .accumulators = attributes->accumulator_count, .chunks = 1, .levels = 1};
+  Reduce job; /* large, and a small call uses little of it: what follows is set field by field */
+  memset(&job, 0, offsetof(Reduce, space));
+  memset((char *)&job + offsetof(Reduce, inputs), 0, sizeof job - offsetof(Reduce, inputs));
+  job.params = call->params;
+  job.inputs = call->input_count;
+  job.outputs = call->output_count;
+  job.accumulators = attributes->accumulator_count;
+  job.chunks = job.levels = 1;
   if (!(job.prologue = cpu_program(call->program, &status))) return status;
   if (!(job.epilogue = cpu_program(call->epilogue, &status))) return status;
   if (job.prologue->store_count != job.accumulators || call->epilogue->input_count > job.accumulators ||
@@ -378,6 +419,7 @@ CressetStatus *cpu_reduce(void *context, CressetQueue *queue, const CressetCall 
                       call->op ? call->op : "a call", acc->kind);
     acc->combine = cpu_loops->op[operation[acc->kind]][acc->type];
   }
+  if (run_small(&job, call, attributes->reduced_dims)) return NULL;
   cpu_space_begin(&job.space, cpu_output(call, 0));
   for (uint32_t k = 0; k < call->input_count; k++) cpu_space_add(&job.space, cpu_input(call, k));
   for (uint32_t k = 0; k < call->output_count; k++) cpu_space_add(&job.space, cpu_output(call, k));
