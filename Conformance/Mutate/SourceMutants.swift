@@ -13,12 +13,16 @@ struct SourceMutants: Sendable {
     /// The files of the cpu's kernels in which the work is done. (The others start threads, give memory, find OpenBLAS
     /// and choose an instruction set.)
     private static let files = [
-        "execute.c", "gemm.c", "index.c", "matmul.c", "pointwise.c", "program.c", "reduce.c", "space.c", "status.c",
-        "loops_convert.h", "loops_elementwise.h", "loops_fold.h", "loops_gemm.h", "loops_scatter.h", "loops_call.h",
+        "attention.c", "execute.c", "fft.c", "gemm.c", "index.c", "matmul.c", "pointwise.c", "program.c",
+        "recurrent.c", "reduce.c", "space.c", "status.c", "loops_attention.h", "loops_call.h", "loops_convert.h",
+        "loops_elementwise.h", "loops_fft.h", "loops_fold.h", "loops_gemm.h", "loops_pack.h", "loops_recurrent.h",
+        "loops_scatter.h",
     ]
     private static let all = [
-        "blas", "execute", "gemm", "index", "isa", "loops_avx2", "loops_avx512", "loops_scalar", "matmul", "memory",
-        "pointwise", "pool", "program", "reduce", "space", "status",
+        "attention", "batch_norm", "blas", "conv", "conv_slab", "conv_weight", "execute", "fft", "gemm", "index",
+        "isa", "loops_avx2", "loops_avx512", "loops_pairs", "loops_scalar", "loss", "matmul", "memory", "norm",
+        "pointwise", "pool", "program", "recurrent", "reduce", "rows", "scan", "softmax", "sort", "space", "status",
+        "upsample", "window",
     ]
     /// Lines that say how much is worth doing at once, not what is done.
     private static let tuning = [

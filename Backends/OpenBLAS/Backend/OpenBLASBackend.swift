@@ -8,9 +8,10 @@ public func query(_ oldest: UInt32, _ newest: UInt32) -> UnsafePointer<CressetBa
     BackendTable.make(OpenBLASBackend.self, oldest: oldest, newest: newest)
 }
 
-/// The processor itself: kernels in C for its widest vectors, matrix products by OpenBLAS.
+/// The processor itself: kernels in C for its widest vectors; where those have no fast products, OpenBLAS.
 ///
-/// Options: `cpu_isa` names a lower instruction set ("scalar", "avx2"), `blas` may be "own".
+/// Options: `cpu_isa` names a lower instruction set ("scalar", "avx2"); `blas` is "own" or "openblas", which without it is
+/// used where the own kernels are not the faster ones.
 final class OpenBLASBackend: Backend {
     static let name = "cpu"
     static let version = "1.0"

@@ -12,10 +12,12 @@ enum ProductKernels {
             rawLaunch: cpu_attention),
         Kernel(
             .override, op: "aten::scaled_dot_product_attention_backward", dtypes: floats,
-            supports: { cpu_attention_backward_takes($0.raw) ? nil : "dropout, a mask's gradient or a broadcast batch" },
+            supports: {
+                cpu_attention_backward_takes($0.raw) ? nil : "dropout, a mask's gradient or a broadcast batch"
+            },
             rawLaunch: cpu_attention_backward),
         Kernel(
-            .override, op: "aten::_fft_r2c", dtypes: [.float32, .float64],
+            .override, op: "aten::_fft_r2c", dtypes: [.float32],
             supports: { cpu_fft_real_takes($0.raw) ? nil : "several dims, or a count that is no power of two" },
             rawLaunch: cpu_fft_real),
         Kernel(

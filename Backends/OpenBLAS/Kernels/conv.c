@@ -294,7 +294,7 @@ static void run_tasks(void *context, int64_t begin, int64_t end) {
  * element, over what is there. Tasks are counted over samples and channels of the result. */
 #define RUN_PLAINLY(T)                                                                                                 \
   for (int64_t task = begin; task < end; task++) {                                                                     \
-    int64_t channel = task % (job->groups * job->made), group = channel / job->made, sample = task / (job->groups * job->made); \
+    int64_t all = job->groups * job->made, channel = task % all, group = channel / job->made, sample = task / all;     \
     for (int64_t p = 0; p < job->pass_count; p++) {                                                                    \
       const Pass *pass = &job->passes[p];                                                                              \
       for (int64_t jy = 0; jy < pass->phase[0].windows; jy++)                                                          \
@@ -502,7 +502,8 @@ CressetStatus *cpu_convolution(void *context, CressetQueue *queue, const Cresset
   cpu_slab_plan(&job.slab, job.block[0], job.block[1], job.size);
   for (int64_t p = 0; p < job.pass_count; p++) {
     Pass *pass = &job.passes[p];
-    *pass = (Pass){.phase = {phase[p / phases[1]], phase[phases[0] + p % phases[1]]}, .weight = packed, .offset = offset};
+    const Phase *down = &phase[p / phases[1]], *along = &phase[phases[0] + p % phases[1]];
+    *pass = (Pass){.phase = {*down, *along}, .weight = packed, .offset = offset};
     plan_pass(&job, pass);
     offset = fill_offsets(&job, pass);
     packed += width * pass->depth * job.size;

@@ -17,13 +17,17 @@ typedef struct CpuImages {
   int64_t channels, sample, channel, row, column, rows, columns;
 } CpuImages;
 CpuImages cpu_images(const CressetTensor *tensor);
+/* Planes are counted over samples and channels. */
+static inline char *cpu_plane(const CpuImages *images, int64_t plane) {
+  return images->base + plane / images->channels * images->sample + plane % images->channels * images->channel;
+}
 
 /* Rows (0) and columns (1) of a call whose arguments [first, first + 3) are stride, padding and dilation. */
 void cpu_conv_dims(CpuConvDim dims[2], const CressetCall *call, uint32_t first, const CpuImages *input,
                    const CpuImages *output, const CressetTensor *weight);
 
-/* A part of the images, copied with zeros (or another number) around: channels, one plane behind the other. The columns of a line are
- * sorted by their place within a step, so that neighbouring windows find neighbours. */
+/* A part of the images, copied with zeros (or another number) around: channels, one plane behind the other. The
+ * columns of a line are sorted by their place within a step, so that neighbouring windows find neighbours. */
 typedef struct CpuSlab {
   int64_t step[2];  /* elements of the input from window to window */
   int64_t low[2];   /* where the first window begins */

@@ -40,8 +40,8 @@ static char *block_sums(const Job *job, int64_t group, int64_t block) {
 }
 
 /* Writes sums [channel][tap][lane] of `channels` channels, through `stage` unless they are stored as they are. */
-static void write_sums(const Job *job, int64_t group, int64_t block, int64_t channel, int64_t channels, const char *sums,
-                       char *stage) {
+static void write_sums(const Job *job, int64_t group, int64_t block, int64_t channel, int64_t channels,
+                       const char *sums, char *stage) {
   int64_t width = block_width(job, block), there = cpu_min(width, job->made - block * job->lanes);
   int64_t rows = channels * job->taps, line = job->taken * job->taps, size = cpu_dtype_size[job->dtype];
   char *to = job->result + ((group * job->made + block * job->lanes) * line + channel * job->taps) * size;
@@ -62,7 +62,8 @@ static void pack_gradient(const Job *job, const char *from, int64_t width, int64
   if (cpu_is_native(u->dtype) && u->column == size) {
     if (u->row == columns * size) columns *= rows, rows = 1;
     for (int64_t r = 0; r < rows; r++)
-      job->loops->transpose(there, columns, from + r * u->row, u->channel / size, to + r * columns * width * size, width);
+      job->loops->transpose(there, columns, from + r * u->row, u->channel / size, to + r * columns * width * size,
+                            width);
     return;
   }
   for (int64_t c = 0; c < there; c++)
@@ -119,7 +120,7 @@ static void run_tasks(void *context, int64_t begin, int64_t end) {
 
   for (int64_t task = begin; task < end; task++) {
     int64_t part = task % job->parts, r = task / job->parts % job->ranges;
-    int64_t block = task / job->parts / job->ranges % job->blocks, group = task / job->parts / job->ranges / job->blocks;
+    int64_t place = task / job->parts / job->ranges, block = place % job->blocks, group = place / job->blocks;
     int64_t width = block_width(job, block), there = cpu_min(width, job->made - block * job->lanes);
     int64_t channel = job->taken * r / job->ranges, channels = job->taken * (r + 1) / job->ranges - channel;
     if (job->sums)
@@ -152,7 +153,8 @@ static void run_tasks(void *context, int64_t begin, int64_t end) {
 }
 
 #define ADD_PART(T)                                                                                                    \
-  for (int64_t i = 0; i < count; i++) ((T *)(void *)sums)[i] += ((const T *)(const void *)(sums + part * count * size))[i]
+  for (int64_t i = 0; i < count; i++)                                                                                  \
+    ((T *)(void *)sums)[i] += ((const T *)(const void *)(sums + part * count * size))[i]
 
 /* Adds the parts of blocks of channels, counted over groups. */
 static void add_parts(void *context, int64_t begin, int64_t end) {
@@ -231,7 +233,7 @@ CressetStatus *cpu_convolution_weight(void *context, CressetQueue *queue, const 
     if (!(job.sums = cpu_scratch(CPU_SCRATCH_LAUNCH, bytes))) return cpu_out_of_memory(bytes);
   }
   int64_t tasks = job.groups * job.blocks * job.ranges * job.parts;
-  double steps = (double)job.batch * (double)(job.windows[0] * job.windows[1]) * (double)(job.taken * job.taps * job.made);
+  double steps = (double)(job.batch * job.windows[0] * job.windows[1]) * (double)(job.taken * job.taps * job.made);
   cpu_parallel(tasks, steps < TASK_STEPS ? tasks : 1, run_tasks, &job);
   if (job.sums && !job.failed) cpu_parallel(job.groups * job.blocks, 1, add_parts, &job);
   return job.failed ? cpu_out_of_memory(SLAB_BYTES) : NULL;

@@ -1,4 +1,4 @@
-/* fft.c: the transform of rows of real numbers whose count is a power of two: in float64, rounded once. */
+/* fft.c: the transform of rows of float32 whose count is a power of two: in float64, rounded once. */
 #include "internal.h"
 
 #include <math.h>
@@ -73,7 +73,6 @@ typedef struct Job {
 static void run_rows(void *context, int64_t begin, int64_t end) {
   Job *job = context;
   int64_t size = cpu_dtype_size[job->dtype], n = job->n;
-  uint32_t type = cpu_widened[job->dtype];
   size_t work = (size_t)(n * 8) + (size_t)(8 * cpu_max(job->plan->n1, job->plan->n2) * cpu_loops->gemm_vector_bytes);
   char *memory = cpu_scratch(CPU_SCRATCH_BODY, work + (size_t)((2 * n + 2) * size) + 128);
   if (!memory) {
@@ -88,7 +87,7 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
     char *to = job->space.operand[1].base + walk.offset[1];
     bool is_dense = job->step == 2 * size;
     if (job->x_step != size) cpu_loops->load[job->dtype](1, n, row, x, 0, job->x_step), x = row;
-    cpu_loops->fft_real[type](job->plan, x, is_dense ? to : result, memory, job->factor);
+    cpu_loops->fft_real(job->plan, x, is_dense ? to : result, memory, job->factor);
     for (int64_t k = 0; !is_dense && k <= n / 2; k++) memcpy(to + k * job->step, result + 2 * k * size, (size_t)(2 * size));
   }
 }
@@ -104,7 +103,7 @@ static int bits_of(const CressetCall *call, int *dim) {
   const CressetTensor *x = cpu_input(call, 0);
   const CressetArgument *dims = argument(call, 1);
   if (dims->kind != CRESSET_ARGUMENT_INTS || dims->count != 1 || !argument(call, 3)->integer) return 0;
-  if (x->dtype != CRESSET_FLOAT32 && x->dtype != CRESSET_FLOAT64) return 0;
+  if (x->dtype != CRESSET_FLOAT32) return 0;
   *dim = (int)dims->ints[0];
   int64_t n = x->dl.shape[*dim];
   if (n < LEAST || n > (int64_t)1 << MOST_BITS || (n & (n - 1)) != 0) return 0;

@@ -188,12 +188,12 @@ static void scatter_slice(Indexing *job, CpuWalk *start, int64_t first, int64_t 
       }
       /* Which ones are in the range cannot be foreseen: without a branch. */
       _Alignas(8) char values[STRETCH * 8];
-      int64_t taken = 0;
+      int64_t kept[STRETCH], taken = 0;
 #define TAKE(T)                                                                                                        \
   for (int64_t i = 0; i < n; i++) {                                                                                    \
     int64_t o = offset[i];                                                                                             \
     ((T *)(void *)values)[taken] = *(const T *)(const void *)(source + i * source_step);                               \
-    offset[taken] = o;                                                                                                 \
+    kept[taken] = o;                                                                                                   \
     taken += (o >= low) & (o < high);                                                                                  \
   }
       switch (job->element) {
@@ -202,7 +202,7 @@ static void scatter_slice(Indexing *job, CpuWalk *start, int64_t first, int64_t 
         case 4: TAKE(uint32_t) break;
         default: TAKE(uint64_t)
       }
-      job->scatter(taken, space->operand[INDEXED].base, offset, values, job->element);
+      job->scatter(taken, space->operand[INDEXED].base, kept, values, job->element);
     }
   }
 }
@@ -374,8 +374,8 @@ CressetStatus *cpu_scatter(void *context, CressetQueue *queue, const CressetCall
     job.column_boxes = cpu_min(cpu_ceil_div(4 * threads, units), cpu_max(last * job.element / 64, 1));
     units *= job.column_boxes;
   }
-  if (parallel && units < threads && !job.whole_rows) {
-    /* Each thread looks at everything and takes what falls into its range. */
+  if (parallel && units < threads && threads > 2 && !job.whole_rows) {
+    /* Each thread looks at everything and takes what falls into its range: two would take longer than one. */
     int64_t high = job.element;
     for (int d = 0; d < space->rank; d++) {
       int64_t reach = (space->size[d] - 1) * space->operand[INDEXED].stride[d];

@@ -159,7 +159,7 @@ typedef struct CpuLoops {
   uint32_t (*scan_pairs)(int64_t n, const uint16_t *a); /* 0: all elements are in the range it is right for */
   CpuAttentionLoops attention[CRESSET_TYPE_COUNT]; /* floats */
   int64_t gemm_vector_bytes;
-  CpuFftReal fft_real[CRESSET_TYPE_COUNT]; /* floats */
+  CpuFftReal fft_real; /* of float32, computed in float64 */
   CpuLstmGates lstm_gates[CRESSET_TYPE_COUNT]; /* floats */
   CpuLstmGradient lstm_gradient[CRESSET_TYPE_COUNT];
   CpuGemv gemv[CRESSET_TYPE_COUNT]; /* floats */

@@ -85,7 +85,7 @@ CONV_TILES(CONV_TILE, f64, double, 2)
 CONV_LINE(f32, float)
 CONV_LINE(f64, double)
 
-/* to[c * to_row + r] = from[r * from_row + c]: squares of vectors in registers, the last ones overlapping those before. */
+/* to[c * to_row + r] = from[r * from_row + c]: squares of vectors in registers, the last overlapping those before. */
 #define ZIP_LOW_2(a, b) __builtin_shufflevector(a, b, 0, 2)
 #define ZIP_HIGH_2(a, b) __builtin_shufflevector(a, b, 1, 3)
 #define ZIP_LOW_4(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)

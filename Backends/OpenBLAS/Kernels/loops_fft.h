@@ -124,4 +124,3 @@ static inline __attribute__((always_inline)) void fft_turn_f64(double *r, int64_
 }
 FFT_COLUMNS(f64, double)
 FFT_REAL(f32, f64, double, float)
-FFT_REAL(f64, f64, double, double)

@@ -132,7 +132,7 @@ const CpuLoops TABLE = {
     .attention = {[CRESSET_TYPE_F32] = {score_softmax_f32, score_scale_f32, score_gradient_f32},
                   [CRESSET_TYPE_F64] = {score_softmax_f64, score_scale_f64, score_gradient_f64}},
     .gemm_vector_bytes = VECTOR_BYTES,
-    .fft_real = {[CRESSET_TYPE_F32] = fft_real_f32, [CRESSET_TYPE_F64] = fft_real_f64},
+    .fft_real = fft_real_f32,
     .lstm_gates = {[CRESSET_TYPE_F32] = lstm_gates_f32, [CRESSET_TYPE_F64] = lstm_gates_f64},
     .lstm_gradient = {[CRESSET_TYPE_F32] = lstm_gradient_f32, [CRESSET_TYPE_F64] = lstm_gradient_f64},
     .gemv = {[CRESSET_TYPE_F32] = gemv_f32, [CRESSET_TYPE_F64] = gemv_f64},

@@ -39,7 +39,8 @@ WINDOW_MAX(f64, double, int64_t)
 WINDOW_HALVE(f32, uint32_t)
 WINDOW_HALVE(f64, uint64_t)
 
-/* r[i] = a[at[i]] * u[i] + b[at[i]] * v[i] with b's places behind those of a. */
+/* Weighted sums of two elements, whose places and weights for all first ones come before those for the second ones;
+ * and of two lines. */
 #define WINDOW_BLEND(S, T)                                                                                             \
   static void window_blend_##S(int64_t n, void *rp, const void *ap, const int32_t *at, const void *wp) {               \
     T *r = rp;                                                                                                         \

@@ -114,6 +114,42 @@ static bool run_direct(const CpuDirect *direct, const CressetCall *call) {
   return true;
 }
 
+/* The same for a small matrix, row by row: an operand may be a row or a column that is repeated, or have gaps
+ * between its rows. */
+static bool run_direct_rows(const CpuDirect *direct, const CressetCall *call) {
+  const CressetTensor *output = cpu_output(call, 0);
+  if (direct->kind != CPU_DIRECT_OPERATION || output->dl.ndim != 2) return false;
+  int64_t rows = output->dl.shape[0], n = output->dl.shape[1];
+  if (rows < 1 || n < 2 || rows * n > CPU_BLOCK * 4 || output->dl.strides[1] != 1) return false;
+  const char *p[3] = {NULL, NULL, NULL};
+  int64_t row[3] = {0, 0, 0};
+  bool scalar[3] = {false, false, false};
+  for (int o = 0; o < direct->arity; o++) {
+    if (direct->input[o] < 0) {
+      p[o] = uniform_operand(direct, o, call->params);
+      scalar[o] = true;
+      continue;
+    }
+    const CressetTensor *tensor = cpu_input(call, (uint32_t)direct->input[o]);
+    if (tensor->dl.strides[1] != 0 && tensor->dl.strides[1] != 1) return false;
+    p[o] = cpu_address(tensor);
+    scalar[o] = tensor->dl.strides[1] == 0;
+    row[o] = tensor->dl.strides[0] * direct->element[o];
+  }
+  CpuOp run = direct->vv;
+  if (scalar[0] | scalar[1] | scalar[2]) {
+    run = scalar[0] ? direct->sv : direct->vs;
+    if (!run || scalar[2] || (scalar[0] && scalar[1])) return false;
+  }
+  char *r = cpu_address(output);
+  int64_t step = output->dl.strides[0] * direct->result_element;
+  for (int64_t i = 0; i < rows; i++, r += step) {
+    run(n, r, p[0], p[1], p[2]);
+    for (int o = 0; o < direct->arity; o++) p[o] += row[o];
+  }
+  return true;
+}
+
 /* ------------------------------------------------------------------ blocks -- */
 
 typedef struct Blocks {
@@ -316,7 +352,9 @@ CressetStatus *cpu_pointwise(void *context, CressetQueue *queue, const CressetCa
       call->param_count < program->param_count || call->output_count == 0)
     return cpu_fail(CRESSET_ERROR_INVALID, "%s: fewer tensors or params than its program names",
                     call->op ? call->op : "a pointwise call");
-  if (program->direct.kind != CPU_NOT_DIRECT && run_direct(&program->direct, call)) return NULL;
+  if (program->direct.kind != CPU_NOT_DIRECT &&
+      (run_direct(&program->direct, call) || run_direct_rows(&program->direct, call)))
+    return NULL;
   if ((status = cpu_check(call))) return status;
   if (run_one_block(program, call)) return NULL;
   CpuSpace space;

@@ -16,10 +16,6 @@ typedef struct Job {
   _Atomic int failed;
 } Job;
 
-static char *plane_of(const CpuImages *images, int64_t plane) {
-  return images->base + plane / images->channels * images->sample + plane % images->channels * images->channel;
-}
-
 /* Elements of the input for one of the result. `scale` is an argument: result over input, if it was given. */
 static double step_of(const CressetArgument *scale, int64_t from, int64_t to, bool aligns_corners) {
   if (aligns_corners) return to > 1 ? (double)(from - 1) / (double)(to - 1) : 0;
@@ -84,8 +80,8 @@ static void resize_planes(void *context, int64_t begin, int64_t end) {
   for (int64_t plane = begin; plane < end; plane++) {
     char *line[2] = {memory, memory + line_bytes};
     int64_t held[2] = {-1, -1};
-    const char *x = plane_of(&job->x, plane);
-    char *y = plane_of(&job->y, plane);
+    const char *x = cpu_plane(&job->x, plane);
+    char *y = cpu_plane(&job->y, plane);
     for (int64_t r = 0; r < rows; r++, y += job->y.row) {
       int32_t need[2] = {job->at[ROWS][r], job->at[ROWS][rows + r]};
       if (held[0] != need[0] && held[1] == need[0]) {
@@ -143,7 +139,7 @@ CressetStatus *cpu_upsample_bilinear(void *context, CressetQueue *queue, const C
         to[job->at[COLUMNS][i]] += along[i] * sums[i];                                                                 \
         to[job->at[COLUMNS][columns + i]] += along[columns + i] * sums[i];                                             \
       }                                                                                                                \
-      cpu_loops->store[job->x.dtype](1, job->x.columns, plane_of(&job->x, plane) + r * job->x.row, 0, job->x.column,   \
+      cpu_loops->store[job->x.dtype](1, job->x.columns, cpu_plane(&job->x, plane) + r * job->x.row, 0, job->x.column,  \
                                      to);                                                                              \
     }                                                                                                                  \
   } while (0)
@@ -158,7 +154,7 @@ static void spread_planes(void *context, int64_t begin, int64_t end) {
     return;
   }
   for (int64_t plane = begin; plane < end; plane++) {
-    const char *g = plane_of(&job->y, plane);
+    const char *g = cpu_plane(&job->y, plane);
     if (size == 4) SPREAD_PLANE(float);
     else SPREAD_PLANE(double);
   }
@@ -185,9 +181,9 @@ CressetStatus *cpu_upsample_bilinear_backward(void *context, CressetQueue *queue
 static void pick_planes(void *context, int64_t begin, int64_t end) {
   const Job *job = context;
   for (int64_t plane = begin; plane < end; plane++) {
-    char *y = plane_of(&job->y, plane);
+    char *y = cpu_plane(&job->y, plane);
     for (int64_t r = 0; r < job->y.rows; r++, y += job->y.row) {
-      const char *line = plane_of(&job->x, plane) + job->at[ROWS][r] * job->x.row;
+      const char *line = cpu_plane(&job->x, plane) + job->at[ROWS][r] * job->x.row;
       if (r > 0 && job->at[ROWS][r] == job->at[ROWS][r - 1])
         memcpy(y, y - job->y.row, (size_t)(job->y.columns * job->size));
       else if (job->size == 1) PICK(uint8_t);

@@ -43,10 +43,6 @@ static CpuImages images_of(const CressetTensor *tensor, int64_t *samples) {
                      .columns = dl->shape[n - 1]};
 }
 
-static char *plane_of(const CpuImages *images, int64_t plane) {
-  return images->base + plane / images->channels * images->sample + plane % images->channels * images->channel;
-}
-
 /* Arguments from `first` on: kernel, stride, padding and, for maxima, dilation. */
 static void read_windows(Job *job, const CressetCall *call, uint32_t first, bool has_dilation) {
   const CressetArgument *numbers = &call->arguments[first];
@@ -112,7 +108,7 @@ static void run_maxima(void *context, int64_t begin, int64_t end) {
   for (int64_t plane = begin; plane < end; plane++)
     for (int64_t row = 0; row < down->output; row += job->rows) {
       int64_t rows = cpu_min(job->rows, down->output - row);
-      cpu_slab_fill(&job->slab, &job->x, plane_of(&job->x, plane), 1, row, rows, 0, columns, slab);
+      cpu_slab_fill(&job->slab, &job->x, cpu_plane(&job->x, plane), 1, row, rows, 0, columns, slab);
       for (int64_t r = 0; r < rows; r++) {
         int64_t top = (row + r) * down->stride - down->padding, count = 0;
         int64_t top_row = top < 0 ? top + cpu_ceil_div(-top, down->dilation) * down->dilation : top;
@@ -126,11 +122,12 @@ static void run_maxima(void *context, int64_t begin, int64_t end) {
           }
         }
         for (int64_t i = 0; i < columns; i++) {
-          if (size == 4) ((int32_t *)(void *)first)[i] = ((int32_t *)(void *)start)[i] + (int32_t)(top_row * along->input);
-          else ((int64_t *)(void *)first)[i] = ((int64_t *)(void *)start)[i] + top_row * along->input;
+          int64_t above = top_row * along->input;
+          if (size == 4) ((int32_t *)(void *)first)[i] = ((int32_t *)(void *)start)[i] + (int32_t)above;
+          else ((int64_t *)(void *)first)[i] = ((int64_t *)(void *)start)[i] + above;
         }
         job->loops->max(columns, count, offset, place, along->stride, slab, first, best, at);
-        cpu_loops->store[job->y.dtype](1, columns, plane_of(&job->y, plane) + (row + r) * job->y.row, 0, job->y.column,
+        cpu_loops->store[job->y.dtype](1, columns, cpu_plane(&job->y, plane) + (row + r) * job->y.row, 0, job->y.column,
                                        best);
         write_places((uint32_t)size, columns, at,
                      (int64_t *)(void *)job->indices + (plane * down->output + row + r) * columns);
@@ -165,8 +162,10 @@ CressetStatus *cpu_max_pool(void *context, CressetQueue *queue, const CressetCal
   do {                                                                                                                 \
     T *to = (T *)(void *)result;                                                                                       \
     for (int64_t r = 0; r < job->y.rows; r++, at += job->y.columns)                                                    \
-      for (int64_t i = 0; i < job->y.columns; i++)                                                                     \
-        if (at[i] >= 0 && at[i] < elements) to[at[i]] += *(const T *)(const void *)(g + r * job->y.row + i * job->y.column); \
+      for (int64_t i = 0; i < job->y.columns; i++) {                                                                   \
+        const T *number = (const T *)(const void *)(g + r * job->y.row + i * job->y.column);                           \
+        if (at[i] >= 0 && at[i] < elements) to[at[i]] += *number;                                                      \
+      }                                                                                                                \
   } while (0)
 
 static void scatter_planes(void *context, int64_t begin, int64_t end) {
@@ -174,7 +173,7 @@ static void scatter_planes(void *context, int64_t begin, int64_t end) {
   int64_t elements = job->x.rows * job->x.columns;
   for (int64_t plane = begin; plane < end; plane++) {
     const int64_t *at = (const int64_t *)(const void *)job->indices + plane * job->y.rows * job->y.columns;
-    const char *g = plane_of(&job->y, plane);
+    const char *g = cpu_plane(&job->y, plane);
     char *result = job->x.base + plane * elements * job->size;
     memset(result, 0, (size_t)(elements * job->size));
     if (job->size == 4) SCATTER(float);
@@ -234,11 +233,11 @@ static void run_means(void *context, int64_t begin, int64_t end) {
   for (int64_t plane = begin; plane < end; plane++)
     for (int64_t row = 0; row < down->output; row += job->rows) {
       int64_t rows = cpu_min(job->rows, down->output - row);
-      cpu_slab_fill(&job->slab, &job->x, plane_of(&job->x, plane), 1, row, rows, 0, columns, slab);
+      cpu_slab_fill(&job->slab, &job->x, cpu_plane(&job->x, plane), 1, row, rows, 0, columns, slab);
       for (int64_t r = 0; r < rows; r++) {
         job->loops->line(columns, taps, offset, slab + r * down->stride * job->slab.pitch * size, ones, sums);
         divide_line(job, row + r, columns, sums, divisors);
-        cpu_loops->store[job->y.dtype](1, columns, plane_of(&job->y, plane) + (row + r) * job->y.row, 0, job->y.column,
+        cpu_loops->store[job->y.dtype](1, columns, cpu_plane(&job->y, plane) + (row + r) * job->y.row, 0, job->y.column,
                                        sums);
       }
     }
@@ -288,7 +287,7 @@ static void spread_planes(void *context, int64_t begin, int64_t end) {
     char *result = memset(job->x.base + plane * bytes, 0, (size_t)bytes);
     for (int64_t row = 0; row < down->output; row++) {
       char *share = shares + row * line;
-      cpu_loops->load[job->y.dtype](1, columns, share, plane_of(&job->y, plane) + row * job->y.row, 0, job->y.column);
+      cpu_loops->load[job->y.dtype](1, columns, share, cpu_plane(&job->y, plane) + row * job->y.row, 0, job->y.column);
       divide_line(job, row, columns, share, divisors);
     }
     if (job->size == 4) SPREAD(float)

@@ -19,7 +19,9 @@ enum FusedLSTM {
         else { return nil }
         let n = hidden.size(-1)
         var bias = w.inputBias
-        if let other = w.hiddenBias { bias = try bias.map { (b) throws(CressetError) in try Ops.add(b, other) } ?? other }
+        if let other = w.hiddenBias {
+            bias = try bias.map { (b) throws(CressetError) in try Ops.add(b, other) } ?? other
+        }
         let inputs = [try Recurrent.linear(x, w.input, bias), hidden, cell, w.hidden]
         guard let chain = x.runtime.kernels.chain(.override(forward), x.dtype),
             let made = try Override.run(

@@ -235,7 +235,8 @@ extension Operators {
                     }
                     let dims = try Fourier.axes(x, nil, try a.ints("dim"), op: op).dims
                     for d in dims where x.shape[d] == 0 {
-                        throw CressetError(.shape, op: op, "there is nothing to transform along dim \(d) of \(x.summary)")
+                        throw CressetError(
+                            .shape, op: op, "there is nothing to transform along dim \(d) of \(x.summary)")
                     }
                     guard let normalization = Fourier.Normalization(rawValue: try a.int("normalization")) else {
                         throw CressetError(.argument, op: op, "normalization must be 0, 1 or 2")
