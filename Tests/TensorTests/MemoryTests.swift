@@ -43,7 +43,11 @@ import Testing
         try Memory.trim(device)
         let live = try Memory.stats(device).liveBytes
         try Memory.setLimit(device, bytes: live + (40 << 20))
-        defer { try? Memory.setLimit(device, bytes: nil) }
+        try Memory.noteOwners(device)
+        defer {
+            try? Memory.setLimit(device, bytes: nil)
+            try? Memory.noteOwners(device, false)
+        }
         let large = Tensor.empty([5 << 20], device: device)
         // What is cached is given up before anything is refused.
         do { _ = Tensor.empty([4 << 20], device: device) }

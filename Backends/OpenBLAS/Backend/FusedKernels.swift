@@ -37,7 +37,9 @@ enum FusedKernels {
             .override, op: "aten::cumsum", dtypes: floats.union([.int64]), supports: keepsDType, rawLaunch: cpu_cumsum),
         Kernel(
             .override, op: "aten::sort.stable", dtypes: Processor.dtypes, supports: isCountable, rawLaunch: cpu_sort),
-        Kernel(.override, op: "aten::topk", dtypes: Processor.dtypes, supports: isCountable, rawLaunch: cpu_topk),
+        Kernel(
+            .override, op: "aten::topk", dtypes: Processor.dtypes.subtracting([.bool]), supports: isCountable,
+            rawLaunch: cpu_topk),
     ]
 
     private static func fused(

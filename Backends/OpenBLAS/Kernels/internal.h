@@ -55,7 +55,7 @@ void cpu_set_thread_count(uint32_t threads);
 
 /* Bytes read and written from which on a result is stored past the caches, which could not hold it anyway. */
 #ifndef CPU_STREAM_BYTES
-#define CPU_STREAM_BYTES (24 << 20)
+#define CPU_STREAM_BYTES (48 << 20)
 #endif
 
 /* This thread's scratch memory, at least `bytes` of it, 64-byte aligned; NULL if

@@ -114,39 +114,56 @@ static bool run_direct(const CpuDirect *direct, const CressetCall *call) {
   return true;
 }
 
-/* The same for a small matrix, row by row: an operand may be a row or a column that is repeated, or have gaps
- * between its rows. */
+/* Rows of a matrix, each a stretch. */
+typedef struct Rows {
+  CpuOp run;
+  char *r;
+  const char *p[3];
+  int64_t n, r_row, row[3];
+} Rows;
+
+static void run_rows(void *context, int64_t begin, int64_t end) {
+  const Rows *job = context;
+  const char *p[3] = {job->p[0] + begin * job->row[0], job->p[1] + begin * job->row[1], job->p[2] + begin * job->row[2]};
+  char *r = job->r + begin * job->r_row;
+  for (int64_t i = begin; i < end; i++, r += job->r_row) {
+    job->run(job->n, r, p[0], p[1], p[2]);
+    for (int o = 0; o < 3; o++) p[o] += job->row[o];
+  }
+}
+
+/* The same for a matrix, row by row: an operand may be a row or a column that is repeated, or have gaps between its
+ * rows. Results too large for the caches are left to the blocks, which store past them. */
 static bool run_direct_rows(const CpuDirect *direct, const CressetCall *call) {
   const CressetTensor *output = cpu_output(call, 0);
   if (direct->kind != CPU_DIRECT_OPERATION || output->dl.ndim != 2) return false;
   int64_t rows = output->dl.shape[0], n = output->dl.shape[1];
-  if (rows < 1 || n < 2 || rows * n > CPU_BLOCK * 4 || output->dl.strides[1] != 1) return false;
-  const char *p[3] = {NULL, NULL, NULL};
-  int64_t row[3] = {0, 0, 0};
+  if (rows < 1 || n < 2 || output->dl.strides[1] != 1 || (n < 256 && rows * n > CPU_BLOCK * 4)) return false;
+  char *r = cpu_address(output);
+  Rows job = {.r = r, .p = {r, r, r}, .n = n, .r_row = output->dl.strides[0] * direct->result_element};
   bool scalar[3] = {false, false, false};
+  int64_t bytes = direct->result_element;
   for (int o = 0; o < direct->arity; o++) {
     if (direct->input[o] < 0) {
-      p[o] = uniform_operand(direct, o, call->params);
+      job.p[o] = uniform_operand(direct, o, call->params);
       scalar[o] = true;
       continue;
     }
     const CressetTensor *tensor = cpu_input(call, (uint32_t)direct->input[o]);
     if (tensor->dl.strides[1] != 0 && tensor->dl.strides[1] != 1) return false;
-    p[o] = cpu_address(tensor);
+    job.p[o] = cpu_address(tensor);
     scalar[o] = tensor->dl.strides[1] == 0;
-    row[o] = tensor->dl.strides[0] * direct->element[o];
+    job.row[o] = tensor->dl.strides[0] * direct->element[o];
+    if (!scalar[o]) bytes += direct->element[o];
   }
-  CpuOp run = direct->vv;
+  if (bytes * rows * n >= CPU_STREAM_BYTES) return false;
+  job.run = direct->vv;
   if (scalar[0] | scalar[1] | scalar[2]) {
-    run = scalar[0] ? direct->sv : direct->vs;
-    if (!run || scalar[2] || (scalar[0] && scalar[1])) return false;
+    job.run = scalar[0] ? direct->sv : direct->vs;
+    if (!job.run || scalar[2] || (scalar[0] && scalar[1])) return false;
   }
-  char *r = cpu_address(output);
-  int64_t step = output->dl.strides[0] * direct->result_element;
-  for (int64_t i = 0; i < rows; i++, r += step) {
-    run(n, r, p[0], p[1], p[2]);
-    for (int o = 0; o < direct->arity; o++) p[o] += row[o];
-  }
+  if (bytes * rows * n <= CPU_PARALLEL_BYTES / 8) run_rows(&job, 0, rows);
+  else cpu_parallel(rows, cpu_ceil_div(grain_of(bytes), n), run_rows, &job);
   return true;
 }
 

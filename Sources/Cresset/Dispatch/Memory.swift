@@ -88,8 +88,8 @@ final class BlockCache: @unchecked Sendable {
         }
     }
 
-    /// Blocks of this size and more always note where they were asked for; it takes some microseconds.
-    private static let noted = 16 << 20
+    /// Blocks of this size and more always note where they were asked for; it takes up to a millisecond.
+    private static let noted = 256 << 20
 
     /// Devices are never closed, so no count is kept. Set once, before anybody else knows the device.
     @exclusivity(unchecked) private unowned(unsafe) var runtime: DeviceRuntime!
@@ -347,7 +347,9 @@ final class BlockCache: @unchecked Sendable {
             byLine[line, default: (0, 0)].count += 1
         }
         let largest = byLine.sorted { ($0.value.bytes, $1.key) > ($1.value.bytes, $0.key) }.prefix(5)
-        if !largest.isEmpty {
+        if largest.isEmpty {
+            text += ". Memory.noteOwners tells who holds it"
+        } else {
             text += ". The largest owners: "
             text += largest.map { "\($0.value.bytes) bytes in \($0.value.count) by \($0.key)" }.joined(separator: "; ")
         }

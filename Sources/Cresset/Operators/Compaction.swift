@@ -24,7 +24,7 @@ enum Compaction {
             guard n > 0 else { return try Tensor.empty([0], .int64, on: x.runtime, op: op) }
             if known == nil { try x.checkHasData(op) }
             let flat = try Ops.ne(x.detach(), .int(0)).reshaped([n], op: op)
-            let counts = try Scans.cumsum(flat, dim: 0, dtype: .int64)
+            let counts = try Scans.cumsum(try flat.converted(to: .int64), dim: 0)
             let count = Int64(known ?? counts.narrow(0, n - 1, 1).itemInt())
             let targets = try Tensor.empty([n], .int64, on: x.runtime, op: op)
             try target.run([flat, counts], [.int(count)], into: [targets])
