@@ -290,7 +290,7 @@ CressetStatus *cpu_gather(void *context, CressetQueue *queue, const CressetCall 
   job.whole_rows = space->rank > 0 && !indices_vary(&job, space->rank - 1);
   job.columns = job.whole_rows ? cpu_min(last, 1 << 16) : cpu_min(last, STRETCH);
   job.column_boxes = cpu_ceil_div(last, job.columns);
-  job.past_caches = job.whole_rows && 2 * space->count * job.element >= CPU_STREAM_BYTES;
+  job.past_caches = job.whole_rows && 2 * space->count * job.element >= CPU_STREAM_BYTES / 2;
   int64_t bytes = (job.element * 2 + (job.whole_rows ? 0 : 24)) * job.columns + 32;
   cpu_parallel(space->count / last * job.column_boxes, cpu_ceil_div(CPU_PARALLEL_BYTES, bytes), gather_stretches, &job);
   return finish(&job, queue, call);

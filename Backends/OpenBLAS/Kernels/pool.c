@@ -27,8 +27,14 @@ static struct {
   /* The job. */
   CpuBody body;
   void *context;
-  int64_t count, chunk;
-  _Alignas(64) _Atomic int64_t next;
+  int64_t chunk;
+  int shares;
+  /* A stretch of the work for each thread: it begins with its own, and then helps with the others'. So of calls over
+   * the same memory each thread has the same part, which is in its own caches. */
+  struct {
+    _Alignas(64) _Atomic int64_t next;
+    int64_t end;
+  } share[MAX_THREADS];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .posted = PTHREAD_COND_INITIALIZER,
           .finished = PTHREAD_COND_INITIALIZER,
@@ -59,11 +65,14 @@ static bool spin(uint64_t mask, uint64_t value, bool equal) {
   return false;
 }
 
-static void work(void) {
-  for (;;) {
-    int64_t begin = atomic_fetch_add_explicit(&pool.next, pool.chunk, memory_order_relaxed);
-    if (begin >= pool.count) return;
-    pool.body(pool.context, begin, cpu_min(begin + pool.chunk, pool.count));
+static void work(int own) {
+  for (int k = 0; k < pool.shares; k++) {
+    int s = (own + k) % pool.shares;
+    for (;;) {
+      int64_t begin = atomic_fetch_add_explicit(&pool.share[s].next, pool.chunk, memory_order_relaxed);
+      if (begin >= pool.share[s].end) break;
+      pool.body(pool.context, begin, cpu_min(begin + pool.chunk, pool.share[s].end));
+    }
   }
 }
 
@@ -75,8 +84,10 @@ static bool join(void) {
   return false;
 }
 
-static void *worker(void *seen_at_start) {
-  uint64_t seen = (uint64_t)(uintptr_t)seen_at_start; /* the number of the last job */
+/* A worker is told the number of the last job, and in the bits below its own number. */
+static void *worker(void *argument) {
+  uint64_t told = (uint64_t)(uintptr_t)argument, seen = told & ~(JOB - 1);
+  int own = (int)(told & (JOB - 1));
   for (;;) {
     if (!spin(~(JOB - 1), seen, false)) {
       pthread_mutex_lock(&pool.lock);
@@ -87,7 +98,7 @@ static void *worker(void *seen_at_start) {
     }
     seen = pool.state & ~(JOB - 1);
     if (!join()) continue;
-    work();
+    work(own);
     uint64_t left = atomic_fetch_sub(&pool.state, WORKER) - WORKER;
     if (!(left & (OPEN | WORKERS))) { /* the caller may sleep */
       pthread_mutex_lock(&pool.lock);
@@ -121,7 +132,8 @@ static void start_threads(void) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   while (pool.started < pool.wanted - 1) {
     pthread_t thread;
-    if (pthread_create(&thread, &attributes, worker, (void *)(uintptr_t)(pool.state & ~(JOB - 1)))) {
+    if (pthread_create(&thread, &attributes, worker,
+                       (void *)(uintptr_t)((pool.state & ~(JOB - 1)) + (uint64_t)pool.started + 1))) {
       pool.wanted = pool.started + 1; /* the system gives no more: do with these */
       break;
     }
@@ -150,17 +162,21 @@ void cpu_parallel(int64_t count, int64_t grain, CpuBody body, void *context) {
   }
   pool.body = body;
   pool.context = context;
-  pool.count = count;
   /* A few ranges a thread, so that one that was kept waiting holds up little. */
-  pool.chunk = cpu_max(cpu_max(grain, 1), cpu_ceil_div(count, (int64_t)pool.wanted * 4));
-  atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+  pool.shares = pool.wanted;
+  pool.chunk = cpu_max(cpu_max(grain, 1), cpu_ceil_div(count, (int64_t)pool.shares * 4));
+  for (int s = 0; s < pool.shares; s++) {
+    int64_t begin = count / pool.shares * s + cpu_min(count % pool.shares, s);
+    atomic_store_explicit(&pool.share[s].next, begin, memory_order_relaxed);
+    pool.share[s].end = begin + count / pool.shares + (s < count % pool.shares);
+  }
   pool.state = (pool.state & ~(JOB - 1)) + JOB + OPEN;
   if (pool.sleeping > 0) {
     pthread_mutex_lock(&pool.lock);
     pthread_cond_broadcast(&pool.posted);
     pthread_mutex_unlock(&pool.lock);
   }
-  work();
+  work(0);
   atomic_fetch_sub(&pool.state, OPEN);
   if (!spin(WORKERS, 0, true)) {
     pthread_mutex_lock(&pool.lock);
