@@ -1,6 +1,5 @@
+import Cresset
 import Testing
-
-@testable import Cresset
 
 /// The allocator of a device, and what works in little memory.
 @Suite(.serialized) struct MemoryTests {

@@ -105,7 +105,8 @@ struct BenchReport {
                         row.bytes > 0 && seconds > 0 ? fixed(row.bytes / seconds / 1e9, 1) : "-",
                         row.flops > 0 && seconds > 0 ? fixed(row.flops / seconds / 1e9, 1) : "-",
                         bound.map { fixed($0.microseconds, 1) } ?? "-", bound?.name ?? "-",
-                        bound.flatMap { bound in row.ours.map { fixed(100 * bound.microseconds / $0, 0) + " %" } } ?? "-"
+                        bound.flatMap { bound in row.ours.map { fixed(100 * bound.microseconds / $0, 0) + " %" } }
+                            ?? "-"
                     ))
             }
             if let mean = geometricMean(group.rows) {
@@ -127,7 +128,9 @@ struct BenchReport {
     private func columns(_ name: String, _ rest: String...) -> String {
         let widths = [11, 11, 11, 8, 9, 10, 11, 9]
         return name.padded(44)
-            + zip(rest, widths).map { text, width in String(repeating: " ", count: Swift.max(1, width - text.count)) + text }
+            + zip(rest, widths).map { text, width in
+                String(repeating: " ", count: Swift.max(1, width - text.count)) + text
+            }
             .joined()
     }
 
@@ -167,5 +170,7 @@ struct BenchReport {
 }
 
 extension String {
-    fileprivate func padded(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(1, width - count)) }
+    fileprivate func padded(_ width: Int) -> String {
+        self + String(repeating: " ", count: Swift.max(1, width - count))
+    }
 }

@@ -6,7 +6,9 @@ extension Workload {
     /// One step over 4 M parameters in 64 tensors.
     ///
     /// - Parameter streams: tensors of that size that are read or written.
-    private static func step(_ name: String, streams: Int, _ make: @escaping @Sendable ([Tensor]) -> Optimizer) -> Workload {
+    private static func step(_ name: String, streams: Int, _ make: @escaping @Sendable ([Tensor]) -> Optimizer)
+        -> Workload
+    {
         Workload("optim/\(name)_4m") {
             let parameters = (0..<64).map { _ in
                 let parameter = normal(256, 256).requiresGrad_()
