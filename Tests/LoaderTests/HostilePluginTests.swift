@@ -193,7 +193,7 @@ import Testing
         let (status, output) = Workshop.run("CRESSET_BACKEND_PATH='\(list)' '\(Workshop.command)' devices")
         #expect(status == 0 && output.contains("reference") && output.contains("crowd_0:50"), "\(output)")
         let last = Workshop.run(
-            "CRESSET_SELFTEST=off CRESSET_BACKEND_PATH='\(list)' '\(Workshop.command)' bench --filter add_1$ --device crowd_1:59"
+            "CRESSET_SELFTEST=off CRESSET_BACKEND_PATH='\(list)' '\(Workshop.command)' bench --no-check --filter add_1$ --device crowd_1:59"
         )
         #expect(last.status == 0 || last.output.contains("limit"), "\(last.output)")
         #expect(last.status < 126, "\(last.output)")

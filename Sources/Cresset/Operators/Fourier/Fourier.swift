@@ -128,16 +128,16 @@ enum Fourier {
     static func r2c(
         _ x: Tensor, _ dims: [Int], _ normalization: Normalization, forward: Bool, oneSided: Bool = true
     ) throws(CressetError) -> Tensor {
-        guard oneSided, forward, let last = dims.last, x.shape[last] > 0 else {
+        guard forward, let last = dims.last, x.shape[last] > 0 else {
             return try halved(x, dims, normalization, forward: forward, oneSided: oneSided)
         }
         var shape = x.shape
-        shape[last] = x.shape[last] / 2 + 1
+        if oneSided { shape[last] = x.shape[last] / 2 + 1 }
         return try Override.resolve(
             real, inputs: [x], x.dtype,
-            [.tensor(x), .ints(dims), .scalar(Scalar(normalization.rawValue)), .scalar(.bool(true))],
+            [.tensor(x), .ints(dims), .scalar(Scalar(normalization.rawValue)), .scalar(.bool(oneSided))],
             type: ResultType(shape, x.dtype.toComplex)
-        ) { (t) throws(CressetError) in try halved(t[0], dims, normalization, forward: true, oneSided: true) }
+        ) { (t) throws(CressetError) in try halved(t[0], dims, normalization, forward: true, oneSided: oneSided) }
     }
 
     private static func halved(
