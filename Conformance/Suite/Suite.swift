@@ -289,7 +289,12 @@ package final class Suite {
 extension KernelID {
     /// True if the case may come to this kernel, as far as declarations say.
     fileprivate func mayServe(_ item: Case) -> Bool {
-        key == item.cell.op || item.declaration.composition.contains { $0 == key || $0.contains("::") }
+        // ("aten::layer_norm backward" is the kernel of an operation's gradients.)
+        let gradients = " backward"
+        if key.hasSuffix(gradients) {
+            return item.cell.direction == .gradient && key.dropLast(gradients.count) == item.cell.op
+        }
+        return key == item.cell.op || item.declaration.composition.contains { $0 == key || $0.contains("::") }
     }
 }
 
