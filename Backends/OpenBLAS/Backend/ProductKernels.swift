@@ -18,7 +18,7 @@ enum ProductKernels {
             rawLaunch: cpu_attention_backward),
         Kernel(
             .override, op: "aten::_fft_r2c", dtypes: [.float32],
-            supports: { cpu_fft_real_takes($0.raw) ? nil : "several dims, a whole spectrum, or a count that is no power of two" },
+            supports: { cpu_fft_real_takes($0.raw) ? nil : "several dims, a whole spectrum, or no power of two" },
             rawLaunch: cpu_fft_real),
         Kernel(
             .override, op: "cresset::lstm_pass", dtypes: [.float32, .float64],
